@@ -1,0 +1,9 @@
+// The Python module rushlight._native: raw kernels on NumPy arrays.
+#define RUSHLIGHT_IMPORT_ARRAY
+#include "common.h"
+
+NB_MODULE(_native, m) {
+  if (_import_array() < 0) nb::raise_python_error();
+  m.doc() = "Native kernels on NumPy arrays. Shapes and dtypes are checked by the caller.";
+  rushlight::bind_threads(m);
+}
