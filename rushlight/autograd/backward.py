@@ -1,0 +1,136 @@
+"""`backward` and `grad`: what users call to run a backward pass."""
+
+import numpy as np
+
+from rushlight.autograd.engine import run
+from rushlight.tensor import Tensor, wrap
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+    """Add the gradients of `tensors` with respect to the leaves to the leaves' `.grad`.
+
+    Args:
+        tensors: a tensor or several.
+        grad_tensors: the gradient of each; None for tensors of one element.
+        retain_graph: keep the graph for another pass; by default what `create_graph` is.
+        create_graph: record the pass itself, for higher derivatives.
+        inputs: accumulate only into these.
+    Raises:
+        RuntimeError: a tensor does not require gradients, or has more than one element and no gradient is given.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> torch.autograd.backward(x.sum())
+    >>> x.grad
+    tensor([1., 1.])
+    """
+    roots = _tuple(tensors)
+    grads = _root_gradients(roots, _tuple(grad_tensors, len(roots)))
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        run(roots, grads, retain_graph=keep, create_graph=create_graph)
+        return
+    inputs = _tuple(inputs)
+    if not inputs:
+        raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+    found = run(roots, grads, retain_graph=keep, create_graph=create_graph, inputs=inputs)
+    for t, g in zip(inputs, found, strict=True):
+        if g is not None:
+            t._grad = g if t._grad is None else t._grad + g
+
+
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    only_inputs=True,
+    allow_unused=None,
+    is_grads_batched=False,
+    materialize_grads=False,
+) -> tuple:
+    """The gradients of the sum of `outputs` with respect to `inputs`.
+
+    Args:
+        outputs: a tensor or several.
+        inputs: a tensor or several that require gradients.
+        grad_outputs: the gradient of each output; None for outputs of one element.
+        retain_graph, create_graph: as in `backward`.
+        allow_unused: give None for an input that no output depends on, instead of an error.
+        is_grads_batched: `grad_outputs` have a leading dimension of several gradients to send through.
+        materialize_grads: zeros instead of None.
+    Returns:
+        One gradient per input.
+    Raises:
+        RuntimeError: an input is unused or does not require gradients.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor(2.0, requires_grad=True)
+    >>> torch.autograd.grad(x**3, x)
+    (tensor(12.),)
+    """
+    roots, wanted = _tuple(outputs), _tuple(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False.")
+    for t in wanted:
+        if not t._rg:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+    keep = create_graph if retain_graph is None else retain_graph
+    if is_grads_batched:
+        return _grad_batched(roots, wanted, _tuple(grad_outputs, len(roots)), keep, create_graph, allow_unused)
+    grads = _root_gradients(roots, _tuple(grad_outputs, len(roots)))
+    found = run(roots, grads, retain_graph=keep, create_graph=create_graph, inputs=wanted)
+    for i, (t, g) in enumerate(zip(wanted, found, strict=True)):
+        if g is None:
+            if materialize_grads:
+                found[i] = wrap(np.zeros_like(t._array, subok=False))
+            elif not allow_unused:
+                raise RuntimeError(
+                    "One of the differentiated Tensors appears to not have been used in the graph. Set "
+                    "allow_unused=True if this is the desired behavior."
+                )
+    return tuple(found)
+
+
+def _grad_batched(roots, wanted, batched, keep, create_graph, allow_unused) -> tuple:
+    from rushlight.ops.shape import stack
+
+    rows = []
+    count = next(g for g in batched if g is not None)._array.shape[0]
+    for i in range(count):
+        one = [None if g is None else g[i] for g in batched]
+        last = i == count - 1
+        rows.append(grad(roots, wanted, one, keep or not last, create_graph, allow_unused=allow_unused))
+    return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
+
+
+def _tuple(value, length: int = 1) -> tuple:
+    if value is None:
+        return (None,) * length
+    return (value,) if isinstance(value, Tensor) else tuple(value)
+
+
+def _root_gradients(roots, grads) -> list:
+    if len(roots) != len(grads):
+        raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
+    found = []
+    for root, g in zip(roots, grads, strict=True):
+        if not root._rg:
+            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+        if g is None:
+            if root._array.size != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            if not root.dtype.is_floating_point:
+                raise RuntimeError(
+                    f"grad can be implicitly created only for real scalar outputs but got {root.dtype}"
+                )
+            g = wrap(np.ones_like(root._array, subok=False))
+        elif not isinstance(g, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+        elif g._array.shape != root._array.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of {root.shape}."
+            )
+        found.append(g)
+    return found

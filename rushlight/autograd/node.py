@@ -1,0 +1,193 @@
+"""Nodes of the recorded graph: what a gradient function keeps, and how it gets it back.
+
+An op's gradient function is a subclass of `Node` that stands beside the op. Its `edges` say where the
+gradients of the op's inputs go: to the node that made the input, to the input itself where that is a
+leaf, or nowhere (None).
+"""
+
+from itertools import count
+
+from rushlight.autograd.grad_mode import MODE
+
+tick = count(1).__next__
+
+
+class _Released:
+    """Stands where saved tensors were, once a backward pass has used and dropped them."""
+
+    def __iter__(self):
+        raise RuntimeError(
+            "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+            "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+            "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if "
+            "you need to access saved tensors after calling backward."
+        )
+
+    def __getitem__(self, index):
+        return iter(self)
+
+
+RELEASED = _Released()
+
+
+class Node:
+    """A gradient function in the recorded graph: what PyTorch calls `grad_fn`.
+
+    A subclass implements `backward(grad)`, which returns one gradient per edge (None for none); a node
+    with several outputs gets one gradient (or None) per output.
+    """
+
+    # Defaults live on the class, so that recording an op writes only what differs.
+    is_node = True
+    edges: tuple = ()
+    edge_outputs: tuple | None = None  # which output of its node each edge means, where not the first
+    saved: tuple = ()
+    versions: tuple | None = None
+    outputs = 1
+    hooks = None  # {output number: {id: hook}}: on gradients that arrive
+    pre_hooks = None
+    post_hooks = None
+    traceback = None
+    metadata_dict = None
+    seq = 0
+
+    def backward(self, *grads):
+        """The gradients of the inputs from those of the outputs."""
+        raise NotImplementedError(f"{self.name()} has no backward")
+
+    def save(self, *tensors) -> None:
+        """Keep inputs for the backward pass, with the versions they have now."""
+        self.saved = tensors
+        for t in tensors:
+            if t is not None and t._vc is not None:
+                self.versions = tuple(0 if t is None or t._vc is None else t._vc[0] for t in tensors)
+                return
+
+    def save_output(self, output, *tensors) -> None:
+        """Keep this node's (first) output, without making a cycle, and further tensors."""
+        self.save(output._share(), *tensors)
+
+    def unpack(self) -> tuple:
+        """The saved tensors; RuntimeError where one was changed in place since, or all were freed."""
+        versions = self.versions
+        for i, t in enumerate(self.saved):
+            if t is not None and t._vc is not None:
+                expected = 0 if versions is None else versions[i]
+                if t._vc[0] != expected:
+                    raise RuntimeError(_modified_message(t, t._vc[0], expected, self))
+        return self.saved
+
+    def unpack_output(self):
+        """The saved output, joined to this node again where its gradient may be wanted."""
+        shared = self.unpack()[0]
+        if not MODE.enabled:
+            return shared
+        output = shared._share()
+        output._node, output._rg = self, True
+        return output
+
+    def release(self) -> None:
+        """Drop what was saved, after a backward pass that does not retain the graph."""
+        if self.saved:
+            self.saved = RELEASED
+
+    @property
+    def next_functions(self) -> tuple:
+        """The (node, output number) pairs that the gradients go to, leaves as AccumulateGrad."""
+        numbers = self.edge_outputs or (0,) * len(self.edges)
+        return tuple(
+            (None, 0) if e is None else (e if e.is_node else AccumulateGrad(e), n)
+            for e, n in zip(self.edges, numbers, strict=True)
+        )
+
+    @property
+    def metadata(self) -> dict:
+        """A dictionary for the user's own notes on this node."""
+        if self.metadata_dict is None:
+            self.metadata_dict = {}
+        return self.metadata_dict
+
+    def name(self) -> str:
+        """The name of this kind of node."""
+        return type(self).__name__
+
+    def register_hook(self, hook):
+        """Call `hook(grad_inputs, grad_outputs)` after each backward of this node; returns a handle."""
+        if self.post_hooks is None:
+            self.post_hooks = {}
+        return Handle(self.post_hooks, hook)
+
+    def register_prehook(self, hook):
+        """Call `hook(grad_outputs)` before each backward of this node; returns a handle."""
+        if self.pre_hooks is None:
+            self.pre_hooks = {}
+        return Handle(self.pre_hooks, hook)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {hex(id(self))}>"
+
+
+class Handle:
+    """Removes a hook: by `remove()`, or at the end of a `with` block."""
+
+    _ids = count()
+
+    def __init__(self, hooks: dict, hook):
+        self.id = next(Handle._ids)
+        self._hooks = hooks
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Take the hook off; harmless when it is off already."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.remove()
+
+
+class AccumulateGrad(Node):
+    """Where a leaf's gradient arrives, for code that walks the graph."""
+
+    def __init__(self, variable):
+        self.variable = variable
+
+    def __eq__(self, other):
+        return isinstance(other, AccumulateGrad) and self.variable is other.variable
+
+    def __hash__(self):
+        return id(self.variable)
+
+
+def edge(t):
+    """Where the gradient of `t` goes: its node, itself where it is a leaf, None where none is needed."""
+    if not t._rg:
+        return None
+    if t._base is not None:
+        t._refresh()
+    return t._node or t
+
+
+def connect(node: Node, inputs) -> Node:
+    """Give a new node its place in the graph, after the tensors it was computed from."""
+    node.seq = tick()
+    node.edges = tuple([None if t is None else edge(t) for t in inputs])
+    for t in inputs:
+        if t is not None and t._nr:
+            node.edge_outputs = tuple([0 if t is None else t._nr for t in inputs])
+            break
+    return node
+
+
+def _modified_message(t, version, expected, node) -> str:
+    from rushlight.dtypes import SCALAR_NAMES
+
+    shape = ", ".join(map(str, t._array.shape))
+    return (
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[torch.{SCALAR_NAMES[t.dtype]}Tensor [{shape}]], which {node.name()} saved, is at version {version}; "
+        f"expected version {expected} instead. Hint: use the out-of-place form of the operation, or clone() the "
+        "tensor before it; torch.autograd.set_detect_anomaly(True) shows where the gradient is needed."
+    )

@@ -1,0 +1,159 @@
+"""What op families share: promotion, broadcasting of gradients, `out=`, checks of arguments."""
+
+import numpy as np
+
+from rushlight import dtypes
+from rushlight.autograd.grad_mode import MODE
+from rushlight.autograd.node import Node, connect
+from rushlight.autograd.views import after, before, check_writable
+from rushlight.dtypes import SCALAR_NAMES, combine, dtype, from_numpy_dtype, scalar_dtype
+from rushlight.tensor import Tensor, wrap
+
+Number = (bool, int, float, complex, np.number, np.bool_)
+
+
+def record(array, node_type: type[Node], inputs, *saved, **fields) -> Tensor:
+    """A result with its node: `inputs` are its edges, `saved` what its backward unpacks, `fields` attributes.
+
+    Call it only where `recording(*inputs)`.
+    """
+    node = connect(node_type(), inputs)
+    if saved:
+        node.save(*saved)
+    if fields:
+        node.__dict__.update(fields)
+    out = wrap(array)
+    out._node, out._rg = node, True
+    return out
+
+
+def record_many(arrays, node_type: type[Node], inputs, *saved, differentiable=None, **fields) -> tuple:
+    """As `record`, for a node with several outputs; `differentiable` says which ones have gradients."""
+    node = connect(node_type(), inputs)
+    node.outputs = len(arrays)
+    if saved:
+        node.save(*saved)
+    node.__dict__.update(fields)
+    outs = tuple(wrap(a) for a in arrays)
+    for i, out in enumerate(outs):
+        if differentiable is None or differentiable[i]:
+            out._node, out._nr, out._rg = node, i, True
+    return outs
+
+
+def result_type(*operands) -> dtype:
+    """The type of an operation on these tensors and numbers.
+
+    >>> import rushlight as torch
+    >>> torch.result_type(torch.tensor([1, 2]), 1.5)
+    torch.float32
+    """
+    groups: list[dtype | None] = [None, None, None]
+    for operand in operands:
+        if isinstance(operand, Tensor):
+            kind, group = operand.dtype, 0 if operand._array.ndim else 1
+        else:
+            kind, group = scalar_dtype(operand), 2
+        groups[group] = kind if groups[group] is None else dtypes.promote_types(groups[group], kind)
+    return combine(*groups)
+
+
+def promote(op: str, *operands) -> list[Tensor]:
+    """The operands as tensors of their common type.
+
+    Raises:
+        TypeError: an operand is neither a tensor nor a number.
+    """
+    for i, operand in enumerate(operands):
+        if not isinstance(operand, (Tensor, *Number)):
+            raise TypeError(
+                f"{op}(): argument '{('input', 'other')[i] if i < 2 else i}' (position {i + 1}) must be Tensor or "
+                f"Number, not {type(operand).__name__}"
+            )
+    common = result_type(*operands)
+    return [as_type(operand, common) for operand in operands]
+
+
+def as_type(operand, kind: dtype) -> Tensor:
+    """A tensor or number as a tensor of this type; gradients flow through the conversion."""
+    if isinstance(operand, Tensor):
+        return operand if operand._array.dtype == kind.numpy else operand.to(kind)
+    return wrap(np.asarray(operand).astype(kind.numpy))
+
+
+def check_tensor(op: str, value, name: str = "input", position: int = 1) -> Tensor:
+    """`value`, which must be a Tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{op}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+    return value
+
+
+def sum_to(grad: Tensor, shape: tuple) -> Tensor:
+    """The gradient of something that was broadcast from `shape`."""
+    have = grad._array.shape
+    if have == shape:
+        return grad
+    lead = len(have) - len(shape)
+    dims = [*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and have[lead + i] != 1)]
+    summed = grad.sum(dims, keepdim=True) if dims else grad
+    return summed.reshape(shape)
+
+
+def conj(t: Tensor) -> Tensor:
+    """The conjugate of a complex tensor, any other unchanged: gradients of holomorphic functions use it."""
+    return t.conj() if t._array.dtype.kind == "c" else t
+
+
+def broadcast_error(op: str, *shapes) -> RuntimeError:
+    """PyTorch's error for shapes that do not broadcast together."""
+    a, b = shapes[0], shapes[1]
+    for i in range(1, max(len(a), len(b)) + 1):
+        m = a[-i] if i <= len(a) else 1
+        n = b[-i] if i <= len(b) else 1
+        if m != n and 1 not in (m, n):
+            dim = max(len(a), len(b)) - i
+            return RuntimeError(
+                f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension {dim} "
+                f"({op}: got shapes {list(a)} and {list(b)}; reshape or unsqueeze one so that each dimension is equal "
+                "or 1)"
+            )
+    return RuntimeError(f"{op}: shapes {[list(s) for s in shapes]} do not broadcast together")
+
+
+def write_out(result: Tensor, out: Tensor | None) -> Tensor:
+    """`result`, or `out` holding it, resized where its shape differs as PyTorch does."""
+    if out is None:
+        return result
+    check_tensor("out", out, "out")
+    if (result._rg or out._rg) and MODE.enabled:
+        raise RuntimeError("functions with out=... arguments don't support automatic differentiation, but one of the "
+                           "arguments requires grad.")
+    if result._array.dtype != out._array.dtype and not dtypes.can_cast(result.dtype, out.dtype):
+        raise RuntimeError(
+            f"result type {SCALAR_NAMES[result.dtype]} can't be cast to the desired output type {SCALAR_NAMES[out.dtype]}"
+        )
+    if out._array.shape != result._array.shape:
+        if out._array.size:
+            import warnings
+
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does not "
+                f"match the required output shape {list(result.shape)}.",
+                stacklevel=3,
+            )
+        out._array = np.empty(result._array.shape, out._array.dtype)
+    np.copyto(out._array, result._array, casting="unsafe")
+    out._bump()
+    return out
+
+
+def floating(t: Tensor) -> Tensor:
+    """The tensor, integers and truth values as the default floating-point type."""
+    return t.to(dtypes.get_default_dtype()) if t._array.dtype.kind in "iub" else t
+
+
+__all__ = [
+    "MODE", "Node", "Number", "Tensor", "after", "as_type", "before", "broadcast_error", "check_tensor",
+    "check_writable", "conj", "connect", "dtype", "floating", "from_numpy_dtype", "promote", "record", "record_many",
+    "result_type", "sum_to", "wrap", "write_out",
+]  # fmt: skip

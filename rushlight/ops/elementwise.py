@@ -1,0 +1,543 @@
+"""Arithmetic and comparison, element by element, with broadcasting and PyTorch's type promotion."""
+
+import numpy as np
+
+from rushlight import kernels as K
+from rushlight.autograd.node import Node, edge, tick
+from rushlight.autograd.views import after, assign, before, check_writable
+from rushlight.ops.common import (
+    MODE,
+    Number,
+    Tensor,
+    as_type,
+    broadcast_error,
+    conj,
+    floating,
+    promote,
+    record,
+    result_type,
+    sum_to,
+    wrap,
+    write_out,
+)
+from rushlight.ops.registry import alias, op
+
+
+def _pair(name: str, input, other) -> tuple[Tensor, Tensor]:
+    """Both operands as tensors of one type. The common cases come first, for speed."""
+    if type(other) in (float, int) and isinstance(input, Tensor) and input._array.dtype.kind == "f":
+        return input, wrap(np.array(other, input._array.dtype))
+    return promote(name, input, other)
+
+
+def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=None):
+    """The function and the in-place method of a two-operand op, from its kernel and its node."""
+
+    def function(input, other, *, out=None):
+        try:
+            x, y = input._array, other._array
+            same = x.dtype is y.dtype
+        except AttributeError:
+            same = False
+        if not same or check or to_float and x.dtype.kind in "iub":
+            input, other = _pair(name, input, other)
+            if check:
+                check(input, other)
+            if to_float:
+                input, other = floating(input), floating(other)
+            x, y = input._array, other._array
+        try:
+            result = wrap(kernel(x, y))
+        except ValueError:
+            raise broadcast_error(name, x.shape, y.shape) from None
+        if MODE.enabled and (input._rg or other._rg):
+            node = _join(node_type, input, other)
+            if node is not None:
+                result._node, result._rg = node, True
+        return result if out is None else write_out(result, out)
+
+    def function_(self, other):
+        check_writable(self)
+        input, other = _pair(name, before(self), other)
+        if input._array.dtype != self._array.dtype or to_float and input._array.dtype.kind in "iub":
+            return assign(self, function(input, other), name + "_")
+        node = _join(node_type, input, other) if MODE.enabled and (input._rg or other._rg) else None
+        try:
+            kernel(self._array, other._array, out=self._array)
+        except ValueError:
+            raise _inplace_error(name, self, other) from None
+        return after(self, node)
+
+    function.__name__ = function.__qualname__ = name
+    function_.__name__ = function_.__qualname__ = name + "_"
+    function_.__doc__ = f"In-place form of `{name}`: writes the result into this tensor and returns it."
+    return function, function_
+
+
+def _inplace_error(name: str, target: Tensor, other: Tensor) -> RuntimeError:
+    try:
+        shape = np.broadcast_shapes(target._array.shape, other._array.shape)
+    except ValueError:
+        return broadcast_error(name + "_", target._array.shape, other._array.shape)
+    return RuntimeError(
+        f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(shape)} ({name}_)"
+    )
+
+
+def _define(name: str, kernel, node_type, *, doc: str, example: str, aliases=(), **options):
+    """Define and list a two-operand op under its names."""
+    function, function_ = binary(name, kernel, node_type, **options)
+    function.__doc__ = _binary_doc(doc, example)
+    op(name=name, inplace=function_)(function)
+    for other_name in aliases:
+        alias(other_name, function)
+    return function
+
+
+def _binary_doc(doc: str, example: str) -> str:
+    code, value = example.split(" -> ")
+    return f"""{doc}
+
+    Args:
+        input: a tensor.
+        other: a tensor whose shape broadcasts with the first's, or a number.
+        out: where to put the result.
+    Returns:
+        A tensor of the broadcast shape and the promoted type.
+    Raises:
+        RuntimeError: the shapes do not broadcast together.
+
+    >>> import rushlight as torch
+    >>> {code}
+    {value}
+    """
+
+
+def _join(node_type: type[Node] | None, x: Tensor, y: Tensor) -> Node | None:
+    """The node of a result computed from x and y; each is saved only where the other needs it."""
+    if node_type is None:
+        return None
+    node = node_type()
+    node.seq = tick()
+    node.edges = (edge(x), edge(y))
+    if x._nr or y._nr:
+        node.edge_outputs = (x._nr, y._nr)
+    node.keep(x, y)
+    return node
+
+
+class _ShapesNode(Node):
+    """A node that needs of its inputs only their shapes."""
+
+    def keep(self, x, y):
+        self.shapes = x._array.shape, y._array.shape
+
+
+class AddBackward0(_ShapesNode):
+    def backward(self, grad):
+        to_x, to_y = self.edges
+        x, y = self.shapes
+        return None if to_x is None else sum_to(grad, x), None if to_y is None else sum_to(grad, y)
+
+
+class SubBackward0(_ShapesNode):
+    def backward(self, grad):
+        to_x, to_y = self.edges
+        x, y = self.shapes
+        return None if to_x is None else sum_to(grad, x), None if to_y is None else sum_to(-grad, y)
+
+
+class _OperandsNode(Node):
+    """A node whose gradient with respect to each operand needs the other one."""
+
+    def keep(self, x, y):
+        self.shapes = x._array.shape, y._array.shape
+        to_x, to_y = self.edges
+        self.saved = saved = (x if to_y is not None else None, y if to_x is not None else None)
+        if x._vc is not None or y._vc is not None:
+            self.save(*saved)
+
+
+class MulBackward0(_OperandsNode):
+    def backward(self, grad):
+        x, y = self.unpack()
+        return (
+            None if y is None else sum_to(mul(grad, conj(y)), self.shapes[0]),
+            None if x is None else sum_to(mul(grad, conj(x)), self.shapes[1]),
+        )
+
+
+class _BothNode(Node):
+    """A node that keeps both operands."""
+
+    def keep(self, x, y):
+        self.save(x, y)
+
+
+class DivBackward0(_BothNode):
+    def backward(self, grad):
+        x, y = self.unpack()
+        to_x, to_y = self.edges
+        gx = div(grad, conj(y))
+        return (
+            None if to_x is None else sum_to(gx, x._array.shape),
+            None if to_y is None else sum_to(-mul(gx, conj(div(x, y))), y._array.shape),
+        )
+
+
+class PowBackward1(_BothNode):
+    def backward(self, grad):
+        x, y = self.unpack()
+        to_x, to_y = self.edges
+        gx = gy = None
+        if to_x is not None:
+            slope = mul(y, pow(x, sub(y, 1))).masked_fill(y == 0, 0)
+            gx = sum_to(mul(grad, conj(slope)), x._array.shape)
+        if to_y is not None:
+            # 0 ** y is flat for y >= 0, although log(0) is not finite.
+            zero = (x == 0) & ((y.real if y.is_complex() else y) >= 0)
+            slope = mul(pow(x, y), x.masked_fill(zero, 1).log()).masked_fill(zero, 0)
+            gy = sum_to(mul(grad, conj(slope)), y._array.shape)
+        return gx, gy
+
+
+class PowBackward0(Node):
+    """A power with a number for its exponent."""
+
+    def backward(self, grad):
+        (x,) = self.unpack()
+        if self.exponent == 0:
+            return x.new_zeros(x.shape)
+        return mul(grad, conj(mul(pow(x, self.exponent - 1), self.exponent)))
+
+
+class _SharedNode(_BothNode):
+    """The larger or smaller of two: equal elements share the gradient."""
+
+    def backward(self, grad):
+        x, y = self.unpack()
+        to_x, to_y = self.edges
+        halved = (grad / 2).where(x == y, grad)
+        return (
+            None if to_x is None else sum_to(mul(halved, self.wins(x, y)), x._array.shape),
+            None if to_y is None else sum_to(mul(halved, self.wins(y, x)), y._array.shape),
+        )
+
+
+class MaximumBackward0(_SharedNode):
+    @staticmethod
+    def wins(a, b):
+        return a >= b
+
+
+class MinimumBackward0(_SharedNode):
+    @staticmethod
+    def wins(a, b):
+        return a <= b
+
+
+class FmaxBackward0(_BothNode):
+    def backward(self, grad):
+        x, y = self.unpack()
+        chosen = self.wins(x, y) | (y != y)
+        return sum_to(mul(grad, chosen), x._array.shape), sum_to(mul(grad, ~chosen), y._array.shape)
+
+    @staticmethod
+    def wins(x, y):
+        return x >= y
+
+
+class FminBackward0(FmaxBackward0):
+    @staticmethod
+    def wins(x, y):
+        return x <= y
+
+
+class RemainderBackward0(_BothNode):
+    rounded = "floor"
+
+    def backward(self, grad):
+        x, y = self.unpack()
+        to_x, to_y = self.edges
+        return (
+            None if to_x is None else sum_to(grad, x._array.shape),
+            None if to_y is None else sum_to(-mul(grad, div(x, y, rounding_mode=self.rounded)), y._array.shape),
+        )
+
+
+class FmodBackward0(RemainderBackward0):
+    rounded = "trunc"
+
+
+class Atan2Backward0(_BothNode):
+    def backward(self, grad):
+        x, y = self.unpack()
+        scaled = div(grad, add(mul(x, x), mul(y, y)))
+        return sum_to(mul(scaled, y), x._array.shape), sum_to(-mul(scaled, x), y._array.shape)
+
+
+class HypotBackward0(_BothNode):
+    def backward(self, grad):
+        x, y = self.unpack()
+        scaled = div(grad, hypot(x, y))
+        return sum_to(mul(scaled, x), x._array.shape), sum_to(mul(scaled, y), y._array.shape)
+
+
+def _no_bool_sub(x, y):
+    if isinstance(x, Tensor) and x._array.dtype.kind == "b" and (
+        isinstance(y, bool) or isinstance(y, Tensor) and y._array.dtype.kind == "b"
+    ):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
+
+
+def _real(name):
+    def check(x, y):
+        if x._array.dtype.kind == "c":
+            raise RuntimeError(f'"{name}" not implemented for complex numbers: expected real tensors, got {x.dtype}')
+
+    return check
+
+
+_add, _add_ = binary("add", K.add, AddBackward0)
+_sub, _sub_ = binary("sub", K.sub, SubBackward0)
+
+
+def _add_in_place(self, other, *, alpha=1):
+    """In-place form of `add`."""
+    return _add_(self, other if alpha == 1 else mul(other, alpha))
+
+
+def _sub_in_place(self, other, *, alpha=1):
+    """In-place form of `sub`."""
+    _no_bool_sub(self, other)
+    return _sub_(self, other if alpha == 1 else mul(other, alpha))
+
+
+@op(inplace=_add_in_place)
+def add(input, other, *, alpha=1, out=None):
+    """input + alpha * other.
+
+    Args:
+        input: a tensor.
+        other: a tensor whose shape broadcasts with the first's, or a number.
+        alpha: what `other` is multiplied by.
+        out: where to put the result.
+    Returns:
+        A tensor of the broadcast shape and the promoted type.
+    Raises:
+        RuntimeError: the shapes do not broadcast together.
+
+    >>> import rushlight as torch
+    >>> torch.add(torch.tensor([1, 2]), torch.tensor([1, 1]), alpha=10)
+    tensor([11, 12])
+    """
+    return _add(input, other if alpha == 1 else mul(other, alpha), out=out)
+
+
+@op(inplace=_sub_in_place)
+def sub(input, other, *, alpha=1, out=None):
+    """input - alpha * other.
+
+    Args:
+        input: a tensor.
+        other: a tensor whose shape broadcasts with the first's, or a number.
+        alpha: what `other` is multiplied by.
+        out: where to put the result.
+    Returns:
+        A tensor of the broadcast shape and the promoted type.
+    Raises:
+        RuntimeError: the shapes do not broadcast together, or both are truth values.
+
+    >>> import rushlight as torch
+    >>> torch.sub(torch.tensor([5, 6]), 1)
+    tensor([4, 5])
+    """
+    _no_bool_sub(input, other)
+    return _sub(input, other if alpha == 1 else mul(other, alpha), out=out)
+
+
+alias("subtract", sub)
+
+
+@op()
+def rsub(input, other, *, alpha=1):
+    """other - alpha * input.
+
+    >>> import rushlight as torch
+    >>> torch.rsub(torch.tensor([1, 2]), 10)
+    tensor([9, 8])
+    """
+    other = as_type(other, result_type(input, other))
+    return sub(other, input, alpha=alpha)
+
+
+mul = _define(
+    "mul", K.mul, MulBackward0, doc="Product.", aliases=("multiply",),
+    example="torch.mul(torch.tensor([1, 2]), 3) -> tensor([3, 6])",
+)  # fmt: skip
+_div, _div_ = binary("div", K.div, DivBackward0, to_float=True)
+_floor_divide, _floor_divide_ = binary("floor_divide", K.floor_divide, None)
+_trunc_divide, _trunc_divide_ = binary("trunc_divide", K.trunc_divide, None)
+_DIVIDE = {None: (_div, _div_), "floor": (_floor_divide, _floor_divide_), "trunc": (_trunc_divide, _trunc_divide_)}
+
+
+def _divider(rounding_mode):
+    try:
+        return _DIVIDE[rounding_mode]
+    except KeyError:
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        ) from None
+
+
+def _div_in_place(self, other, *, rounding_mode=None):
+    """In-place form of `div`."""
+    return _divider(rounding_mode)[1](self, other)
+
+
+@op(inplace=_div_in_place)
+def div(input, other, *, rounding_mode=None, out=None):
+    """Quotient, true or rounded.
+
+    Args:
+        input: a tensor.
+        other: a tensor whose shape broadcasts with the first's, or a number.
+        rounding_mode: None for the true quotient, "trunc" towards zero, "floor" downwards.
+        out: where to put the result.
+    Returns:
+        A tensor of the broadcast shape; of a floating-point type where nothing is rounded.
+    Raises:
+        RuntimeError: the shapes do not broadcast together, or the rounding mode is unknown.
+
+    >>> import rushlight as torch
+    >>> torch.div(torch.tensor([-7, 7]), 2, rounding_mode="floor")
+    tensor([-4,  3])
+    """
+    if rounding_mode is None:
+        return _div(input, other, out=out)
+    result = _divider(rounding_mode)[0](input, other)
+    if MODE.enabled and result._array.dtype.kind not in "iub":  # rounding has no slope
+        parents = [t for t in (input, other) if isinstance(t, Tensor) and t._rg]
+        if parents:
+            result = record(result._array, RoundedDivBackward0, parents, shapes=[t._array.shape for t in parents])
+    return write_out(result, out)
+
+
+class RoundedDivBackward0(Node):
+    """A rounded quotient: flat nearly everywhere."""
+
+    def backward(self, grad):
+        return tuple(grad.new_zeros(shape) for shape in self.shapes)
+
+
+alias("divide", div)
+
+
+@op()
+def true_divide(input, other, *, out=None):
+    """The true quotient: `div` without rounding.
+
+    >>> import rushlight as torch
+    >>> torch.true_divide(torch.tensor([1]), 2)
+    tensor([0.5000])
+    """
+    return _div(input, other, out=out)
+
+
+@op(inplace=lambda self, other: _floor_divide_(self, other))
+def floor_divide(input, other, *, out=None):
+    """The quotient rounded downwards.
+
+    >>> import rushlight as torch
+    >>> torch.floor_divide(torch.tensor([-7.0, 7.0]), 2)
+    tensor([-4.,  3.])
+    """
+    return div(input, other, rounding_mode="floor", out=out)
+
+
+_pow, _pow_ = binary("pow", K.pow, PowBackward1)
+
+
+@op(inplace=True)
+def pow(input, exponent, *, out=None):
+    """input to the power of exponent.
+
+    Args:
+        input: a tensor, or a number where the exponent is a tensor.
+        exponent: a tensor whose shape broadcasts with the first's, or a number.
+        out: where to put the result.
+    Returns:
+        A tensor of the broadcast shape and the promoted type.
+    Raises:
+        RuntimeError: an integer tensor is to be raised to a negative whole power.
+
+    >>> import rushlight as torch
+    >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
+    if isinstance(exponent, Number) and isinstance(input, Tensor):
+        return write_out(_pow_number(input, exponent), out)
+    return _pow(input, exponent, out=out)
+
+
+def _pow_number(x: Tensor, exponent) -> Tensor:
+    if x._array.dtype.kind in "iu" and isinstance(exponent, int) and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed. Convert the tensor with .float().")
+    if exponent == 2 and x._array.dtype.kind != "b":
+        array = K.mul(x._array, x._array)
+    else:
+        base, power = _pair("pow", x, exponent)
+        x, array = base, K.pow(base._array, power._array)
+    if MODE.enabled and x._rg:
+        return record(array, PowBackward0, (x,), x, exponent=exponent)
+    return wrap(array)
+
+
+maximum = _define(
+    "maximum", K.maximum, MaximumBackward0, check=_real("maximum"), doc="The larger of two; nan where one is.",
+    example="torch.maximum(torch.tensor([1, 5]), torch.tensor([3, 2])) -> tensor([3, 5])",
+)  # fmt: skip
+minimum = _define(
+    "minimum", K.minimum, MinimumBackward0, check=_real("minimum"), doc="The smaller of two; nan where one is.",
+    example="torch.minimum(torch.tensor([1, 5]), torch.tensor([3, 2])) -> tensor([1, 2])",
+)  # fmt: skip
+fmax = _define(
+    "fmax", K.fmax, FmaxBackward0, check=_real("fmax"), doc="The larger of two; a number rather than nan.",
+    example="torch.fmax(torch.tensor([1.0]), torch.tensor([float('nan')])) -> tensor([1.])",
+)  # fmt: skip
+fmin = _define(
+    "fmin", K.fmin, FminBackward0, check=_real("fmin"), doc="The smaller of two; a number rather than nan.",
+    example="torch.fmin(torch.tensor([1.0]), torch.tensor([float('nan')])) -> tensor([1.])",
+)  # fmt: skip
+remainder = _define(
+    "remainder", K.remainder, RemainderBackward0, doc="What is left after floor division, with the divisor's sign.",
+    example="torch.remainder(torch.tensor([-3, 3]), 2) -> tensor([1, 1])",
+)  # fmt: skip
+fmod = _define(
+    "fmod", K.fmod, FmodBackward0, doc="What is left after division towards zero, with the dividend's sign.",
+    example="torch.fmod(torch.tensor([-3, 3]), 2) -> tensor([-1,  1])",
+)  # fmt: skip
+atan2 = _define(
+    "atan2", K.atan2, Atan2Backward0, to_float=True, doc="The angle of the point (other, input), in radians.",
+    aliases=("arctan2",), example="torch.atan2(torch.tensor([1.0]), torch.tensor([1.0])) -> tensor([0.7854])",
+)  # fmt: skip
+hypot = _define(
+    "hypot", K.hypot, HypotBackward0, doc="The length of the hypotenuse of a right triangle.",
+    example="torch.hypot(torch.tensor([3.0]), torch.tensor([4.0])) -> tensor([5.])",
+)  # fmt: skip
+
+
+for _dunder, _function in {
+    "__add__": _add, "__radd__": _add, "__sub__": sub, "__rsub__": rsub, "__mul__": mul, "__rmul__": mul,
+    "__truediv__": _div, "__rtruediv__": lambda self, other: _div(as_type(other, result_type(self, other)), self),
+    "__floordiv__": floor_divide,
+    "__rfloordiv__": lambda self, other: floor_divide(as_type(other, result_type(self, other)), self),
+    "__mod__": remainder, "__rmod__": lambda self, other: remainder(as_type(other, result_type(self, other)), self),
+    "__pow__": pow, "__rpow__": lambda self, other: pow(as_type(other, result_type(self, other)), self),
+    "__iadd__": _add_, "__isub__": _sub_in_place, "__imul__": Tensor.mul_, "__itruediv__": _div_,
+    "__ifloordiv__": _floor_divide_, "__imod__": Tensor.remainder_, "__ipow__": Tensor.pow_,
+}.items():  # fmt: skip
+    setattr(Tensor, _dunder, _function)

@@ -1,0 +1,57 @@
+"""The list of all ops, and how a function becomes one.
+
+`@op()` lists a function under its name and makes it a Tensor method; `inplace=True` adds the method `name_`.
+The function itself stays as written: calling an op costs nothing extra.
+"""
+
+from dataclasses import dataclass
+
+from rushlight.autograd.views import inplace as inplace_form
+from rushlight.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Op:
+    """One entry: the function, and where users find it."""
+
+    name: str
+    function: object
+    method: bool
+    inplace: bool
+
+
+OPS: dict[str, Op] = {}
+
+
+def op(*, name: str | None = None, method: bool = True, inplace=False):
+    """List a function as an op.
+
+    Args:
+        name: its public name; the function's own by default.
+        method: whether tensors have it as a method.
+        inplace: whether tensors have `name_`: True for the general form, or a function that does it directly.
+    """
+
+    def register(function):
+        public = name or function.__name__
+        if public in OPS:
+            raise ValueError(f"the op {public} is defined twice")
+        OPS[public] = Op(public, function, method, bool(inplace))
+        if method:
+            setattr(Tensor, public, function)
+        if inplace:
+            direct = inplace_form(function, public + "_") if inplace is True else inplace
+            setattr(Tensor, public + "_", direct)
+        return function
+
+    return register
+
+
+def alias(new: str, function, *, method: bool = True) -> None:
+    """Give an op a second public name that PyTorch has for it."""
+    existing = next(o for o in OPS.values() if o.function is function)
+    OPS[new] = Op(new, function, method, existing.inplace)
+    if method:
+        setattr(Tensor, new, function)
+        if existing.inplace:
+            setattr(Tensor, new + "_", getattr(Tensor, existing.name + "_"))
