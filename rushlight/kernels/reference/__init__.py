@@ -1,0 +1,1 @@
+"""Kernels in plain NumPy: short and complete, the oracle of the native ones and their fallback."""
