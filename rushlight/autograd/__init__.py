@@ -9,14 +9,28 @@ from rushlight.autograd.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from rushlight.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly  # isort: skip
+from rushlight.autograd.function import Function  # isort: skip
+from rushlight.autograd.gradcheck import gradcheck, gradgradcheck  # isort: skip
+from rushlight.autograd.variable import Variable  # isort: skip
+from rushlight.autograd import function, functional, graph  # isort: skip
 
 __all__ = [
+    "Function",
+    "Variable",
     "backward",
+    "detect_anomaly",
     "enable_grad",
+    "function",
+    "functional",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "graph",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]

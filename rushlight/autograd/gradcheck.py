@@ -1,0 +1,225 @@
+"""Checks of gradients against finite differences."""
+
+import numpy as np
+
+from rushlight.autograd.backward import grad
+from rushlight.tensor import Tensor, wrap
+
+
+class GradcheckError(RuntimeError):
+    """A gradient differs from finite differences."""
+
+
+def gradcheck(
+    func,
+    inputs,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
+) -> bool:
+    """Compare the gradients of a function with central finite differences.
+
+    Args:
+        func: takes tensors, returns a tensor or several.
+        inputs: its arguments; those that require gradients are checked, and should be float64.
+        eps: the step of the differences.
+        atol, rtol: how far the two may be apart.
+        raise_exception: raise where they differ, instead of returning False.
+        nondet_tol: how far two backward passes may be apart.
+        check_grad_dtypes: also require that gradients have their inputs' types.
+        fast_mode: compare one random projection instead of every entry.
+    Returns:
+        Whether they agree.
+    Raises:
+        GradcheckError: they do not, and `raise_exception` is set.
+        ValueError: no input requires gradients.
+        NotImplementedError: forward-mode or batched checks are asked for.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradcheck(torch.sin, (x,))
+    True
+    """
+    if check_forward_ad or check_batched_grad:
+        raise NotImplementedError("gradcheck: forward-mode and batched checks are not supported; use backward mode")
+    try:
+        _check(func, _tuple(inputs), eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+    return True
+
+
+def gradgradcheck(
+    func,
+    inputs,
+    grad_outputs=None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
+) -> bool:
+    """Compare second derivatives with finite differences of the first.
+
+    Args:
+        func, inputs: as in `gradcheck`.
+        grad_outputs: the gradients of the outputs; random ones by default.
+        gen_non_contig_grad_outputs: make the random ones non-contiguous.
+    Returns:
+        Whether they agree.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradgradcheck(torch.sin, (x,))
+    True
+    """
+    inputs = _tuple(inputs)
+    outputs = _differentiable(func(*inputs))
+    if grad_outputs is None:
+        rng = np.random.default_rng(0)
+        grad_outputs = [_random_like(o, rng, gen_non_contig_grad_outputs) for o in outputs]
+    grad_outputs = [g.detach().requires_grad_() for g in _tuple(grad_outputs)]
+    count = len(inputs)
+
+    def first_derivative(*args):
+        args, grads = args[:count], args[count:]
+        wanted = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
+        found = grad(_differentiable(func(*args)), wanted, grads, create_graph=True, allow_unused=True)
+        return tuple(g for g in found if g is not None and g.requires_grad)
+
+    return gradcheck(
+        first_derivative, (*inputs, *grad_outputs), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
+        nondet_tol=nondet_tol, check_grad_dtypes=check_grad_dtypes, fast_mode=fast_mode,
+    )  # fmt: skip
+
+
+def _tuple(value) -> tuple:
+    return (value,) if isinstance(value, Tensor) else tuple(value)
+
+
+def _differentiable(outputs) -> list[Tensor]:
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    return [o for o in outputs if isinstance(o, Tensor) and o._array.dtype.kind in "fc"]
+
+
+def _random_like(t: Tensor, rng, non_contiguous: bool) -> Tensor:
+    shape = (*t.shape, 2) if non_contiguous else t.shape
+    values = rng.uniform(-1, 1, shape)
+    if t._array.dtype.kind == "c":
+        values = values + 1j * rng.uniform(-1, 1, shape)
+    values = np.asarray(values).astype(t._array.dtype)
+    return wrap(values[..., 0] if non_contiguous else values)
+
+
+def _check(func, inputs, eps, atol, rtol, nondet_tol, check_dtypes, fast_mode) -> None:
+    wanted = [t for t in inputs if isinstance(t, Tensor) and t.requires_grad]
+    if not wanted:
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+        )
+    if any(t._array.dtype.itemsize // (2 if t.is_complex() else 1) < 8 for t in wanted):
+        import warnings
+
+        warnings.warn(
+            "Input #0 requires gradient and is not a double precision floating point or complex. This check will likely "
+            "fail if all the inputs are not of double precision floating point or complex.",
+            stacklevel=3,
+        )
+    outputs = _differentiable(func(*inputs))
+    rng = np.random.default_rng(0)
+    for i, output in enumerate(outputs):
+        if not output.requires_grad:
+            continue
+        size = output.numel()
+        for projection in _projections(output, size, fast_mode, rng):
+            _compare(func, inputs, wanted, i, projection, eps, atol, rtol, nondet_tol, check_dtypes, fast_mode, rng)
+
+
+def _projections(output: Tensor, size: int, fast_mode: bool, rng):
+    """Gradients of the output to try: each unit one, or a random one; for complex outputs imaginary ones too."""
+    if fast_mode:
+        yield _random_like(output, rng, False)
+        return
+    units = (1, 1j) if output.is_complex() else (1,)
+    for unit in units:
+        for k in range(size):
+            one = np.zeros(size, output._array.dtype)
+            one[k] = unit
+            yield wrap(one.reshape(output._array.shape))
+
+
+def _compare(func, inputs, wanted, i, v, eps, atol, rtol, nondet_tol, check_dtypes, fast_mode, rng) -> None:
+    def analytic():
+        return grad(_differentiable(func(*inputs))[i], wanted, v, allow_unused=True, materialize_grads=True)
+
+    found, again = analytic(), analytic()
+    for j, (t, a, b) in enumerate(zip(wanted, found, again, strict=True)):
+        if check_dtypes and a.dtype != t.dtype:
+            raise GradcheckError(f"the gradient of input {j} has dtype {a.dtype}, expected {t.dtype}")
+        if not np.allclose(a._array, b._array, rtol=0, atol=nondet_tol, equal_nan=True):
+            raise GradcheckError(
+                "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
+                f"different values, although analytical gradient matches numerical gradient (input {j})."
+            )
+        numeric = _numeric(func, inputs, t, i, v, eps, rng if fast_mode else None)
+        expected = a._array if not fast_mode else _dot(a._array, numeric[1])
+        value = numeric[0]
+        if not np.allclose(expected, value, rtol=rtol, atol=atol, equal_nan=True):
+            raise GradcheckError(
+                f"Jacobian mismatch for output {i} with respect to input {j},\nnumerical:{value}\nanalytical:{expected}\n"
+            )
+
+
+def _dot(a, b) -> float:
+    return np.real(np.sum(np.conj(a) * b))
+
+
+def _numeric(func, inputs, t: Tensor, i: int, v: Tensor, eps: float, rng):
+    """Differences of Re<v, func(inputs)> along each entry of t, or along one random direction."""
+    array = t._array
+    old = array.copy()
+
+    def value() -> float:
+        return _dot(v._array, _differentiable(func(*inputs))[i]._array)
+
+    def slope(step) -> float:
+        array[...] = old + step
+        high = value()
+        array[...] = old - step
+        low = value()
+        array[...] = old
+        return (high - low) / (2 * eps)
+
+    if rng is not None:
+        direction = _random_like(t, rng, False)._array
+        return slope(eps * direction), direction
+    slopes = np.zeros_like(old)
+    for k in np.ndindex(old.shape):
+        step = np.zeros_like(old)
+        step[k] = eps
+        slopes[k] = slope(step)
+        if array.dtype.kind == "c":
+            step[k] = 1j * eps
+            slopes[k] += 1j * slope(step)
+    return slopes, None

@@ -1,0 +1,5 @@
+"""Pictures: data sets, and later transforms and networks, under torchvision's names."""
+
+from rushlight.vision import datasets
+
+__all__ = ["datasets"]
