@@ -1,1 +1,1 @@
-"""Kernels in plain NumPy: short and complete, the oracle of the native ones and their fallback."""
+"""The kernels in plain NumPy: complete and short, the oracle of the native ones and the fallback."""
