@@ -27,8 +27,8 @@ def _choose() -> str:
                 f"RUSHLIGHT_KERNELS=native, but the native kernels cannot be loaded: {error}"
             ) from error
         warnings.warn(
-            f"rushlight runs on its slow NumPy kernels: the native ones cannot be loaded ({error}). Reinstall "
-            "it where a C++ compiler is present, or set RUSHLIGHT_KERNELS=reference to silence this.",
+            f"rushlight runs on its slow NumPy kernels: the native ones cannot be loaded ({error}). "
+            "Reinstall it where a C++ compiler is present, or set RUSHLIGHT_KERNELS=reference to silence this.",
             RuntimeWarning,
             stacklevel=2,
         )

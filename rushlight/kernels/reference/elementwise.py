@@ -60,7 +60,8 @@ def _math(name: str, function):
     each = np.frompyfunc(function, 1, 1)
 
     def kernel(x, out=None):
-        return _result(np.asarray(each(x.astype(np.float64))).astype(x.dtype), out)
+        with np.errstate(all="ignore"):
+            return _result(np.asarray(each(x.astype(np.float64))).astype(x.dtype), out)
 
     kernel.__name__ = kernel.__qualname__ = name
     return kernel
@@ -207,14 +208,14 @@ bitwise_not = _ufunc("bitwise_not", np.invert)
 
 @_formula
 def sgn(x):
-    """x / |x|, and 0 for 0."""
-    return np.sign(x)
+    """x / |x|, 0 where x is 0 or nan."""
+    return np.sign(x) if x.dtype.kind != "f" else np.where(np.isnan(x), x.dtype.type(0), np.sign(x))
 
 
 @_formula
 def sign(x):
-    """1, 0 or -1."""
-    return np.where(np.isnan(x), x.dtype.type(0), np.sign(x)) if x.dtype.kind == "f" else np.sign(x)
+    """1, 0 or -1, and 0 for nan."""
+    return sgn(x)
 
 
 @_formula
@@ -502,7 +503,7 @@ def leaky_relu_backward(g, x, slope=0.01):
 @_formula
 def hardtanh_backward(g, x, lo=-1.0, hi=1.0):
     """g where lo < x < hi, else 0."""
-    return np.where((x <= lo) | (x >= hi), g.dtype.type(0), g)
+    return np.where((x > lo) & (x < hi), g, g.dtype.type(0))
 
 
 @_formula
@@ -521,13 +522,13 @@ def hardsigmoid_backward(g, x):
 @_formula
 def hardswish_backward(g, x):
     """Gradient of hardswish(x)."""
-    return np.where(x <= -3, g.dtype.type(0), np.where(x < 3, g * (x / 3 + 0.5), g))
+    return np.where(x <= -3, g.dtype.type(0), np.where(x >= 3, g, g * (x / 3 + 0.5)))
 
 
 @_formula
 def hardshrink_backward(g, x, lambd=0.5):
     """g where |x| > lambd, else 0: the gradient of hardshrink and softshrink."""
-    return np.where((x >= -lambd) & (x <= lambd), g.dtype.type(0), g)
+    return np.where((x < -lambd) | (x > lambd), g, g.dtype.type(0))
 
 
 @_formula
