@@ -28,7 +28,7 @@ def _choose() -> str:
             ) from error
         warnings.warn(
             f"rushlight runs on its slow NumPy kernels: the native ones cannot be loaded ({error}). "
-            "Reinstall it where a C++ compiler is present, or set RUSHLIGHT_KERNELS=reference to silence this.",
+            "Reinstall it where there is a C++ compiler, or set RUSHLIGHT_KERNELS=reference to silence this.",
             RuntimeWarning,
             stacklevel=2,
         )
