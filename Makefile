@@ -9,13 +9,12 @@ SOURCES := $(shell find rushlight csrc -name '*.py' -o -name '*.cpp' -o -name '*
 
 # Train LeNet-5 on handwritten digits, save and reload it, and draw out/digits.png.
 demo: $(VENV)/installed
-	$(PIP) "matplotlib>=3.8" "tqdm>=4.60"
-	cd examples && ../$(RUN) digits.py --out ../out
+	$(RUN) examples/digits.py --out out
 
-# The tests, under the native kernels and then the core of them under the reference kernels.
-test: check $(VENV)/tools
+# The tests, under the native kernels and then under the reference kernels.
+test: check
 	$(RUN) -m pytest -q -n 2
-	RUSHLIGHT_KERNELS=reference $(RUN) -m pytest -q -n 2 -p no:cacheprovider
+	RUSHLIGHT_KERNELS=reference $(RUN) -m pytest -q -n 2
 
 # Lint, formatting, types of the public surface, and lines per file.
 check: $(VENV)/tools
@@ -33,11 +32,12 @@ $(VENV)/pip:
 	touch $@
 
 $(VENV)/installed: $(VENV)/pip $(SOURCES)
-	$(PIP) .
+	$(PIP) ".[demo]"
 	touch $@
 
-$(VENV)/tools: $(VENV)/installed
-	$(PIP) ".[test,oracle]"
+# The tests run on the sources in place, so this one is an editable installation.
+$(VENV)/tools: $(VENV)/pip CMakeLists.txt pyproject.toml $(wildcard csrc/*)
+	$(PIP) --editable ".[test,oracle]"
 	touch $@
 
 # Development: (re)build the extension in place, beside the Python sources. Needs the build tools in $(PYTHON).

@@ -6,4 +6,8 @@ NB_MODULE(_native, m) {
   if (_import_array() < 0) nb::raise_python_error();
   m.doc() = "Native kernels on NumPy arrays. Shapes and dtypes are checked by the caller.";
   rushlight::bind_threads(m);
+  rushlight::bind_dnn_cache(m);
+  rushlight::bind_dnn_conv(m);
+  rushlight::bind_dnn_matmul(m);
+  rushlight::bind_handle(m);
 }

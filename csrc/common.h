@@ -18,6 +18,10 @@ namespace rushlight {
 
 // Each source file of csrc/ adds its functions to the module here.
 void bind_threads(nb::module_& m);
+void bind_dnn_cache(nb::module_& m);
+void bind_dnn_conv(nb::module_& m);
+void bind_dnn_matmul(nb::module_& m);
+void bind_handle(nb::module_& m);
 
 // Threads that a parallel region may use: set_num_threads' number.
 int num_threads();

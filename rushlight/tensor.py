@@ -18,9 +18,10 @@ from rushlight.autograd.grad_mode import MODE
 from rushlight.autograd.node import Handle
 from rushlight.devices import Size, channels_last, channels_last_3d, contiguous_format
 from rushlight.dtypes import SCALAR_NAMES, dtype, from_numpy_dtype
+from rushlight.handle import TensorBase, set_tensor_type, wrap
 
 
-class Tensor:
+class Tensor(TensorBase):
     """A multi-dimensional array of numbers of one type, which can record how it was computed.
 
     Make one with `torch.tensor(data)`, `torch.zeros(...)` and their like; `torch.Tensor(...)` is the old
@@ -33,17 +34,9 @@ class Tensor:
     tensor([2., 4.])
     """
 
-    # Defaults live on the class, so that making a tensor writes only what differs.
+    # The other fields are in `rushlight.handle`.
     is_node = False
-    _array: np.ndarray
-    _node = None  # the gradient function that made it
-    _nr = 0  # which of that function's outputs it is
-    _rg = False  # whether gradients flow to it
-    _grad = None
-    _vc = None  # [version], shared by all tensors on this memory; None until it matters
-    _base = None  # the tensor that this one is a view of
-    _seen_node = None  # the base's node when this view's own was made
-    _format = None  # the memory format that the user asked for; None: ours to choose
+    _seen_node = None  # for a view: the base's node when this view's own was made
     _hooks = None
     _post_accumulate_hooks = None
     _retains_grad = False
@@ -535,7 +528,7 @@ class Tensor:
         return np.ndarray(array.shape, array.dtype, copied, offset, array.strides)
 
     def _user_attributes(self) -> dict:
-        return {k: v for k, v in self.__dict__.items() if k not in Tensor.__dict__ and k not in _OWN}
+        return {k: v for k, v in self.__dict__.items() if not hasattr(Tensor, k)}
 
     def __reduce_ex__(self, protocol):
         if self._node is not None:
@@ -546,9 +539,6 @@ class Tensor:
         return _rebuild, (type(self), np.array(self._strided(), order="K"), self._rg, attributes)
 
 
-_OWN = {"_array"}
-
-
 def _rebuild(cls, array: np.ndarray, requires_grad: bool, attributes: dict) -> Tensor:
     tensor = wrap(array, cls)
     tensor._rg = requires_grad
@@ -556,15 +546,7 @@ def _rebuild(cls, array: np.ndarray, requires_grad: bool, attributes: dict) -> T
     return tensor
 
 
-_new = object.__new__
-_ndarray = np.ndarray
-
-
-def wrap(array, cls=Tensor) -> Tensor:
-    """A tensor on this array (or NumPy scalar), without a copy."""
-    tensor = _new(cls)
-    tensor._array = array if type(array) is _ndarray else np.asarray(array)
-    return tensor
+set_tensor_type(Tensor)
 
 
 def _channels_last(array: np.ndarray) -> bool:

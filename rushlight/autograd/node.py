@@ -8,8 +8,9 @@ leaf, or nowhere (None).
 from itertools import count
 
 from rushlight.autograd.grad_mode import MODE
+from rushlight.handle import NodeBase, connect, edge, tick
 
-tick = count(1).__next__
+__all__ = ["RELEASED", "AccumulateGrad", "Handle", "Node", "connect", "edge", "tick"]
 
 
 class _Released:
@@ -30,7 +31,7 @@ class _Released:
 RELEASED = _Released()
 
 
-class Node:
+class Node(NodeBase):
     """A gradient function in the recorded graph: what PyTorch calls `grad_fn`.
 
     A subclass implements `backward(grad)`, which returns one gradient per edge (None for none); a node
@@ -39,17 +40,11 @@ class Node:
 
     # Defaults live on the class, so that recording an op writes only what differs.
     is_node = True
-    edges: tuple = ()
-    edge_outputs: tuple | None = None  # which output of its node each edge means, where not the first
-    saved: tuple = ()
-    versions: tuple | None = None
     outputs = 1
-    hooks = None  # {output number: {id: hook}}: on gradients that arrive
     pre_hooks = None
     post_hooks = None
     traceback = None
     metadata_dict = None
-    seq = 0
 
     def backward(self, *grads):
         """The gradients of the inputs from those of the outputs."""
@@ -69,13 +64,19 @@ class Node:
 
     def unpack(self) -> tuple:
         """The saved tensors; RuntimeError where one was changed in place since, or all were freed."""
+        for t in self.saved:
+            if t is not None and t._vc is not None:
+                self._check_versions()
+                break
+        return self.saved
+
+    def _check_versions(self) -> None:
         versions = self.versions
         for i, t in enumerate(self.saved):
             if t is not None and t._vc is not None:
                 expected = 0 if versions is None else versions[i]
                 if t._vc[0] != expected:
                     raise RuntimeError(_modified_message(t, t._vc[0], expected, self))
-        return self.saved
 
     def unpack_output(self):
         """The saved output, joined to this node again where its gradient may be wanted."""
@@ -159,26 +160,6 @@ class AccumulateGrad(Node):
 
     def __hash__(self):
         return id(self.variable)
-
-
-def edge(t):
-    """Where the gradient of `t` goes: its node, itself where it is a leaf, None where none is needed."""
-    if not t._rg:
-        return None
-    if t._base is not None:
-        t._refresh()
-    return t._node or t
-
-
-def connect(node: Node, inputs) -> Node:
-    """Give a new node its place in the graph, after the tensors it was computed from."""
-    node.seq = tick()
-    node.edges = tuple([None if t is None else edge(t) for t in inputs])
-    for t in inputs:
-        if t is not None and t._nr:
-            node.edge_outputs = tuple([0 if t is None else t._nr for t in inputs])
-            break
-    return node
 
 
 def _modified_message(t, version, expected, node) -> str:

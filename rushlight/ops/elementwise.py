@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight import kernels as K
-from rushlight.autograd.node import Node, edge, tick
+from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, assign, before, check_writable
 from rushlight.ops.common import (
     MODE,
@@ -117,11 +117,7 @@ def _join(node_type: type[Node] | None, x: Tensor, y: Tensor) -> Node | None:
     """The node of a result computed from x and y; each is saved only where the other needs it."""
     if node_type is None:
         return None
-    node = node_type()
-    node.seq = tick()
-    node.edges = (edge(x), edge(y))
-    if x._nr or y._nr:
-        node.edge_outputs = (x._nr, y._nr)
+    node = connect(node_type(), (x, y))
     node.keep(x, y)
     return node
 
@@ -161,6 +157,12 @@ class _OperandsNode(Node):
 class MulBackward0(_OperandsNode):
     def backward(self, grad):
         x, y = self.unpack()
+        if not MODE.enabled and grad._array.dtype.kind == "f":  # the common case, without mul's own checks
+            g = grad._array
+            return (
+                None if y is None else sum_to(wrap(K.mul(g, y._array)), self.shapes[0]),
+                None if x is None else sum_to(wrap(K.mul(g, x._array)), self.shapes[1]),
+            )
         return (
             None if y is None else sum_to(mul(grad, conj(y)), self.shapes[0]),
             None if x is None else sum_to(mul(grad, conj(x)), self.shapes[1]),

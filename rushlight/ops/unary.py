@@ -4,7 +4,7 @@ import builtins
 import math
 
 from rushlight import kernels as K
-from rushlight.autograd.node import Node, edge, tick
+from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import assign, before, check_writable, place
 from rushlight.ops.common import MODE, Tensor, check_tensor, conj, floating, record, wrap, write_out
 from rushlight.ops.registry import alias, op
@@ -89,11 +89,7 @@ def unary(name, kernel, node, derivative, *, saves="input", doc, example=None, t
 
 
 def _node(node_type: type[Node], input: Tensor, result: Tensor) -> Node:
-    node = node_type()
-    node.seq = tick()
-    node.edges = (edge(input),)
-    if input._nr:
-        node.edge_outputs = (input._nr,)
+    node = connect(node_type(), (input,))
     node.keep(input, result)
     return node
 
