@@ -1,3 +1,14 @@
 """Every differentiable operation, by family; importing them makes them Tensor methods."""
 
-from rushlight.ops import comparison, convert, elementwise, unary  # noqa: F401
+from rushlight.ops import (  # noqa: F401
+    activation,
+    comparison,
+    conv,
+    convert,
+    dropout,
+    elementwise,
+    normalization,
+    pooling,
+    resize,
+    unary,
+)

@@ -7,7 +7,7 @@ from rushlight.autograd.grad_mode import MODE
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, before, check_writable
 from rushlight.dtypes import SCALAR_NAMES, combine, dtype, from_numpy_dtype, scalar_dtype
-from rushlight.tensor import Tensor, wrap
+from rushlight.tensor import Tensor, recording, wrap
 
 Number = (bool, int, float, complex, np.number, np.bool_)
 
@@ -155,5 +155,5 @@ def floating(t: Tensor) -> Tensor:
 __all__ = [
     "MODE", "Node", "Number", "Tensor", "after", "as_type", "before", "broadcast_error", "check_tensor",
     "check_writable", "conj", "connect", "dtype", "floating", "from_numpy_dtype", "promote", "record", "record_many",
-    "result_type", "sum_to", "wrap", "write_out",
+    "recording", "result_type", "sum_to", "wrap", "write_out",
 ]  # fmt: skip
