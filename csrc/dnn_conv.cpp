@@ -1,0 +1,328 @@
+// Convolutions through oneDNN, activations channels-last. Weights are laid out as the primitive likes them best:
+// that copy is kept where the caller names the weight by a token (id, version), else it is made at every call.
+#include "dnn_cache.h"
+
+namespace rushlight {
+namespace {
+
+enum Kind : i64 { kForward, kForwardRelu, kBackwardInput, kBackwardWeight };
+
+// A weight's id and version. Ids are never used twice.
+struct Token {
+  bool given = false;
+  i64 id = 0, version = 0;
+};
+
+Token token_of(nb::handle h) {
+  Token token;
+  if (!PyTuple_Check(h.ptr()) || PyTuple_GET_SIZE(h.ptr()) != 2) return token;
+  token.id = PyLong_AsLongLong(PyTuple_GET_ITEM(h.ptr(), 0));
+  token.version = PyLong_AsLongLong(PyTuple_GET_ITEM(h.ptr(), 1));
+  token.given = !PyErr_Occurred();
+  PyErr_Clear();
+  return token;
+}
+
+struct Free {
+  void operator()(void* p) const { std::free(p); }
+};
+
+struct KeptWeight {
+  i64 version = -1;
+  std::unique_ptr<void, Free> data;
+};
+
+constexpr i64 kMaxKeptBytes = i64{1} << 29;
+
+// A primitive between copies of its operands to and from the layouts it works on.
+struct Conv {
+  std::optional<Call> main, before[2], after;
+  size_t bytes[3] = {0, 0, 0};
+  std::unordered_map<i64, KeptWeight> kept;
+
+  // Puts the layouts given and wanted of operand `which` on record.
+  void stage(int which, const memory::desc& given, const memory::desc& wanted) {
+    before[which] = reorder(given, wanted);
+    bytes[which] = wanted.get_size();
+  }
+  void stage_result(const memory::desc& made, const memory::desc& wanted) {
+    after = reorder(made, wanted);
+    bytes[2] = made.get_size();
+  }
+
+  void* operand(int which, void* given) {
+    if (!before[which]) return given;
+    void* place = scratch(which == 0 ? Scratch::kFirst : Scratch::kSecond, bytes[which]);
+    before[which]->run({given, place});
+    return place;
+  }
+
+  void* weight(void* given, const Token& token) {
+    if (!before[1] || !token.given) return operand(1, given);
+    if (stats().weight_bytes > kMaxKeptBytes) forget();
+    KeptWeight& entry = kept[token.id];
+    if (!entry.data) {
+      entry.data.reset(std::aligned_alloc(64, (bytes[1] + 63) / 64 * 64));
+      if (!entry.data) throw std::bad_alloc();
+      stats().weights_cached += 1;
+      stats().weight_bytes += static_cast<i64>(bytes[1]);
+    }
+    if (entry.version != token.version) before[1]->run({given, entry.data.get()});
+    entry.version = token.version;
+    return entry.data.get();
+  }
+
+  void forget() {
+    stats().weights_cached -= static_cast<i64>(kept.size());
+    stats().weight_bytes -= static_cast<i64>(kept.size() * bytes[1]);
+    kept.clear();
+  }
+  ~Conv() { forget(); }
+};
+
+// The settings of a convolution as oneDNN wants them.
+struct Settings {
+  std::vector<i64> stride, padding, dilation;
+  i64 groups;
+
+  Settings(nb::handle s, nb::handle p, nb::handle d, i64 g)
+      : stride(integers(s)), padding(integers(p)), dilation(integers(d)), groups(g) {
+    for (i64& step : dilation) step -= 1;
+  }
+
+  bool valid(size_t dims) const {
+    if (stride.size() != dims || padding.size() != dims || dilation.size() != dims || groups < 1) return false;
+    for (size_t i = 0; i < dims; ++i)
+      if (stride[i] < 1 || padding[i] < 0 || dilation[i] < 0) return false;
+    return true;
+  }
+
+  void add_to(Key& key) const {
+    key.add(stride);
+    key.add(padding);
+    key.add(dilation);
+    key.add(groups);
+  }
+};
+
+memory::desc channels_last(const std::vector<i64>& shape, memory::data_type type) {
+  memory::dims strides(shape.size());
+  i64 step = shape[1];
+  strides[1] = 1;
+  for (size_t axis = shape.size() - 1; axis >= 2; step *= shape[axis], --axis) strides[axis] = step;
+  strides[0] = step;
+  return memory::desc(shape, type, strides);
+}
+
+std::vector<i64> shape_of(nb::handle x) {
+  return std::vector<i64>(PyArray_DIMS(array(x)), PyArray_DIMS(array(x)) + ndim(x));
+}
+
+memory::desc activation(nb::handle x) {
+  return is_channels_last(x) ? channels_last(shape_of(x), data_type(x)) : describe(x).value();
+}
+
+std::vector<i64> weight_dims(const std::vector<i64>& shape, i64 groups) {
+  std::vector<i64> dims = shape;
+  if (groups == 1) return dims;
+  dims[0] /= groups;
+  dims.insert(dims.begin(), groups);
+  return dims;
+}
+
+memory::desc plain_weight(const std::vector<i64>& dims, memory::data_type type) {
+  memory::dims strides(dims.size());
+  i64 step = 1;
+  for (size_t axis = dims.size(); axis-- > 0; step *= dims[axis]) strides[axis] = step;
+  return memory::desc(dims, type, strides);
+}
+
+memory::desc any(const std::vector<i64>& dims, memory::data_type type) {
+  return memory::desc(dims, type, memory::format_tag::any);
+}
+
+// oneDNN can read it: else a copy is taken.
+nb::object readable(nb::handle x) { return is_channels_last(x) || describe(x) ? nb::borrow(x) : copy_of(x); }
+
+nb::object plain(nb::handle w) { return is_contiguous(w) ? nb::borrow(w) : copy_of(w); }
+
+i64 out_size(i64 n, i64 k, i64 stride, i64 padding, i64 dilation) {
+  return (n + 2 * padding - (dilation + 1) * (k - 1) - 1) / stride + 1;
+}
+
+std::vector<i64> out_shape(const std::vector<i64>& x, const std::vector<i64>& w, const Settings& how) {
+  std::vector<i64> shape = {x[0], w[0]};
+  for (size_t i = 0; i + 2 < x.size(); ++i)
+    shape.push_back(out_size(x[i + 2], w[i + 2], how.stride[i], how.padding[i], how.dilation[i]));
+  return shape;
+}
+
+// Whether these shapes make a convolution with something to compute.
+bool valid_shapes(const std::vector<i64>& x, const std::vector<i64>& w, const std::vector<i64>& y, const Settings& how) {
+  if (x.size() < 3 || x.size() > 5 || w.size() != x.size() || y.size() != x.size()) return false;
+  if (!how.valid(x.size() - 2)) return false;
+  if (x[1] != w[1] * how.groups || w[0] % how.groups != 0 || y != out_shape(x, w, how)) return false;
+  for (size_t i = 0; i < x.size(); ++i)
+    if (x[i] < 1 || w[i] < 1 || y[i] < 1) return false;
+  return true;
+}
+
+using dnnl::convolution_backward_data;
+using dnnl::convolution_backward_weights;
+using dnnl::convolution_forward;
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+
+convolution_forward::primitive_desc forward(const memory::desc& x, const memory::desc& w, const memory::desc& b,
+                                            const memory::desc& y, const Settings& how, bool relu) {
+  // "training" keeps Winograd and other approximations away.
+  return convolution_forward::primitive_desc(engine(), dnnl::prop_kind::forward_training, kDirect, x, w, b, y,
+                                             how.stride, how.dilation, how.padding, how.padding, attributes(relu));
+}
+
+memory::desc bias_desc(bool given, i64 n, memory::data_type type) {
+  return given ? memory::desc({n}, type, memory::format_tag::a) : memory::desc();
+}
+
+nb::object conv(nb::handle x_in, nb::handle w_in, nb::handle b, nb::handle stride, nb::handle padding,
+                nb::handle dilation, i64 groups, bool relu, nb::handle token) {
+  if (!is_array(x_in) || !is_array(w_in)) return nb::none();
+  const auto type = data_type(x_in);
+  if (type == memory::data_type::undef || data_type(w_in) != type) return nb::none();
+  const Settings how(stride, padding, dilation, groups);
+  const auto x_shape = shape_of(x_in), w_shape = shape_of(w_in);
+  if (x_shape.size() != w_shape.size() || x_shape.size() < 3 || !how.valid(x_shape.size() - 2)) return nb::none();
+  const auto y_shape = out_shape(x_shape, w_shape, how);
+  if (!valid_shapes(x_shape, w_shape, y_shape, how)) return nb::none();
+  const int type_number = PyArray_TYPE(array(x_in));
+  if (!b.is_none() && !is_vector(b, type_number, w_shape[0])) return nb::none();
+  nb::object x = readable(x_in), w = plain(w_in);
+
+  Key key;
+  key.add(relu ? kForwardRelu : kForward);
+  key.add_array(x);
+  key.add(w_shape);
+  key.add(!b.is_none());
+  how.add_to(key);
+  Conv* op = cached<Conv>(key, [&] {
+    auto made = std::make_unique<Conv>();
+    const auto dims = weight_dims(w_shape, groups);
+    const auto bias = bias_desc(!b.is_none(), w_shape[0], type);
+    const auto src = channels_last(x_shape, type), dst = channels_last(y_shape, type);
+    const auto pd = forward(src, any(dims, type), bias, dst, how, relu);
+    made->stage(0, activation(x), src);
+    made->stage(1, plain_weight(dims, type), pd.weights_desc());
+    Call::Arguments arguments = {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, pd.weights_desc()}, {DNNL_ARG_DST, dst}};
+    if (!b.is_none()) arguments.push_back({DNNL_ARG_BIAS, bias});
+    made->main.emplace(convolution_forward(pd), pd.scratchpad_desc(), arguments);
+    return made;
+  });
+  if (!op) return nb::none();
+  nb::object y = new_array(ndim(x), y_shape.data(), type_number, true);
+  void* source = op->operand(0, data<void>(x));
+  void* weight = op->weight(data<void>(w), token_of(token));
+  if (b.is_none())
+    op->main->run({source, weight, data<void>(y)});
+  else
+    op->main->run({source, weight, data<void>(y), data<void>(b)});
+  return y;
+}
+
+nb::object conv_backward_input(nb::handle g_in, nb::handle w_in, nb::handle x_dims, nb::handle stride,
+                               nb::handle padding, nb::handle dilation, i64 groups, nb::handle token) {
+  if (!is_array(g_in) || !is_array(w_in)) return nb::none();
+  const auto type = data_type(g_in);
+  if (type == memory::data_type::undef || data_type(w_in) != type) return nb::none();
+  const Settings how(stride, padding, dilation, groups);
+  const auto x_shape = integers(x_dims), w_shape = shape_of(w_in), y_shape = shape_of(g_in);
+  if (!valid_shapes(x_shape, w_shape, y_shape, how)) return nb::none();
+  nb::object g = readable(g_in), w = plain(w_in);
+
+  Key key;
+  key.add(kBackwardInput);
+  key.add_array(g);
+  key.add(x_shape);
+  key.add(w_shape);
+  how.add_to(key);
+  Conv* op = cached<Conv>(key, [&] {
+    auto made = std::make_unique<Conv>();
+    const auto dims = weight_dims(w_shape, groups);
+    const auto src = channels_last(x_shape, type), dst = channels_last(y_shape, type);
+    const auto hint = forward(src, any(dims, type), memory::desc(), dst, how, false);
+    const convolution_backward_data::primitive_desc pd(engine(), kDirect, src, any(dims, type), dst, how.stride,
+                                                       how.dilation, how.padding, how.padding, hint, attributes());
+    made->stage(0, activation(g), dst);
+    made->stage(1, plain_weight(dims, type), pd.weights_desc());
+    made->main.emplace(
+        convolution_backward_data(pd), pd.scratchpad_desc(),
+        Call::Arguments{{DNNL_ARG_DIFF_DST, dst}, {DNNL_ARG_WEIGHTS, pd.weights_desc()}, {DNNL_ARG_DIFF_SRC, src}});
+    return made;
+  });
+  if (!op) return nb::none();
+  nb::object gx = new_array(ndim(g), x_shape.data(), PyArray_TYPE(array(g)), true);
+  void* gradient = op->operand(0, data<void>(g));
+  op->main->run({gradient, op->weight(data<void>(w), token_of(token)), data<void>(gx)});
+  return gx;
+}
+
+nb::object conv_backward_weight(nb::handle g_in, nb::handle x_in, nb::handle w_dims, nb::handle stride,
+                                nb::handle padding, nb::handle dilation, i64 groups, bool with_bias) {
+  if (!is_array(g_in) || !is_array(x_in)) return nb::none();
+  const auto type = data_type(g_in);
+  if (type == memory::data_type::undef || data_type(x_in) != type) return nb::none();
+  const Settings how(stride, padding, dilation, groups);
+  const auto x_shape = shape_of(x_in), w_shape = integers(w_dims), y_shape = shape_of(g_in);
+  if (!valid_shapes(x_shape, w_shape, y_shape, how)) return nb::none();
+  nb::object g = readable(g_in), x = readable(x_in);
+
+  Key key;
+  key.add(kBackwardWeight);
+  key.add_array(g);
+  key.add_array(x);
+  key.add(w_shape);
+  key.add(with_bias);
+  how.add_to(key);
+  Conv* op = cached<Conv>(key, [&] {
+    auto made = std::make_unique<Conv>();
+    const auto dims = weight_dims(w_shape, groups);
+    const auto bias = bias_desc(with_bias, w_shape[0], type);
+    const auto src = channels_last(x_shape, type), dst = channels_last(y_shape, type);
+    const auto hint = forward(src, any(dims, type), bias, dst, how, false);
+    const convolution_backward_weights::primitive_desc pd(engine(), kDirect, src, any(dims, type), bias, dst,
+                                                          how.stride, how.dilation, how.padding, how.padding, hint,
+                                                          attributes());
+    made->stage(0, activation(g), dst);
+    made->stage(1, activation(x), src);
+    made->stage_result(pd.diff_weights_desc(), plain_weight(dims, type));
+    Call::Arguments arguments = {
+        {DNNL_ARG_DIFF_DST, dst}, {DNNL_ARG_SRC, src}, {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()}};
+    if (with_bias) arguments.push_back({DNNL_ARG_DIFF_BIAS, bias});
+    made->main.emplace(convolution_backward_weights(pd), pd.scratchpad_desc(), arguments);
+    return made;
+  });
+  if (!op) return nb::none();
+  const int type_number = PyArray_TYPE(array(g));
+  nb::object gw = new_array(ndim(g), w_shape.data(), type_number, false), gb = nb::none();
+  if (with_bias) gb = new_array(1, w_shape.data(), type_number, false);
+  void* gradient = op->operand(0, data<void>(g));
+  void* source = op->operand(1, data<void>(x));
+  void* made = op->after ? scratch(Scratch::kResult, op->bytes[2]) : data<void>(gw);
+  if (with_bias)
+    op->main->run({gradient, source, made, data<void>(gb)});
+  else
+    op->main->run({gradient, source, made});
+  if (op->after) op->after->run({made, data<void>(gw)});
+  return nb::make_tuple(gw, gb);
+}
+
+}  // namespace
+
+void bind_dnn_conv(nb::module_& m) {
+  m.def("conv", &conv, nb::arg(), nb::arg(), nb::arg().none(), nb::arg("stride"), nb::arg("padding"),
+        nb::arg("dilation"), nb::arg("groups"), nb::arg("relu") = false, nb::arg("token").none() = nb::none());
+  m.def("conv_backward_input", &conv_backward_input, nb::arg(), nb::arg(), nb::arg(), nb::arg("stride"),
+        nb::arg("padding"), nb::arg("dilation"), nb::arg("groups"), nb::arg("token").none() = nb::none());
+  m.def("conv_backward_weight", &conv_backward_weight, nb::arg(), nb::arg(), nb::arg(), nb::arg("stride"),
+        nb::arg("padding"), nb::arg("dilation"), nb::arg("groups"), nb::arg("with_bias") = true);
+}
+
+}  // namespace rushlight
