@@ -104,7 +104,9 @@ def tensor_repr(tensor, *, tensor_contents: str | None = None) -> str:
         suffixes.append(f"grad_fn=<{tensor.grad_fn.name()}>")
     elif tensor.requires_grad:
         suffixes.append("requires_grad=True")
-    return _with_suffixes(prefix + (body if tensor_contents is None else tensor_contents), suffixes, len(prefix))
+    return _with_suffixes(
+        prefix + (body if tensor_contents is None else tensor_contents), suffixes, len(prefix)
+    )
 
 
 def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:
