@@ -1,0 +1,1151 @@
+"""Views: other shapes, orders and parts of the same memory."""
+
+import math
+import warnings
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided as _np_as_strided
+
+from rushlight.autograd.node import Node, connect
+from rushlight.autograd.views import _index_in, after, before, check_writable, place, rejoin, view_of
+from rushlight.devices import contiguous_format
+from rushlight.dtypes import SCALAR_NAMES, dtype as dtype_class
+from rushlight.ops.common import MODE, Tensor, check_tensor, record, recording, sum_to, wrap
+from rushlight.ops.registry import alias, op
+from rushlight.tensor import check_dim
+
+# -- helpers ----------------------------------------------------------------------------------------
+
+
+def viewed(x: Tensor, array: np.ndarray, node_type: type[Node], **fields) -> Tensor:
+    """A view of `x` that shows `array`, with its node where the graph is being recorded."""
+    view = view_of(x, array)
+    if x._rg and MODE.enabled:
+        node = connect(node_type(), (x,))
+        node.__dict__.update(fields)
+        view._node, view._rg = node, True
+    return view
+
+
+class PartNode(Node):
+    """A view of part of a tensor's elements: `pick` takes the part from an array of `shape`."""
+
+    def backward(self, grad):
+        return embed(grad, self.shape, self.pick)
+
+
+class EmbedBackward0(Node):
+    def backward(self, grad):
+        return part(grad, self.pick, SliceBackward0)
+
+
+class SliceBackward0(PartNode):
+    pass
+
+
+class SelectBackward0(PartNode):
+    pass
+
+
+class DiagonalBackward0(PartNode):
+    pass
+
+
+def embed(grad: Tensor, shape: tuple, pick) -> Tensor:
+    """Zeros of `shape`, with `grad` in the part that `pick` takes."""
+    array = np.zeros(shape, grad._array.dtype)
+    pick(array)[...] = grad._array
+    if recording(grad):
+        return record(array, EmbedBackward0, (grad,), pick=pick)
+    return wrap(array)
+
+
+def part(x: Tensor, pick, node_type: type[PartNode]) -> Tensor:
+    """The view of `x` that `pick` takes from its array."""
+    array = x._strided()
+    return viewed(x, pick(array), node_type, shape=array.shape, pick=pick)
+
+
+def sizes(op_name: str, args: tuple):
+    """A shape given as several numbers or as one sequence of them."""
+    if len(args) == 1:
+        only = args[0]
+        if type(only) is int:
+            return args
+        try:
+            return tuple(only)
+        except TypeError:
+            pass
+    elif not args:
+        raise TypeError(f"{op_name}() missing 1 required positional arguments: \"shape\"")
+    return args
+
+
+def dims_tuple(dims, ndim: int, op_name: str) -> tuple:
+    """Dimensions given as one number or several, counted from the front; each may occur once."""
+    if not isinstance(dims, (tuple, list)):
+        dims = (dims,)
+    found = tuple(check_dim(d, ndim) for d in dims)
+    if len(set(found)) != len(found):
+        repeated = next(d for d in found if found.count(d) > 1)
+        raise RuntimeError(f"{op_name}(): dim {repeated} appears multiple times in the list of dims")
+    return found
+
+
+def same_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether a reshaped array still lies in the other's memory."""
+    return a.size == 0 or np.may_share_memory(a, b)
+
+
+def _at(dim: int, what) -> tuple:
+    return (slice(None),) * dim + (what,)
+
+
+# -- other shapes -----------------------------------------------------------------------------------
+
+
+class ViewBackward0(Node):
+    def backward(self, grad):
+        return reshape(grad, self.shape)
+
+
+class UnsafeViewBackward0(ViewBackward0):
+    pass
+
+
+class ViewAsTypeBackward0(Node):
+    """Bits read as another type have no gradient."""
+
+
+def _shape_error(array: np.ndarray, shape) -> Exception:
+    try:
+        shape = [int(s.__index__()) for s in shape]
+    except AttributeError:
+        bad = next(s for s in shape if not hasattr(s, "__index__"))
+        return TypeError(f"shape: expected ints, got {type(bad).__name__} in {tuple(shape)}")
+    if shape.count(-1) > 1:
+        return RuntimeError("only one dimension can be inferred")
+    if any(s < -1 for s in shape):
+        return RuntimeError(f"invalid shape dimension {next(s for s in shape if s < -1)}")
+    if array.size == 0 and -1 in shape and 0 in shape:
+        return RuntimeError(
+            f"cannot reshape tensor of 0 elements into shape {shape} because the unspecified dimension size -1 can be "
+            "any value and is ambiguous"
+        )
+    return RuntimeError(f"shape '{shape}' is invalid for input of size {array.size} (got a tensor of shape {list(array.shape)})")
+
+
+def _reshaped(x: Tensor, shape) -> Tensor:
+    """The view of `x` of this shape; a copy where there can be no view."""
+    array = x._strided()
+    try:
+        out = array.reshape(shape)
+    except (ValueError, TypeError):
+        raise _shape_error(array, shape) from None
+    if array.flags.c_contiguous or same_memory(out, array):
+        result, kind = view_of(x, out), ViewBackward0
+    else:
+        result, kind = wrap(out), UnsafeViewBackward0
+    if x._rg and MODE.enabled:
+        node = connect(kind(), (x,))
+        node.shape = array.shape
+        result._node, result._rg = node, True
+    return result
+
+
+@op()
+def reshape(input, *shape, **named):
+    """The same elements in another shape: a view where memory allows, else a copy.
+
+    Args:
+        input: a tensor.
+        shape: the new dimensions; one of them may be -1, which is then worked out.
+    Raises:
+        RuntimeError: the shape holds another number of elements.
+
+    >>> import rushlight as torch
+    >>> torch.reshape(torch.arange(4), (2, -1))
+    tensor([[0, 1],
+            [2, 3]])
+    """
+    if named:
+        shape = (named["shape"],)
+    try:
+        return _reshaped(input, sizes("reshape", shape))
+    except AttributeError:
+        check_tensor("reshape", input)
+        raise
+
+
+@op()
+def view(input, *shape, size=None, dtype=None):
+    """The same memory in another shape, or read as another type.
+
+    Args:
+        input: a tensor.
+        shape: the new dimensions, one of which may be -1; or a dtype.
+    Raises:
+        RuntimeError: the shape holds another number of elements, or memory is laid out so that it needs a copy.
+
+    >>> import rushlight as torch
+    >>> torch.arange(4).view(2, 2)
+    tensor([[0, 1],
+            [2, 3]])
+    """
+    if size is not None:
+        shape = (size,)
+    if dtype is not None or len(shape) == 1 and isinstance(shape[0], dtype_class):
+        return _view_dtype(input, dtype or shape[0])
+    shape = sizes("view", shape)
+    array = input._strided()
+    try:
+        out = array.reshape(shape)
+    except (ValueError, TypeError):
+        raise _shape_error(array, shape) from None
+    if not array.flags.c_contiguous and not same_memory(out, array):
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            "contiguous subspaces). Use .reshape(...) instead."
+        )
+    result = view_of(input, out)
+    if input._rg and MODE.enabled:
+        node = connect(ViewBackward0(), (input,))
+        node.shape = array.shape
+        result._node, result._rg = node, True
+    return result
+
+
+def _view_dtype(x: Tensor, kind: dtype_class) -> Tensor:
+    array = x._strided()
+    old, new = array.dtype.itemsize, kind.itemsize
+    if old != new:
+        if array.ndim == 0:
+            raise RuntimeError(
+                f"self.dim() cannot be 0 to view {SCALAR_NAMES[x.dtype]} as {SCALAR_NAMES[kind]} (different element sizes)"
+            )
+        if array.shape[-1] * old % new:
+            raise RuntimeError(
+                f"self.size(-1) must be divisible by {new // old} to view {SCALAR_NAMES[x.dtype]} as "
+                f"{SCALAR_NAMES[kind]} (different element sizes), but got {array.shape[-1]}"
+            )
+        if array.strides[-1] != old and array.shape[-1] > 1:
+            raise RuntimeError(
+                f"self.stride(-1) must be 1 to view {SCALAR_NAMES[x.dtype]} as {SCALAR_NAMES[kind]} (different element "
+                f"sizes), but got {array.strides[-1] // old}"
+            )
+    view = view_of(x, array.view(kind.numpy))
+    if x._rg and MODE.enabled and x.dtype is kind:
+        view._node, view._rg = connect(AliasBackward0(), (x,)), True
+    return view
+
+
+@op()
+def view_as(input, other):
+    """The same memory in the shape of another tensor.
+
+    >>> import rushlight as torch
+    >>> torch.arange(4).view_as(torch.zeros(2, 2)).shape
+    torch.Size([2, 2])
+    """
+    return view(input, other._array.shape)
+
+
+@op()
+def reshape_as(input, other):
+    """The same elements in the shape of another tensor.
+
+    >>> import rushlight as torch
+    >>> torch.arange(4).reshape_as(torch.zeros(2, 2)).shape
+    torch.Size([2, 2])
+    """
+    return _reshaped(input, other._array.shape)
+
+
+@op()
+def flatten(input, start_dim=0, end_dim=-1):
+    """The dimensions from `start_dim` to `end_dim` made one.
+
+    Args:
+        input: a tensor.
+        start_dim, end_dim: the first and the last of them.
+    Raises:
+        RuntimeError: the first comes after the last.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).flatten(1).shape
+    torch.Size([2, 12])
+    """
+    shape = check_tensor("flatten", input)._array.shape
+    first, last = check_dim(start_dim, len(shape)), check_dim(end_dim, len(shape))
+    if first > last:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if first == last and shape:
+        return input
+    return _reshaped(input, (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
+
+
+@op()
+def ravel(input):
+    """All elements in one dimension.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).ravel()
+    tensor([1, 2, 3, 4])
+    """
+    return view(input.contiguous(), -1)
+
+
+@op()
+def unflatten(input, dim, sizes):
+    """One dimension made several.
+
+    Args:
+        input: a tensor.
+        dim: the dimension.
+        sizes: what it becomes; one of them may be -1.
+    Raises:
+        RuntimeError: their product is not the size of the dimension.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 6).unflatten(1, (3, -1)).shape
+    torch.Size([2, 3, 2])
+    """
+    shape = check_tensor("unflatten", input)._array.shape
+    dim = check_dim(dim, len(shape))
+    if not len(sizes):
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    inner = [int(s) for s in sizes]
+    known = math.prod(s for s in inner if s != -1)
+    if inner.count(-1) == 1 and known and shape[dim] % known == 0:
+        inner[inner.index(-1)] = shape[dim] // known
+    if -1 in inner or math.prod(inner) != shape[dim]:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[dim]}) in the "
+            "input tensor"
+        )
+    return view(input, (*shape[:dim], *inner, *shape[dim + 1 :]))
+
+
+class SqueezeBackward0(ViewBackward0):
+    pass
+
+
+class SqueezeBackward1(ViewBackward0):
+    pass
+
+
+class SqueezeBackward2(ViewBackward0):
+    pass
+
+
+def _squeeze(array: np.ndarray, dim) -> tuple[np.ndarray, type[Node]]:
+    if dim is None:
+        return array.squeeze(), SqueezeBackward0
+    if isinstance(dim, (tuple, list)):
+        dims = dims_tuple(dim, array.ndim, "squeeze")
+        return array.squeeze(tuple(d for d in dims if array.shape[d] == 1)), SqueezeBackward2
+    dim = check_dim(dim, array.ndim)
+    squeezable = array.ndim and array.shape[dim] == 1
+    return array.squeeze(dim) if squeezable else array.view(), SqueezeBackward1
+
+
+@op(inplace=lambda self, dim=None: _set_view(self, *_squeeze(self._strided(), dim)))
+def squeeze(input, dim=None):
+    """Dimensions of size 1 taken away: all of them, or those given where their size is 1.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(1, 3, 1).squeeze().shape
+    torch.Size([3])
+    """
+    array = input._strided()
+    out, node_type = _squeeze(array, dim)
+    return viewed(input, out, node_type, shape=array.shape)
+
+
+class UnsqueezeBackward0(Node):
+    def backward(self, grad):
+        return reshape(grad, self.shape)
+
+
+_INSERT = [_at(d, None) for d in range(8)]
+
+
+def _unsqueeze(array: np.ndarray, dim: int) -> np.ndarray:
+    rank = array.ndim + 1
+    if dim < 0:
+        dim += rank
+    if not 0 <= dim < rank:
+        check_dim(dim if dim >= rank else dim - rank, rank)
+    return array[_INSERT[dim] if dim < 8 else _at(dim, None)]
+
+
+@op(inplace=lambda self, dim: _set_view(self, _unsqueeze(self._strided(), dim), UnsqueezeBackward0))
+def unsqueeze(input, dim):
+    """A dimension of size 1 inserted before `dim`.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).unsqueeze(0).shape
+    torch.Size([1, 3])
+    """
+    array = input._strided()
+    view = view_of(input, _unsqueeze(array, dim))
+    if input._rg and MODE.enabled:
+        node = connect(UnsqueezeBackward0(), (input,))
+        node.shape = array.shape
+        view._node, view._rg = node, True
+    return view
+
+
+def _set_view(t: Tensor, array: np.ndarray, node_type: type[Node], **fields) -> Tensor:
+    """Give `t` another shape of its own memory, in place."""
+    if t._rg and MODE.enabled:
+        check_writable(t)
+        node = connect(node_type(), (before(t),))
+        node.__dict__.update(fields, shape=t._array.shape)
+        t._node, t._nr = node, 0
+    if not array.flags.c_contiguous and t._format is None:
+        t._format = "fixed"  # this order of dimensions is the user's wish
+    t._array = array
+    t._bump()
+    return t
+
+
+# -- other orders -----------------------------------------------------------------------------------
+
+
+class TransposeBackward0(Node):
+    def backward(self, grad):
+        return transpose(grad, *self.dims)
+
+
+@op(inplace=lambda self, dim0, dim1: _transpose_in_place(self, dim0, dim1))
+def transpose(input, dim0, dim1):
+    """Two dimensions swapped.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).transpose(0, 1).shape
+    torch.Size([3, 2])
+    """
+    array = input._strided()
+    try:
+        out = array.swapaxes(dim0, dim1)
+    except (ValueError, TypeError):
+        dim0, dim1 = check_dim(dim0, array.ndim), check_dim(dim1, array.ndim)
+        out = array.view() if array.ndim == 0 else array.swapaxes(dim0, dim1)
+    view = view_of(input, out)
+    if input._rg and MODE.enabled:
+        node = connect(TransposeBackward0(), (input,))
+        node.dims = dim0, dim1
+        view._node, view._rg = node, True
+    return view
+
+
+def _transpose_in_place(self, dim0, dim1):
+    """In-place form of `transpose`."""
+    array = self._strided()
+    dims = check_dim(dim0, array.ndim), check_dim(dim1, array.ndim)
+    return _set_view(self, array.swapaxes(*dims) if array.ndim else array, TransposeBackward0, dims=dims)
+
+
+for _name in ("swapaxes", "swapdims"):
+    alias(_name, transpose)
+
+
+class TBackward0(Node):
+    def backward(self, grad):
+        return t(grad)
+
+
+@op(inplace=lambda self: _set_view(self, _t_array(self), TBackward0))
+def t(input):
+    """The transpose of a matrix; vectors and single numbers as they are.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).t().shape
+    torch.Size([3, 2])
+    """
+    return viewed(input, _t_array(input), TBackward0)
+
+
+def _t_array(x: Tensor) -> np.ndarray:
+    if x._array.ndim > 2:
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {x._array.ndim}D. Use transpose(dim0, dim1)."
+        )
+    return x._array.T
+
+
+class PermuteBackward0(Node):
+    def backward(self, grad):
+        return permute(grad, self.inverse)
+
+
+@op()
+def permute(input, *dims, **named):
+    """The dimensions in another order.
+
+    Args:
+        input: a tensor.
+        dims: for each new dimension, the old one that it is.
+    Raises:
+        RuntimeError: not every dimension is named once.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
+    torch.Size([4, 2, 3])
+    """
+    if named:
+        dims = (named["dims"],)
+    array = check_tensor("permute", input)._strided()
+    dims = () if not dims else sizes("permute", dims)
+    if len(dims) != array.ndim:
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {array.ndim} is not equal to len(dims) = {len(dims)}"
+        )
+    order = tuple([check_dim(d, array.ndim) for d in dims])
+    if len(set(order)) != len(order):
+        raise RuntimeError(f"permute(): duplicate dims are not allowed, got {tuple(dims)}")
+    return _permuted(input, array, order)
+
+
+def _permuted(x: Tensor, array: np.ndarray, order: tuple) -> Tensor:
+    view = view_of(x, array.transpose(order))
+    if x._rg and MODE.enabled:
+        node = connect(PermuteBackward0(), (x,))
+        node.inverse = tuple(sorted(range(len(order)), key=order.__getitem__))
+        view._node, view._rg = node, True
+    return view
+
+
+@op()
+def movedim(input, source, destination):
+    """Dimensions moved to other places; the others keep their order.
+
+    Args:
+        input: a tensor.
+        source: a dimension or several.
+        destination: where each of them goes.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).movedim(0, -1).shape
+    torch.Size([3, 4, 2])
+    """
+    array = check_tensor("movedim", input)._strided()
+    from_, to = dims_tuple(source, array.ndim, "movedim"), dims_tuple(destination, array.ndim, "movedim")
+    if len(from_) != len(to):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(from_)} dims) should contain the same number "
+            f"of dims as destination ({list(to)} dims)"
+        )
+    if array.ndim == 0:
+        return viewed(input, array.view(), AliasBackward0)
+    order = [d for d in range(array.ndim) if d not in from_]
+    for place_, dim in sorted(zip(to, from_, strict=True)):
+        order.insert(place_, dim)
+    return _permuted(input, array, tuple(order))
+
+
+alias("moveaxis", movedim)
+
+
+@op()
+def adjoint(input):
+    """The last two dimensions swapped, and complex numbers conjugated.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).adjoint().shape
+    torch.Size([3, 2])
+    """
+    if input._array.ndim < 2:
+        raise RuntimeError(f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+    return conj(transpose(input, -2, -1))
+
+
+def _T(self):
+    """The dimensions in reverse order: the transpose of a matrix."""
+    array = self._strided()
+    if array.ndim not in (0, 2):
+        warnings.warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw "
+            "an error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*torch.arange("
+            "x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
+            stacklevel=2,
+        )
+    return _permuted(self, array, tuple(range(array.ndim - 1, -1, -1)))
+
+
+def _mT(self):
+    """The last two dimensions swapped."""
+    if self._array.ndim < 2:
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor.")
+    return transpose(self, -2, -1)
+
+
+def _H(self):
+    """The conjugate transpose of a matrix."""
+    if self._array.ndim not in (0, 2):
+        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.")
+    return conj(transpose(self, 0, 1)) if self._array.ndim else conj(self)
+
+
+Tensor.T, Tensor.mT, Tensor.H = property(_T), property(_mT), property(_H)
+Tensor.mH = property(adjoint)
+
+
+# -- larger: expanded -------------------------------------------------------------------------------
+
+
+class ExpandBackward0(Node):
+    def backward(self, grad):
+        return sum_to(grad, self.shape)
+
+
+@op()
+def expand(input, *shape, implicit=False, **named):
+    """A view in which dimensions of size 1 are repeated, without a copy.
+
+    Args:
+        input: a tensor.
+        shape: the new dimensions, new ones in front; -1 keeps a dimension as it is.
+    Raises:
+        RuntimeError: a dimension that is not of size 1 would change.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1], [2]]).expand(2, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
+    if named:
+        shape = (named["size"],)
+    return _expanded(input, () if not shape else sizes("expand", shape))
+
+
+def _expanded(x: Tensor, shape: tuple) -> Tensor:
+    array = x._strided()
+    have, steps = array.shape, array.strides
+    lead = len(shape) - len(have)
+    if lead < 0:
+        raise RuntimeError(
+            f"expand({SCALAR_NAMES[x.dtype]}Tensor{{{list(have)}}}, size={list(shape)}): the number of sizes provided "
+            f"({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
+        )
+    new_shape, strides = [], []
+    for i, n in enumerate(shape):
+        n = int(n)
+        if i < lead:
+            if n < 0:
+                raise RuntimeError(
+                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
+                )
+            step = 0
+        else:
+            m, step = have[i - lead], steps[i - lead]
+            if n == -1:
+                n = m
+            elif n != m:
+                if m != 1 or n < 0:
+                    raise RuntimeError(
+                        f"The expanded size of the tensor ({n}) must match the existing size ({m}) at non-singleton "
+                        f"dimension {i}.  Target sizes: {list(shape)}.  Tensor sizes: {list(have)}"
+                    )
+                step = 0
+        new_shape.append(n)
+        strides.append(step)
+    return viewed(x, _np_as_strided(array, tuple(new_shape), tuple(strides)), ExpandBackward0, shape=have)
+
+
+@op()
+def expand_as(input, other):
+    """`expand` to the shape of another tensor.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1]).expand_as(torch.zeros(3))
+    tensor([1, 1, 1])
+    """
+    return _expanded(input, other._array.shape)
+
+
+@op()
+def broadcast_to(input, size):
+    """`expand` to this shape.
+
+    >>> import rushlight as torch
+    >>> torch.broadcast_to(torch.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
+    return _expanded(input, tuple(size))
+
+
+@op(method=False)
+def broadcast_tensors(*tensors):
+    """All the tensors expanded to their common shape.
+
+    Raises:
+        RuntimeError: they have none.
+
+    >>> import rushlight as torch
+    >>> a, b = torch.broadcast_tensors(torch.zeros(2, 1), torch.zeros(3))
+    >>> a.shape, b.shape
+    (torch.Size([2, 3]), torch.Size([2, 3]))
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tensors[0]
+    shape = broadcast_shapes(*(t._array.shape for t in tensors))
+    return tuple(t if t._array.shape == shape else _expanded(t, shape) for t in tensors)
+
+
+@op(method=False)
+def broadcast_shapes(*shapes):
+    """The common shape to which tensors of these shapes broadcast.
+
+    Raises:
+        RuntimeError: there is none.
+
+    >>> import rushlight as torch
+    >>> torch.broadcast_shapes((2, 1), (3,))
+    torch.Size([2, 3])
+    """
+    from rushlight.devices import Size
+
+    shapes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    try:
+        return Size(np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise RuntimeError(
+            "Shape mismatch: objects cannot be broadcast to a single shape: got "
+            + " and ".join(str(list(s)) for s in shapes)
+        ) from None
+
+
+# -- smaller: parts ---------------------------------------------------------------------------------
+
+
+@op()
+def select(input, dim, index):
+    """The part at one position of a dimension, which goes away.
+
+    Args:
+        input: a tensor.
+        dim: the dimension.
+        index: the position; negative ones count from the end.
+    Raises:
+        IndexError: there is no such dimension or position.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).select(1, 0)
+    tensor([1, 3])
+    """
+    array = input._strided()
+    if array.ndim == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim = check_dim(dim, array.ndim)
+    where = (*(slice(None),) * dim, index, ...)
+    try:
+        out = array[where]
+    except IndexError:
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(array.shape)} at dimension {dim}"
+        ) from None
+    view = view_of(input, out)
+    if input._rg and MODE.enabled:
+        node = connect(SelectBackward0(), (input,))
+        node.shape, node.pick = array.shape, lambda a: a[where]
+        view._node, view._rg = node, True
+    return view
+
+
+@op()
+def narrow(input, dim, start, length):
+    """The positions from `start` to `start + length` of a dimension.
+
+    Raises:
+        RuntimeError: they exceed the dimension.
+
+    >>> import rushlight as torch
+    >>> torch.arange(5).narrow(0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    if isinstance(start, Tensor):
+        start = int(start)
+    if input._array.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    dim = check_dim(dim, input._array.ndim)
+    size = input._array.shape[dim]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -size <= start <= size:
+        raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but got {start})")
+    if start < 0:
+        start += size
+    if start + length > size:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    return _sliced(input, dim, start, start + length)
+
+
+def _sliced(x: Tensor, dim: int, start: int, stop: int) -> Tensor:
+    where = _at(dim, slice(start, stop))
+    return part(x, lambda a: a[where], SliceBackward0)
+
+
+@op()
+def diagonal(input, offset=0, dim1=0, dim2=1):
+    """The diagonal of two dimensions, as a view whose last dimension it is.
+
+    Args:
+        input: a tensor.
+        offset: how far above the main diagonal (below where negative).
+        dim1, dim2: the two dimensions.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).diagonal()
+    tensor([1, 4])
+    """
+    ndim = check_tensor("diagonal", input)._array.ndim
+    first, second = check_dim(dim1, ndim), check_dim(dim2, ndim)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+
+    def pick(array):
+        found = array.diagonal(offset, first, second)
+        if array.flags.writeable:
+            found.flags.writeable = True
+        return found
+
+    return part(input, pick, DiagonalBackward0)
+
+
+class UnfoldBackward0(Node):
+    def backward(self, grad):
+        dim, size, step = self.window
+        windows = np.arange(0, self.shape[dim] - size + 1, step)[:, None] + np.arange(size)
+        zeros = grad.new_zeros(self.shape)
+        parts = movedim(grad, -1, dim + 1)
+        shape = (*self.shape[:dim], windows.size, *self.shape[dim + 1 :])
+        return zeros.index_add(dim, wrap(windows.reshape(-1)), reshape(parts, shape))
+
+
+def unfold(input, dimension, size, step):
+    """All windows of `size` positions, `step` apart, of a dimension, in a new last dimension.
+
+    Raises:
+        RuntimeError: a window is larger than the dimension, or the step is not positive.
+
+    >>> import rushlight as torch
+    >>> torch.arange(4).unfold(0, 2, 1)
+    tensor([[0, 1],
+            [1, 2],
+            [2, 3]])
+    """
+    array = input._strided()
+    dim = check_dim(dimension, array.ndim)
+    length = array.shape[dim] if array.ndim else 1
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > length:
+        raise RuntimeError(f"maximum size for tensor at dimension {dim} is {length} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if array.ndim == 0:
+        return viewed(input, array.reshape(1)[:size], UnfoldBackward0, shape=(), window=(0, size, step))
+    shape = (*array.shape[:dim], (length - size) // step + 1, *array.shape[dim + 1 :], size)
+    strides = (*array.strides[:dim], array.strides[dim] * step, *array.strides[dim + 1 :], array.strides[dim])
+    out = _np_as_strided(array, shape, strides)
+    return viewed(input, out, UnfoldBackward0, shape=array.shape, window=(dim, size, step))
+
+
+Tensor.unfold = unfold  # torch.unfold does not exist
+
+
+class AliasBackward0(Node):
+    def backward(self, grad):
+        return grad
+
+
+@op()
+def as_strided(input, size, stride, storage_offset=None):
+    """A view of the tensor's memory with any shape and steps.
+
+    Args:
+        input: a tensor.
+        size: the shape.
+        stride: the step along each dimension, in elements.
+        storage_offset: where it starts, in elements; where the input starts by default.
+    Raises:
+        RuntimeError: it would leave the memory.
+
+    >>> import rushlight as torch
+    >>> torch.arange(4).as_strided((2, 2), (1, 2))
+    tensor([[0, 2],
+            [1, 3]])
+    """
+    start = input.storage_offset() if storage_offset is None else int(storage_offset)
+    size, stride = tuple(int(n) for n in size), tuple(int(n) for n in stride)
+    if len(size) != len(stride):
+        raise RuntimeError(
+            f"mismatch in length of strides and shape: got {len(stride)} strides for {len(size)} dimensions"
+        )
+    if any(s < 0 for s in stride):
+        raise RuntimeError(
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+        )
+    input._strided()
+    base = input if input._base is None else input._base
+    memory = _np_as_strided(base._array, (base._array.size,), (base._array.itemsize,))
+    needed = start + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1 if 0 not in size else 0
+    if start < 0 or needed > memory.size:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start}, and itemsize "
+            f"{memory.itemsize} requiring a storage size of {needed * memory.itemsize} are out of bounds for storage of "
+            f"size {memory.nbytes}"
+        )
+    view = view_of(input, _np_as_strided(memory[start:], size, tuple(s * memory.itemsize for s in stride)))
+    if input._rg and MODE.enabled:
+        rejoin(view)
+    return view
+
+
+# -- parts of complex numbers -----------------------------------------------------------------------
+
+
+class ViewAsRealBackward0(Node):
+    def backward(self, grad):
+        return view_as_complex(grad.contiguous())
+
+
+@op(method=False)
+def view_as_real(input):
+    """Complex numbers as pairs of real ones, in a new last dimension of size 2.
+
+    >>> import rushlight as torch
+    >>> torch.view_as_real(torch.tensor([1 + 2j]))
+    tensor([[1., 2.]])
+    """
+    array = check_tensor("view_as_real", input)._strided()
+    if array.dtype.kind != "c":
+        raise RuntimeError(f"view_as_real is only supported for complex tensors, got {input.dtype}")
+    real = array.real
+    out = _np_as_strided(real, (*array.shape, 2), (*array.strides, real.itemsize))
+    return viewed(input, out, ViewAsRealBackward0)
+
+
+class ViewAsComplexBackward0(Node):
+    def backward(self, grad):
+        return view_as_real(grad)
+
+
+@op(method=False)
+def view_as_complex(input):
+    """Pairs of real numbers in the last dimension as complex ones.
+
+    Raises:
+        RuntimeError: the last dimension is not of size 2, or its elements are not neighbours in memory.
+
+    >>> import rushlight as torch
+    >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
+    tensor([1.+2.j])
+    """
+    array = check_tensor("view_as_complex", input)._strided()
+    if array.dtype not in (np.float32, np.float64):
+        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {SCALAR_NAMES[input.dtype]}")
+    if not array.ndim or array.shape[-1] != 2:
+        raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(array.shape)}")
+    if array.strides[-1] != array.itemsize:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    if any(s % (2 * array.itemsize) for s, n in zip(array.strides[:-1], array.shape[:-1], strict=True) if n > 1):
+        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
+    kind = np.dtype(np.complex64 if array.itemsize == 4 else np.complex128)
+    return viewed(input, array.view(kind)[..., 0], ViewAsComplexBackward0)
+
+
+@op(method=False)
+def real(input):
+    """The real parts, as a view; a real tensor as it is.
+
+    >>> import rushlight as torch
+    >>> torch.real(torch.tensor([1 + 2j]))
+    tensor([1.])
+    """
+    if check_tensor("real", input)._array.dtype.kind != "c":
+        return input
+    return view_as_real(input)[..., 0]
+
+
+@op(method=False)
+def imag(input):
+    """The imaginary parts, as a view.
+
+    Raises:
+        RuntimeError: the tensor is real.
+
+    >>> import rushlight as torch
+    >>> torch.imag(torch.tensor([1 + 2j]))
+    tensor([2.])
+    """
+    if check_tensor("imag", input)._array.dtype.kind != "c":
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    return view_as_real(input)[..., 1]
+
+
+def _set_real(self, value):
+    real(self).copy_(value if isinstance(value, Tensor) else wrap(np.asarray(value)))
+
+
+def _set_imag(self, value):
+    imag(self).copy_(value if isinstance(value, Tensor) else wrap(np.asarray(value)))
+
+
+Tensor.real, Tensor.imag = property(real, _set_real), property(imag, _set_imag)
+
+
+class ConjBackward0(Node):
+    def backward(self, grad):
+        return conj(grad)
+
+
+@op()
+def conj(input):
+    """The complex conjugate; a real tensor as it is.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1 + 2j]).conj()
+    tensor([1.-2.j])
+    """
+    x = check_tensor("conj", input)._array
+    if x.dtype.kind != "c":
+        return input
+    array = np.asarray(np.conjugate(x))
+    return record(array, ConjBackward0, (input,)) if recording(input) else wrap(array)
+
+
+def _conj_in_place(self):
+    """In-place form of `conj_physical`."""
+    if self._array.dtype.kind != "c":
+        return self
+    check_writable(self)
+    result = conj(before(self))
+    np.copyto(self._array, result._array)
+    return after(self, result._node)
+
+
+@op(inplace=_conj_in_place)
+def conj_physical(input, *, out=None):
+    """The complex conjugate, written out in memory.
+
+    >>> import rushlight as torch
+    >>> torch.conj_physical(torch.tensor([1 + 2j]))
+    tensor([1.-2.j])
+    """
+    from rushlight.ops.common import write_out
+
+    return write_out(conj(input), out)
+
+
+@op()
+def resolve_conj(input):
+    """The tensor itself: conjugation is never pending here.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1 + 2j]).resolve_conj()
+    tensor([1.+2.j])
+    """
+    return check_tensor("resolve_conj", input)
+
+
+@op()
+def resolve_neg(input):
+    """The tensor itself: negation is never pending here.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.0]).resolve_neg()
+    tensor([1.])
+    """
+    return check_tensor("resolve_neg", input)
+
+
+@op()
+def is_conj(input) -> bool:
+    """Whether a conjugation is pending: never.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1j]).conj().is_conj()
+    False
+    """
+    return False
+
+
+@op()
+def is_neg(input) -> bool:
+    """Whether a negation is pending: never.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.0]).is_neg()
+    False
+    """
+    return False
+
+
+# -- other sizes of one's own memory ----------------------------------------------------------------
+
+
+def resize_(self, *sizes_, memory_format=contiguous_format):
+    """Change the shape in place, with new memory where more is needed; what is new is not initialised.
+
+    Raises:
+        RuntimeError: the tensor requires gradients.
+    """
+    if self._rg:
+        raise RuntimeError("cannot resize variables that require grad")
+    shape = tuple(int(n) for n in sizes("resize_", sizes_))
+    array = self._strided()
+    if array.shape == shape:
+        return self
+    if math.prod(shape) <= array.size and array.flags.c_contiguous:
+        self._array = array.reshape(-1)[: math.prod(shape)].reshape(shape)
+    else:
+        fresh = np.empty(shape, array.dtype)
+        count = min(fresh.size, array.size)
+        fresh.reshape(-1)[:count] = array.reshape(-1)[:count]
+        self._array = fresh
+    self._bump()
+    return self
+
+
+def resize_as_(self, the_template, memory_format=contiguous_format):
+    """`resize_` to the shape of another tensor."""
+    return resize_(self, the_template._array.shape)
+
+
+Tensor.resize_, Tensor.resize_as_ = resize_, resize_as_
+
+
+def _atleast(name: str, rank: int, reach):
+    def one(x):
+        return reach(x) if check_tensor(name, x)._array.ndim < rank else x
+
+    def function(*tensors):
+        if len(tensors) == 1:
+            only = tensors[0]
+            return one(only) if isinstance(only, Tensor) else tuple(one(x) for x in only)
+        return tuple(one(x) for x in tensors)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"""The tensor, or each of several, with at least {rank} dimension{"s" if rank > 1 else ""}.
+
+    >>> import rushlight as torch
+    >>> torch.{name}(torch.tensor(1)).ndim
+    {rank}
+    """
+    return op(method=False)(function)
+
+
+def _reach_3d(x):
+    if x._array.ndim == 2:
+        return unsqueeze(x, -1)
+    return unsqueeze(unsqueeze(x, 0), -1) if x._array.ndim else reshape(x, (1, 1, 1))
+
+
+atleast_1d = _atleast("atleast_1d", 1, lambda x: reshape(x, (1,)))
+atleast_2d = _atleast("atleast_2d", 2, lambda x: unsqueeze(x, 0) if x._array.ndim else reshape(x, (1, 1)))
+atleast_3d = _atleast("atleast_3d", 3, _reach_3d)
