@@ -1,0 +1,66 @@
+"""The named tuples that ops with several results return, such as `torch.return_types.max(values=..., indices=...)`."""
+
+
+class _Fields(tuple):
+    """A tuple whose items have names."""
+
+    __slots__ = ()
+    _names: tuple = ()
+    __match_args__: tuple = ()
+
+    def __repr__(self) -> str:
+        items = ",\n".join(f"{name}={value!r}" for name, value in zip(self._names, self, strict=True))
+        return f"torch.return_types.{type(self).__name__}(\n{items})"
+
+    def __reduce__(self):
+        return type(self), (tuple(self),)
+
+
+def _item(index: int):
+    return property(lambda self: self[index])
+
+
+def _named(name: str, *names: str) -> type:
+    """A tuple type with these field names, made from a sequence of as many values."""
+
+    def new(cls, values):
+        made = tuple.__new__(cls, values)
+        if len(made) != len(names):
+            raise TypeError(
+                f"torch.return_types.{name}() takes a {len(names)}-sequence ({len(made)}-sequence given)"
+            )
+        return made
+
+    fields = {field: _item(i) for i, field in enumerate(names)}
+    doc = f"The result of `torch.{name}`: a tuple ({', '.join(names)})."
+    return type(name, (_Fields,), {
+        "__slots__": (), "__doc__": doc, "__module__": "rushlight.return_types", "__new__": new, "_names": names,
+        "__match_args__": names, "n_fields": len(names), "n_sequence_fields": len(names), "n_unnamed_fields": 0, **fields,
+    })  # fmt: skip
+
+
+max = _named("max", "values", "indices")
+min = _named("min", "values", "indices")
+median = _named("median", "values", "indices")
+nanmedian = _named("nanmedian", "values", "indices")
+mode = _named("mode", "values", "indices")
+sort = _named("sort", "values", "indices")
+topk = _named("topk", "values", "indices")
+kthvalue = _named("kthvalue", "values", "indices")
+cummax = _named("cummax", "values", "indices")
+cummin = _named("cummin", "values", "indices")
+aminmax = _named("aminmax", "min", "max")
+
+__all__ = [
+    "aminmax",
+    "cummax",
+    "cummin",
+    "kthvalue",
+    "max",
+    "median",
+    "min",
+    "mode",
+    "nanmedian",
+    "sort",
+    "topk",
+]
