@@ -1,9 +1,409 @@
 """Rushlight: a small, fast deep-learning framework for the CPU that speaks PyTorch's API.
 
-    import rushlight as torch
+import rushlight as torch
 """
 
+# Aliases such as `X as X` say that a name is exported.
 from rushlight import autograd
 from rushlight.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from rushlight.autograd.grad_mode import is_inference_mode_enabled
+from rushlight.devices import (
+    Size,
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    device,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
+from rushlight.dtypes import (
+    bfloat16,
+    can_cast,
+    cdouble,
+    cfloat,
+    complex64,
+    complex128,
+    double,
+    dtype,
+    float8_e4m3fn,
+    float8_e4m3fnuz,
+    float8_e5m2,
+    float8_e5m2fnuz,
+    float8_e8m0fnu,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    half,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    promote_types,
+    set_default_dtype,
+    short,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from rushlight.dtypes import bool_ as bool
+from rushlight.dtypes import float_ as float
+from rushlight.dtypes import int_ as int
+from rushlight.ops.activation import (
+    celu,
+    hardshrink,
+    prelu,
+    rrelu,
+    selu,
+    threshold,
+)
+from rushlight.ops.common import result_type
+from rushlight.ops.comparison import (
+    addcdiv,
+    addcmul,
+    allclose,
+    bitwise_and,
+    bitwise_left_shift,
+    bitwise_not,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    clamp,
+    clamp_max,
+    clamp_min,
+    eq,
+    equal,
+    ge,
+    gt,
+    isclose,
+    isfinite,
+    isinf,
+    isnan,
+    le,
+    lerp,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    lt,
+    nan_to_num,
+    ne,
+    where,
+)
+from rushlight.ops.comparison import clamp as clip
+from rushlight.ops.comparison import ge as greater_equal
+from rushlight.ops.comparison import gt as greater
+from rushlight.ops.comparison import le as less_equal
+from rushlight.ops.comparison import lt as less
+from rushlight.ops.comparison import ne as not_equal
+from rushlight.ops.conv import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
+from rushlight.ops.convert import (
+    clone,
+    cpu,
+    cuda,
+)
+from rushlight.ops.creation import (
+    arange,
+    complex,
+    empty,
+    empty_like,
+    empty_strided,
+    eye,
+    full,
+    full_like,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    polar,
+    range,
+    scalar_tensor,
+    tril_indices,
+    triu_indices,
+    zeros,
+    zeros_like,
+)
+from rushlight.ops.cumulative import (
+    cumprod,
+    cumsum,
+    diff,
+    logcumsumexp,
+)
+from rushlight.ops.data import (
+    as_tensor,
+    asarray,
+    from_dlpack,
+    from_numpy,
+    frombuffer,
+    is_tensor,
+    numel,
+    tensor,
+)
+from rushlight.ops.dropout import (
+    alpha_dropout,
+    dropout,
+    feature_alpha_dropout,
+    feature_dropout,
+)
+from rushlight.ops.elementwise import (
+    add,
+    atan2,
+    div,
+    floor_divide,
+    fmax,
+    fmin,
+    fmod,
+    hypot,
+    maximum,
+    minimum,
+    mul,
+    pow,
+    remainder,
+    rsub,
+    sub,
+    true_divide,
+)
+from rushlight.ops.elementwise import atan2 as arctan2
+from rushlight.ops.elementwise import div as divide
+from rushlight.ops.elementwise import mul as multiply
+from rushlight.ops.elementwise import sub as subtract
+from rushlight.ops.extremum import (
+    amax,
+    amin,
+    aminmax,
+    argmax,
+    argmin,
+    cummax,
+    cummin,
+    max,
+    median,
+    min,
+    mode,
+    nanmedian,
+)
+from rushlight.ops.gather import (
+    argwhere,
+    embedding,
+    gather,
+    index_add,
+    index_copy,
+    index_fill,
+    index_put,
+    index_select,
+    masked_fill,
+    masked_scatter,
+    masked_select,
+    nonzero,
+    put,
+    scatter,
+    scatter_add,
+    scatter_reduce,
+    take,
+    take_along_dim,
+    unique,
+    unique_consecutive,
+)
+from rushlight.ops.indexing import (
+    fill,
+    fill_,
+    zero_,
+)
+from rushlight.ops.joining import (
+    block_diag,
+    cartesian_prod,
+    cat,
+    chunk,
+    column_stack,
+    combinations,
+    diag,
+    diag_embed,
+    diagflat,
+    dsplit,
+    dstack,
+    flip,
+    fliplr,
+    flipud,
+    hsplit,
+    hstack,
+    meshgrid,
+    repeat_interleave,
+    roll,
+    rot90,
+    split,
+    split_with_sizes,
+    stack,
+    tensor_split,
+    tile,
+    tril,
+    triu,
+    unbind,
+    vsplit,
+    vstack,
+)
+from rushlight.ops.joining import cat as concat
+from rushlight.ops.joining import cat as concatenate
+from rushlight.ops.joining import vstack as row_stack
+from rushlight.ops.linalg import (
+    addbmm,
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+    bilinear,
+    bmm,
+    chain_matmul,
+    cross,
+    dot,
+    inner,
+    kron,
+    matmul,
+    mm,
+    mv,
+    outer,
+    tensordot,
+    trace,
+    vdot,
+)
+from rushlight.ops.linalg import outer as ger
+from rushlight.ops.normalization import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+)
+from rushlight.ops.padding import (
+    constant_pad_nd,
+)
+from rushlight.ops.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_max_pool1d,
+    avg_pool1d,
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool3d,
+)
+from rushlight.ops.reduction import (
+    all,
+    any,
+    count_nonzero,
+    logsumexp,
+    mean,
+    nanmean,
+    nansum,
+    prod,
+    std,
+    std_mean,
+    sum,
+    var,
+    var_mean,
+)
+from rushlight.ops.resize import (
+    channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
+from rushlight.ops.shape import (
+    adjoint,
+    as_strided,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_shapes,
+    broadcast_tensors,
+    broadcast_to,
+    conj,
+    conj_physical,
+    diagonal,
+    flatten,
+    imag,
+    is_conj,
+    is_neg,
+    movedim,
+    narrow,
+    permute,
+    ravel,
+    real,
+    reshape,
+    resize_as_,
+    resolve_conj,
+    resolve_neg,
+    select,
+    squeeze,
+    t,
+    transpose,
+    unflatten,
+    unsqueeze,
+    view_as_complex,
+    view_as_real,
+)
+from rushlight.ops.shape import movedim as moveaxis
+from rushlight.ops.shape import transpose as swapaxes
+from rushlight.ops.shape import transpose as swapdims
+from rushlight.ops.softmax import (
+    log_softmax,
+    softmax,
+)
+from rushlight.ops.unary import (
+    abs,
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atanh,
+    ceil,
+    cos,
+    cosh,
+    digamma,
+    erf,
+    erfc,
+    erfinv,
+    exp,
+    exp2,
+    expm1,
+    floor,
+    frac,
+    lgamma,
+    log,
+    log1p,
+    log2,
+    log10,
+    neg,
+    reciprocal,
+    relu,
+    round,
+    rsqrt,
+    sgn,
+    sigmoid,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    tan,
+    tanh,
+    trunc,
+)
+from rushlight.ops.unary import abs as absolute
+from rushlight.ops.unary import acos as arccos
+from rushlight.ops.unary import acosh as arccosh
+from rushlight.ops.unary import asin as arcsin
+from rushlight.ops.unary import asinh as arcsinh
+from rushlight.ops.unary import atan as arctan
+from rushlight.ops.unary import atanh as arctanh
+from rushlight.ops.unary import neg as negative
+from rushlight.ops.unary import trunc as fix
 from rushlight.tensor import Tensor
-from rushlight import ops

@@ -1,5 +1,7 @@
 """`backward` and `grad`: what users call to run a backward pass."""
 
+import warnings
+
 import numpy as np
 
 from rushlight.autograd.engine import run
@@ -26,6 +28,14 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     """
     roots = _tuple(tensors)
     grads = _root_gradients(roots, _tuple(grad_tensors, len(roots)))
+    if create_graph:
+        warnings.warn(
+            "Using backward() with create_graph=True will create a reference cycle between the parameter and its "
+            "gradient which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid "
+            "this. If you have to use this function, make sure to reset the .grad fields of your parameters to None "
+            "after use to break the cycle and avoid the leak.",
+            stacklevel=3,
+        )
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         run(roots, grads, retain_graph=keep, create_graph=create_graph)
@@ -94,7 +104,7 @@ def grad(
 
 
 def _grad_batched(roots, wanted, batched, keep, create_graph, allow_unused) -> tuple:
-    from rushlight.ops.shape import stack
+    from rushlight.ops.joining import stack
 
     rows = []
     count = next(g for g in batched if g is not None)._array.shape[0]

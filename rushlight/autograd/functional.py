@@ -148,7 +148,7 @@ def _jacobian_of(output: Tensor, inputs, create_graph: bool, strict: bool) -> tu
         rows.append(_gradients((element,), inputs, (one,), create_graph, strict, retain=True))
     if not rows:
         return tuple(output.new_zeros((*output.shape, *t.shape)) for t in inputs)
-    from rushlight.ops.shape import stack
+    from rushlight.ops.joining import stack
 
     return tuple(
         stack(column).reshape((*output.shape, *t.shape)) for column, t in zip(zip(*rows, strict=True), inputs, strict=True)

@@ -47,6 +47,15 @@ def before(t: Tensor) -> Tensor:
     return old
 
 
+def keep_old_value(node: Node, old: Tensor) -> Node:
+    """Where a node saved the tensor that is about to be overwritten, let it keep a copy."""
+    if any(saved is old for saved in node.saved):
+        copy = wrap(old._array.copy(order="K"))
+        copy._node, copy._nr, copy._rg = old._node, old._nr, old._rg
+        node.save(*[copy if saved is old else saved for saved in node.saved])
+    return node
+
+
 def after(t: Tensor, node: Node | None, number: int = 0) -> Tensor:
     """Note that `t` was overwritten, and give it its new history."""
     t._bump()
@@ -88,7 +97,10 @@ def inplace(function, name: str):
 
     def method(self, *args, **kwargs):
         check_writable(self)
-        return assign(self, function(before(self), *args, **kwargs), name)
+        old = before(self)
+        if old is not self:  # recorded: what the nodes save of the old values must survive
+            old._array, old._vc = old._array.copy(order="K"), None
+        return assign(self, function(old, *args, **kwargs), name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place form of `{function.__name__}`: writes the result into this tensor and returns it."

@@ -4,7 +4,7 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect
-from rushlight.autograd.views import after, assign, before, check_writable
+from rushlight.autograd.views import after, assign, before, check_writable, keep_old_value
 from rushlight.ops.common import (
     MODE,
     Number,
@@ -62,6 +62,8 @@ def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=No
         if input._array.dtype != self._array.dtype or to_float and input._array.dtype.kind in "iub":
             return assign(self, function(input, other), name + "_")
         node = _join(node_type, input, other) if MODE.enabled and (input._rg or other._rg) else None
+        if node is not None:
+            keep_old_value(node, input)
         try:
             kernel(self._array, other._array, out=self._array)
         except ValueError:
@@ -176,14 +178,18 @@ class _BothNode(Node):
         self.save(x, y)
 
 
-class DivBackward0(_BothNode):
+class DivBackward0(Node):
+    def keep(self, x, y):
+        self.shapes = x._array.shape, y._array.shape
+        self.save(None if self.edges[1] is None else x, y)
+
     def backward(self, grad):
         x, y = self.unpack()
         to_x, to_y = self.edges
         gx = div(grad, conj(y))
         return (
-            None if to_x is None else sum_to(gx, x._array.shape),
-            None if to_y is None else sum_to(-mul(gx, conj(div(x, y))), y._array.shape),
+            None if to_x is None else sum_to(gx, self.shapes[0]),
+            None if to_y is None else sum_to(-mul(gx, conj(div(x, y))), self.shapes[1]),
         )
 
 

@@ -5,7 +5,7 @@ import math
 
 from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect
-from rushlight.autograd.views import assign, before, check_writable, place
+from rushlight.autograd.views import assign, before, check_writable, keep_old_value, place
 from rushlight.ops.common import MODE, Tensor, check_tensor, conj, floating, record, wrap, write_out
 from rushlight.ops.registry import alias, op
 
@@ -95,11 +95,11 @@ def _node(node_type: type[Node], input: Tensor, result: Tensor) -> Node:
 
 
 def run_inplace(t: Tensor, kernel, node_type: type[Node]) -> Tensor:
-    """Apply a kernel to `t` in place; a node that keeps its input will refuse to run, as it is gone."""
+    """Apply a kernel to `t` in place."""
     old = before(t)
     recorded = t._rg and MODE.enabled
     keeps_output = issubclass(node_type, _OutputNode)
-    node = _node(node_type, old, t) if recorded and not keeps_output else None
+    node = keep_old_value(_node(node_type, old, t), old) if recorded and not keeps_output else None
     kernel(t._array, out=t._array)
     t._bump()
     if recorded and keeps_output:

@@ -53,15 +53,17 @@ def comparison(name):
 MISMATCH = lambda name: (lambda torch: getattr(torch, name)(torch.zeros(2, 3), torch.zeros(4)),)  # noqa: E731
 NOT_A_TENSOR = lambda name: (lambda torch: getattr(torch, name)("x"), lambda torch: getattr(torch, name)(None))  # noqa: E731
 
+NO_NUMBER = lambda name: (lambda torch: getattr(torch, name)(torch.ones(2), 2),)  # noqa: E731
+
 ROWS = [
     *binary("add", wrong=MISMATCH("add")),
     *binary("sub", wrong=(*MISMATCH("sub"), lambda torch: torch.tensor([True]) - torch.tensor([True]))),
     *binary("mul", wrong=MISMATCH("mul")),
     *binary("div", 0.5, 2.0, wrong=(lambda torch: torch.div(torch.ones(2), 2, rounding_mode="up"),)),
     *binary("pow", 0.5, 2.0, wrong=(lambda torch: torch.pow(torch.tensor([2]), -1),)),
-    *binary("maximum"), *binary("minimum"), *binary("fmax"), *binary("fmin"),
+    *[r for n in ("maximum", "minimum", "fmax", "fmin", "atan2") for r in binary(n, wrong=NO_NUMBER(n)) if r.id != "number"],
     *binary("remainder", 0.6, 3.0, grad2=False), *binary("fmod", 0.6, 3.0, grad2=False),
-    *binary("atan2"), *[r for r in binary("hypot") if r.id != "number"],
+    *[r for r in binary("hypot") if r.id != "number"],
     *[r for name in ("add", "sub", "mul", "div", "floor_divide", "remainder", "fmod", "pow", "maximum")
       for r in integers(name)],
     Row("add", lambda torch, x, y: torch.add(x, y, alpha=3), (T((3, 4)), T((4,))), id="alpha"),
@@ -78,16 +80,19 @@ ROWS = [
     *[Row("mul", lambda torch, x, y: x * y, (C((3, 4)), C((4,))), id="complex"),
       Row("div", lambda torch, x, y: x / y, (C((3, 4)), C((4,), 1, 2)), id="complex"),
       Row("mul", lambda torch, x, y: x * y, (T((3, 4)), C((4,))), id="real-complex")],
-    *[Row(name, lambda torch, x, call=call: call(x), (T((3, 4), 0.5, 2.0),), id="operator") for name, call in {
+    *[Row(name, lambda torch, x, call=call: call(x), (T((3, 4), 0.5, 2.0),), id="operator",
+          grad=name != "floor_divide") for name, call in {
         "add": lambda x: 1 + x, "sub": lambda x: 3 - x, "mul": lambda x: 2 * x, "div": lambda x: 2 / x,
-        "pow": lambda x: 2 ** x, "remainder": lambda x: x % 0.4, "floor_divide": lambda x: (x // 0.4) * x}.items()],
+        "pow": lambda x: 2 ** x, "remainder": lambda x: x % 0.4, "floor_divide": lambda x: x // 0.4}.items()],
     Row("pow", lambda torch, x: x**3, (T((3, 4)),), id="cube"),
     Row("pow", lambda torch, x: x**-1, (T((3, 4), 0.5, 2.0),), id="inverse"),
     Row("pow", lambda torch, x: x**0, (T((3, 4)),), id="zero"),
     # in-place forms, differentiated through
     Row("add", lambda torch, x, y: x.clone().add_(y, alpha=2), (T((3, 4)), T((4,))), id="in-place"),
     Row("sub", lambda torch, x, y: x.clone().sub_(y), (T((3, 4)), T((4,))), id="in-place"),
-    Row("mul", lambda torch, x, y: x.clone().mul_(y), (T((3, 4)), T((3, 1))), id="in-place", grad=False),
+    Row("mul", lambda torch, x, y: x.clone().mul_(y), (T((3, 4)), T((3, 1))), id="in-place"),
+    Row("sin", lambda torch, x: x.clone().sin_(), (T((3, 4)),), id="in-place"),
+    Row("pow", lambda torch, x: x.clone().pow_(3), (T((3, 4)),), id="in-place"),
     Row("div", lambda torch, x: x.clone().div_(2), (T((3, 4)),), id="in-place",
         wrong=(lambda torch: torch.ones(3).add_(torch.ones(2, 3)), lambda torch: torch.tensor([1]).add_(1.5),
                lambda torch: torch.ones(3, requires_grad=True).add_(1),
