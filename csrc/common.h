@@ -21,6 +21,9 @@ void bind_threads(nb::module_& m);
 void bind_dnn_cache(nb::module_& m);
 void bind_dnn_conv(nb::module_& m);
 void bind_dnn_matmul(nb::module_& m);
+void bind_norm(nb::module_& m);
+void bind_pool(nb::module_& m);
+void bind_resample(nb::module_& m);
 void bind_handle(nb::module_& m);
 
 // Threads that a parallel region may use: set_num_threads' number.

@@ -45,7 +45,7 @@ def adaptive_windows(size, out):
     return first.astype(np.int32), end.astype(np.int32), (end - first).astype(np.int32)
 
 
-def _max_over(x, windows):
+def max_over(x, windows):
     """Largest value of each window, and where in the spatial plane it is; the last NaN of a window wins."""
     sizes = x.shape[2:]
     longest = [max((int(e - f - 1) // step + 1 for f, e in zip(first, end, strict=True)), default=1)
@@ -75,16 +75,40 @@ def _outer_and(masks):
     return result
 
 
+@lru_cache(maxsize=1024)
+def max_tables(sizes, kernel, stride, padding, dilation, ceil_mode):
+    """`max_windows` of every dimension."""
+    args = zip(sizes, kernel, stride, padding, dilation, strict=True)
+    return tuple(max_windows(*each, bool(ceil_mode)) for each in args)
+
+
+@lru_cache(maxsize=1024)
+def avg_tables(sizes, kernel, stride, padding, ceil_mode, count_include_pad):
+    """`avg_windows` of every dimension."""
+    args = zip(sizes, kernel, stride, padding, strict=True)
+    return tuple(avg_windows(*each, bool(ceil_mode), bool(count_include_pad)) for each in args)
+
+
+@lru_cache(maxsize=1024)
+def adaptive_tables(sizes, out_size):
+    """`adaptive_windows` of every dimension."""
+    return tuple(adaptive_windows(n, o) for n, o in zip(sizes, out_size, strict=True))
+
+
+@lru_cache(maxsize=1024)
+def adaptive_max_tables(sizes, out_size):
+    """`adaptive_windows` of every dimension, as `max_windows` puts them."""
+    return tuple((first, end, 1) for first, end, _ in adaptive_tables(sizes, out_size))
+
+
 def max_pool(x, kernel, stride, padding, dilation, ceil_mode):
     """Largest value of each window of x[N, C, *sp], and its int32 flat index in the spatial plane."""
-    args = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
-    return _max_over(x, [max_windows(*each, bool(ceil_mode)) for each in args])
+    return max_over(x, max_tables(x.shape[2:], kernel, stride, padding, dilation, ceil_mode))
 
 
 def adaptive_max_pool(x, out_size):
     """`max_pool` over windows that cover x evenly, `out_size` of them in each dimension."""
-    windows = [adaptive_windows(n, o) for n, o in zip(x.shape[2:], out_size, strict=True)]
-    return _max_over(x, [(first, end, 1) for first, end, _ in windows])
+    return max_over(x, adaptive_max_tables(x.shape[2:], out_size))
 
 
 def max_pool_backward(g, idx, x_shape):
@@ -104,9 +128,10 @@ def _slice(x, axis, first, end):
 
 def _sum_over(x, windows):
     """The sum of each window, one dimension after the other."""
-    for axis, (first, end, _) in enumerate(windows, 2):
-        parts = [_slice(x, axis, f, e).sum(axis) for f, e in zip(first, end, strict=True)]
-        x = np.stack(parts, axis)
+    with np.errstate(all="ignore"):
+        for axis, (first, end, _) in enumerate(windows, 2):
+            parts = [_slice(x, axis, f, e).sum(axis) for f, e in zip(first, end, strict=True)]
+            x = np.stack(parts, axis)
     return x
 
 
@@ -128,45 +153,41 @@ def _counts(windows, divisor):
     return np.full(total.shape, divisor) if divisor else total
 
 
-def _mean_over(x, windows, divisor=None):
+def mean_over(x, windows, divisor=None):
+    """The mean of each window, or its sum over `divisor`."""
     mean = _sum_over(widen(x), windows) / _counts(windows, divisor).astype(widen(x[:0]).dtype)
     y = zeros_like_layout(x, mean.shape)
     y[...] = mean
     return y
 
 
-def _mean_over_backward(g, x_shape, windows, divisor=None):
+def mean_over_backward(g, x_shape, windows, divisor=None):
+    """The gradient of `mean_over`'s x."""
     share = widen(g) / _counts(windows, divisor).astype(widen(g[:0]).dtype)
     gx = zeros_like_layout(g, x_shape)
     gx[...] = _spread_over(share, windows, x_shape[2:])
     return gx
 
 
-def _avg_windows(sizes, kernel, stride, padding, ceil_mode, count_include_pad):
-    args = zip(sizes, kernel, stride, padding, strict=True)
-    return [avg_windows(*each, bool(ceil_mode), bool(count_include_pad)) for each in args]
-
-
 def avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
     """Mean of each window of x[N, C, *sp]."""
-    windows = _avg_windows(x.shape[2:], kernel, stride, padding, ceil_mode, count_include_pad)
-    return _mean_over(x, windows, divisor_override)
+    tables = avg_tables(x.shape[2:], kernel, stride, padding, ceil_mode, count_include_pad)
+    return mean_over(x, tables, divisor_override)
 
 
 def avg_pool_backward(
     g, x_shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override=None
 ):
     """The gradient of `avg_pool`'s x."""
-    windows = _avg_windows(x_shape[2:], kernel, stride, padding, ceil_mode, count_include_pad)
-    return _mean_over_backward(g, x_shape, windows, divisor_override)
+    tables = avg_tables(x_shape[2:], kernel, stride, padding, ceil_mode, count_include_pad)
+    return mean_over_backward(g, x_shape, tables, divisor_override)
 
 
 def adaptive_avg_pool(x, out_size):
     """Mean over windows that cover x evenly, `out_size` of them in each dimension."""
-    return _mean_over(x, [adaptive_windows(n, o) for n, o in zip(x.shape[2:], out_size, strict=True)])
+    return mean_over(x, adaptive_tables(x.shape[2:], out_size))
 
 
 def adaptive_avg_pool_backward(g, x_shape):
     """The gradient of `adaptive_avg_pool`'s x."""
-    windows = [adaptive_windows(n, o) for n, o in zip(x_shape[2:], g.shape[2:], strict=True)]
-    return _mean_over_backward(g, x_shape, windows)
+    return mean_over_backward(g, x_shape, adaptive_tables(x_shape[2:], g.shape[2:]))

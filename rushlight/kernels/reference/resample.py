@@ -57,12 +57,12 @@ def taps(size, out, mode, align_corners, scale, kind):
     return np.clip(np.stack(index, 1), 0, size - 1), np.stack(weights, 1)
 
 
-def all_taps(sizes, out_size, mode, align_corners, scales, dtype):
+def tables(sizes, out_size, mode, align_corners, scales, dtype):
     """The taps of every spatial dimension."""
     kind = "f4" if is_low_precision(dtype) or dtype.kind not in "fV" else dtype.str
     scales = scales or (None,) * len(out_size)
     args = zip(sizes, out_size, scales, strict=True)
-    return [taps(n, o, mode, bool(align_corners), s, kind) for n, o, s in args]
+    return tuple(taps(n, o, mode, bool(align_corners), s, kind) for n, o, s in args)
 
 
 def upsample(x, out_size, mode, align_corners=False, scales=None):
@@ -70,12 +70,12 @@ def upsample(x, out_size, mode, align_corners=False, scales=None):
 
     `scales` are the factors the user gave, or None where the sizes alone say it.
     """
-    tables = all_taps(x.shape[2:], out_size, mode, align_corners, scales, x.dtype)
+    steps = tables(x.shape[2:], out_size, mode, align_corners, scales, x.dtype)
     if mode.startswith("nearest"):
-        sampled = x[(..., *np.ix_(*(index[:, 0] for index, _ in tables)))]
+        sampled = x[(..., *np.ix_(*(index[:, 0] for index, _ in steps)))]
     else:
         sampled = widen(x)
-        for axis, (index, weights) in enumerate(tables, 2):
+        for axis, (index, weights) in enumerate(steps, 2):
             weights = weights.reshape(*weights.shape, *(1,) * (x.ndim - 1 - axis))
             sampled = sum(sampled.take(index[:, t], axis) * weights[:, t] for t in range(index.shape[1]))
     y = zeros_like_layout(x, sampled.shape)
@@ -85,9 +85,9 @@ def upsample(x, out_size, mode, align_corners=False, scales=None):
 
 def upsample_backward(g, x_shape, mode, align_corners=False, scales=None):
     """The gradient of `upsample`'s x."""
-    tables = all_taps(x_shape[2:], g.shape[2:], mode, align_corners, scales, g.dtype)
+    steps = tables(x_shape[2:], g.shape[2:], mode, align_corners, scales, g.dtype)
     total = widen(g)
-    for axis, (index, weights) in enumerate(tables, 2):
+    for axis, (index, weights) in enumerate(steps, 2):
         spread = np.zeros((x_shape[axis], *np.delete(total.shape, axis)), total.dtype)
         moved = np.moveaxis(total, axis, 0)
         for t in range(index.shape[1]):

@@ -1,0 +1,391 @@
+// Pooling over windows listed by Python: for every spatial dimension the first position, the end and the step (max)
+// or the count (mean) of each window. One and two dimensions are three with leading ones.
+#include "nn_arrays.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+namespace rushlight {
+namespace {
+
+using Index = std::int32_t;
+
+struct Windows {
+  i64 channels;
+  i64 size[3], out[3], step[3];
+  const Index *first[3], *end[3], *count[3];
+
+  i64 plane() const { return size[0] * size[1] * size[2]; }
+  i64 out_plane() const { return out[0] * out[1] * out[2]; }
+};
+
+constexpr Index kZero[1] = {0}, kOne[1] = {1};
+constexpr i64 kLanes = 16;          // channels worked on together
+constexpr i64 kChannelBlock = 256;  // channels that a thread takes at a time in backward passes
+
+const Index* table(nb::handle h, i64& length) {
+  if (!has_type(h, NPY_INT32) || ndim(h) != 1 || !is_contiguous(h)) throw nb::type_error("expected int32 windows");
+  length = dim(h, 0);
+  return data<const Index>(h);
+}
+
+// Reads and checks (first, end, step or counts) for each dimension of `sizes`.
+Windows windows(nb::handle tables, const std::vector<i64>& sizes, i64 channels) {
+  Windows w;
+  w.channels = channels;
+  const size_t dims = sizes.size(), skip = 3 - dims;
+  if (!PyTuple_Check(tables.ptr()) || nb::len(tables) != dims) throw nb::value_error("expected one window table per dimension");
+  for (size_t i = 0; i < 3; ++i) {
+    w.size[i] = w.out[i] = w.step[i] = 1;
+    w.first[i] = kZero, w.end[i] = w.count[i] = kOne;
+    if (i < skip) continue;
+    w.size[i] = sizes[i - skip];
+    nb::handle entry = PyTuple_GET_ITEM(tables.ptr(), static_cast<Py_ssize_t>(i - skip));
+    if (!PyTuple_Check(entry.ptr()) || PyTuple_GET_SIZE(entry.ptr()) != 3) throw nb::value_error("expected a window table");
+    i64 ends = 0, counts = 0;
+    w.first[i] = table(PyTuple_GET_ITEM(entry.ptr(), 0), w.out[i]);
+    w.end[i] = table(PyTuple_GET_ITEM(entry.ptr(), 1), ends);
+    nb::handle last = PyTuple_GET_ITEM(entry.ptr(), 2);
+    if (PyLong_Check(last.ptr())) {
+      w.step[i] = nb::cast<i64>(last);
+      counts = w.out[i];
+    } else {
+      w.count[i] = table(last, counts);
+    }
+    bool good = ends == w.out[i] && counts == w.out[i] && w.step[i] >= 1;
+    for (i64 o = 0; good && o < w.out[i]; ++o) good = w.first[i][o] >= 0 && w.end[i][o] <= w.size[i];
+    if (!good) throw nb::value_error("windows lie outside the input");
+  }
+  return w;
+}
+
+// The bounds of one window.
+struct Box {
+  i64 first[3], end[3];
+};
+
+inline Box box(const Windows& w, i64 d, i64 h, i64 x) {
+  return {{w.first[0][d], w.first[1][h], w.first[2][x]}, {w.end[0][d], w.end[1][h], w.end[2][x]}};
+}
+
+// visit(position) for each position of a window in the flat plane.
+template <class Visit> inline void each_position(const Windows& w, const Box& b, const Visit& visit) {
+  for (i64 d = b.first[0]; d < b.end[0]; d += w.step[0])
+    for (i64 h = b.first[1]; h < b.end[1]; h += w.step[1])
+      for (i64 x = b.first[2]; x < b.end[2]; x += w.step[2]) visit((d * w.size[1] + h) * w.size[2] + x);
+}
+
+inline i64 start(const Windows& w, const Box& b) {
+  i64 at = 0;
+  for (int i = 0; i < 3; ++i) at = at * w.size[i] + (b.first[i] < w.size[i] ? b.first[i] : w.size[i] - 1);
+  return at;
+}
+
+// Copies L results while the next ones will overwrite the surplus, just the wanted ones at the end of a range.
+template <class T> inline void store(T* to, const T* from, i64 wanted, i64 lanes, i64 room) {
+  if (room >= lanes) {
+    for (i64 l = 0; l < kLanes; ++l) to[l] = from[l];
+  } else {
+    for (i64 l = 0; l < wanted; ++l) to[l] = from[l];
+  }
+}
+
+// -- forward, channels last: rows [begin, end) of outputs, a row being (n, d, h) --------------------
+
+template <class T>
+inline void max_rows(const Windows& w, const T* x, T* y, Index* index, i64 begin, i64 end, i64 images) {
+  const i64 channels = w.channels, stop = end * w.out[2] * channels, total = images * w.plane() * channels;
+  for (i64 row = begin; row < end; ++row) {
+    const i64 h = row % w.out[1], d = row / w.out[1] % w.out[0], n = row / (w.out[1] * w.out[0]);
+    for (i64 o = 0; o < w.out[2]; ++o) {
+      const Box b = box(w, d, h, o);
+      const Index at_first = static_cast<Index>(start(w, b));
+      for (i64 c = 0; c < channels; c += kLanes) {
+        const i64 base = n * w.plane() * channels + c, to = (row * w.out[2] + o) * channels + c;
+        const i64 wanted = channels - c < kLanes ? channels - c : kLanes;
+        T best[kLanes];
+        Index at[kLanes];
+        for (i64 l = 0; l < kLanes; ++l) best[l] = -std::numeric_limits<T>::infinity(), at[l] = at_first;
+        each_position(w, b, [&](i64 position) {
+          const T* v = x + base + position * channels;
+          const Index here = static_cast<Index>(position);
+          T tail[kLanes];
+          if (base + position * channels + kLanes > total) {  // don't read past the end of the array
+            for (i64 l = 0; l < kLanes; ++l) tail[l] = l < wanted ? v[l] : T(0);
+            v = tail;
+          }
+          for (i64 l = 0; l < kLanes; ++l) {
+            const bool better = (v[l] > best[l]) | (v[l] != v[l]);
+            best[l] = better ? v[l] : best[l];
+            at[l] = better ? here : at[l];
+          }
+        });
+        store(y + to, best, wanted, kLanes, stop - to);
+        store(index + to, at, wanted, kLanes, stop - to);
+      }
+    }
+  }
+}
+
+template <class T>
+inline void mean_rows(const Windows& w, i64 divisor, const T* x, T* y, i64 begin, i64 end, i64 images) {
+  const i64 channels = w.channels, stop = end * w.out[2] * channels, total = images * w.plane() * channels;
+  for (i64 row = begin; row < end; ++row) {
+    const i64 h = row % w.out[1], d = row / w.out[1] % w.out[0], n = row / (w.out[1] * w.out[0]);
+    for (i64 o = 0; o < w.out[2]; ++o) {
+      const Box b = box(w, d, h, o);
+      const i64 count = divisor ? divisor : i64{w.count[0][d]} * w.count[1][h] * w.count[2][o];
+      for (i64 c = 0; c < channels; c += kLanes) {
+        const i64 base = n * w.plane() * channels + c, to = (row * w.out[2] + o) * channels + c;
+        const i64 wanted = channels - c < kLanes ? channels - c : kLanes;
+        T sum[kLanes] = {};
+        each_position(w, b, [&](i64 position) {
+          const T* v = x + base + position * channels;
+          if (base + position * channels + kLanes > total) {
+            for (i64 l = 0; l < wanted; ++l) sum[l] += v[l];
+          } else {
+            for (i64 l = 0; l < kLanes; ++l) sum[l] += v[l];
+          }
+        });
+        for (i64 l = 0; l < kLanes; ++l) sum[l] /= static_cast<T>(count);
+        store(y + to, sum, wanted, kLanes, stop - to);
+      }
+    }
+  }
+}
+
+// -- forward, contiguous: planes [begin, end) -------------------------------------------------------
+
+template <class T> inline void max_planes(const Windows& w, const T* x, T* y, Index* index, i64 begin, i64 end) {
+  for (i64 plane = begin; plane < end; ++plane) {
+    const T* from = x + plane * w.plane();
+    i64 to = plane * w.out_plane();
+    for (i64 d = 0; d < w.out[0]; ++d)
+      for (i64 h = 0; h < w.out[1]; ++h)
+        for (i64 o = 0; o < w.out[2]; ++o, ++to) {
+          const Box b = box(w, d, h, o);
+          T best = -std::numeric_limits<T>::infinity();
+          i64 at = start(w, b);
+          each_position(w, b, [&](i64 position) {
+            const T v = from[position];
+            const bool better = (v > best) | (v != v);
+            best = better ? v : best;
+            at = better ? position : at;
+          });
+          y[to] = best;
+          index[to] = static_cast<Index>(at);
+        }
+  }
+}
+
+template <class T> inline void mean_planes(const Windows& w, i64 divisor, const T* x, T* y, i64 begin, i64 end) {
+  for (i64 plane = begin; plane < end; ++plane) {
+    const T* from = x + plane * w.plane();
+    i64 to = plane * w.out_plane();
+    for (i64 d = 0; d < w.out[0]; ++d)
+      for (i64 h = 0; h < w.out[1]; ++h)
+        for (i64 o = 0; o < w.out[2]; ++o, ++to) {
+          const i64 count = divisor ? divisor : i64{w.count[0][d]} * w.count[1][h] * w.count[2][o];
+          T sum = 0;
+          each_position(w, box(w, d, h, o), [&](i64 position) { sum += from[position]; });
+          y[to] = sum / static_cast<T>(count);
+        }
+  }
+}
+
+// -- backward: channels [from, to) of one image (channels last), or one plane (a single channel) ----
+
+template <class T> inline void clear_channels(T* gx, i64 plane, i64 channels, i64 from, i64 to) {
+  if (to - from == channels) {
+    std::memset(gx, 0, static_cast<size_t>(plane * channels) * sizeof(T));
+    return;
+  }
+  for (i64 p = 0; p < plane; ++p) std::memset(gx + p * channels + from, 0, static_cast<size_t>(to - from) * sizeof(T));
+}
+
+template <class T>
+inline void mean_spread(const Windows& w, i64 divisor, const T* g, T* gx, i64 channels, i64 from, i64 to) {
+  clear_channels(gx, w.plane(), channels, from, to);
+  i64 out = 0;
+  for (i64 d = 0; d < w.out[0]; ++d)
+    for (i64 h = 0; h < w.out[1]; ++h)
+      for (i64 o = 0; o < w.out[2]; ++o, ++out) {
+        const T count = static_cast<T>(divisor ? divisor : i64{w.count[0][d]} * w.count[1][h] * w.count[2][o]);
+        each_position(w, box(w, d, h, o), [&](i64 position) {
+          const T* share = g + out * channels;
+          T* at = gx + position * channels;
+          for (i64 c = from; c < to; ++c) at[c] += share[c] / count;
+        });
+      }
+}
+
+template <class T>
+inline void max_spread(const T* g, const Index* index, T* gx, i64 plane, i64 out_plane, i64 channels, i64 from, i64 to) {
+  clear_channels(gx, plane, channels, from, to);
+  for (i64 o = 0; o < out_plane; ++o)
+    for (i64 c = from; c < to; ++c) {
+      const i64 position = index[o * channels + c];
+      if (position >= 0 && position < plane) gx[position * channels + c] += g[o * channels + c];
+    }
+}
+
+// The same loops for each type, compiled for each instruction set.
+#define RUSHLIGHT_POOL_LOOPS(T)                                                                                        \
+  RUSHLIGHT_CLONES void max_rows_of(const Windows& w, const T* x, T* y, Index* i, i64 begin, i64 end, i64 images) {     \
+    max_rows<T>(w, x, y, i, begin, end, images);                                                                       \
+  }                                                                                                                    \
+  RUSHLIGHT_CLONES void mean_rows_of(const Windows& w, i64 div, const T* x, T* y, i64 begin, i64 end, i64 images) {     \
+    mean_rows<T>(w, div, x, y, begin, end, images);                                                                    \
+  }                                                                                                                    \
+  RUSHLIGHT_CLONES void mean_spread_of(const Windows& w, i64 div, const T* g, T* gx, i64 ch, i64 from, i64 to) {        \
+    mean_spread<T>(w, div, g, gx, ch, from, to);                                                                       \
+  }
+RUSHLIGHT_POOL_LOOPS(float)
+RUSHLIGHT_POOL_LOOPS(double)
+#undef RUSHLIGHT_POOL_LOOPS
+
+// -- entry points -----------------------------------------------------------------------------------
+
+std::vector<i64> spatial(nb::handle x) {
+  return std::vector<i64>(PyArray_DIMS(array(x)) + 2, PyArray_DIMS(array(x)) + ndim(x));
+}
+
+bool poolable(nb::handle x) { return is_array(x) && ndim(x) >= 3 && ndim(x) <= 5 && PyArray_SIZE(array(x)) > 0; }
+
+std::vector<npy_intp> pooled_shape(nb::handle x, const Windows& w) {
+  std::vector<npy_intp> shape = {dim(x, 0), dim(x, 1)};
+  for (int i = 5 - ndim(x); i < 3; ++i) shape.push_back(w.out[i]);
+  return shape;
+}
+
+// How many tasks of `each` elements a thread takes at least.
+i64 grain(i64 each) { return std::max<i64>(1, kGrain / std::max<i64>(1, each)); }
+
+nb::object max_over(nb::handle x_in, nb::handle tables) {
+  if (!poolable(x_in)) return nb::none();
+  return for_floats(x_in, [&](auto zero) -> nb::object {
+    using T = decltype(zero);
+    nb::object x = dense(x_in);
+    const Windows w = windows(tables, spatial(x), dim(x, 1));
+    const auto shape = pooled_shape(x, w);
+    const bool last = is_channels_last(x);
+    nb::object y = new_array(ndim(x), shape.data(), type_of<T>(), last);
+    nb::object index = new_array(ndim(x), shape.data(), NPY_INT32, last);
+    const T* from = data<const T>(x);
+    T* to = data<T>(y);
+    Index* at = data<Index>(index);
+    const i64 images = dim(x, 0);
+    const i64 each = w.plane() * w.channels / std::max<i64>(1, w.out[0] * w.out[1]);
+    if (last)
+      parallel_for(images * w.out[0] * w.out[1], grain(each),
+                   [&](i64 begin, i64 end) { max_rows_of(w, from, to, at, begin, end, images); });
+    else
+      parallel_for(images * w.channels, grain(w.plane()),
+                   [&](i64 begin, i64 end) { max_planes<T>(w, from, to, at, begin, end); });
+    return nb::make_tuple(y, index);
+  });
+}
+
+nb::object mean_over(nb::handle x_in, nb::handle tables, nb::handle divisor) {
+  if (!poolable(x_in)) return nb::none();
+  return for_floats(x_in, [&](auto zero) -> nb::object {
+    using T = decltype(zero);
+    nb::object x = dense(x_in);
+    const Windows w = windows(tables, spatial(x), dim(x, 1));
+    const i64 fixed = divisor.is_none() ? 0 : nb::cast<i64>(divisor);
+    const auto shape = pooled_shape(x, w);
+    const bool last = is_channels_last(x);
+    nb::object y = new_array(ndim(x), shape.data(), type_of<T>(), last);
+    const T* from = data<const T>(x);
+    T* to = data<T>(y);
+    const i64 images = dim(x, 0);
+    const i64 each = w.plane() * w.channels / std::max<i64>(1, w.out[0] * w.out[1]);
+    if (last)
+      parallel_for(images * w.out[0] * w.out[1], grain(each),
+                   [&](i64 begin, i64 end) { mean_rows_of(w, fixed, from, to, begin, end, images); });
+    else
+      parallel_for(images * w.channels, grain(w.plane()),
+                   [&](i64 begin, i64 end) { mean_planes<T>(w, fixed, from, to, begin, end); });
+    return y;
+  });
+}
+
+// task(image, from, to) for blocks of channels where they lie last, else task(plane, 0, 1) on planes of their own.
+template <class Task> void each_block(i64 images, i64 channels, i64 plane, bool last, const Task& task) {
+  const i64 blocks = last ? (channels + kChannelBlock - 1) / kChannelBlock : channels;
+  parallel_for(images * blocks, grain(plane * (last ? std::min(channels, kChannelBlock) : 1)), [&](i64 begin, i64 end) {
+    for (i64 t = begin; t < end; ++t) {
+      if (last) {
+        const i64 from = t % blocks * kChannelBlock;
+        task(t / blocks, from, std::min(channels, from + kChannelBlock));
+      } else {
+        task(t, i64{0}, i64{1});
+      }
+    }
+  });
+}
+
+// Whether `shape` is an input shape that could have given `g`.
+bool matches(nb::handle g, const std::vector<i64>& shape) {
+  if (!is_array(g) || static_cast<int>(shape.size()) != ndim(g) || ndim(g) < 3 || ndim(g) > 5) return false;
+  if (shape[0] != dim(g, 0) || shape[1] != dim(g, 1) || PyArray_SIZE(array(g)) == 0) return false;
+  return std::all_of(shape.begin(), shape.end(), [](i64 n) { return n > 0; });
+}
+
+nb::object mean_over_backward(nb::handle g_in, nb::handle x_shape, nb::handle tables, nb::handle divisor) {
+  const auto shape = integers(x_shape);
+  if (!matches(g_in, shape)) return nb::none();
+  return for_floats(g_in, [&](auto zero) -> nb::object {
+    using T = decltype(zero);
+    nb::object g = dense(g_in);
+    const Windows w = windows(tables, {shape.begin() + 2, shape.end()}, shape[1]);
+    const auto out = spatial(g);
+    for (size_t i = 0; i < out.size(); ++i)
+      if (out[i] != w.out[3 - out.size() + i]) return nb::none();
+    const i64 fixed = divisor.is_none() ? 0 : nb::cast<i64>(divisor);
+    const bool last = is_channels_last(g);
+    nb::object gx = new_array(ndim(g), shape.data(), type_of<T>(), last);
+    const i64 across = last ? w.channels : 1;
+    const T* from = data<const T>(g);
+    T* to = data<T>(gx);
+    each_block(shape[0], w.channels, w.plane(), last, [&](i64 image, i64 begin, i64 end) {
+      mean_spread_of(w, fixed, from + image * w.out_plane() * across, to + image * w.plane() * across, across, begin, end);
+    });
+    return gx;
+  });
+}
+
+nb::object max_pool_backward(nb::handle g_in, nb::handle index_in, nb::handle x_shape) {
+  const auto shape = integers(x_shape);
+  if (!matches(g_in, shape) || !has_type(index_in, NPY_INT32) || ndim(index_in) != ndim(g_in)) return nb::none();
+  if (!same_shape(g_in, index_in)) return nb::none();
+  return for_floats(g_in, [&](auto zero) -> nb::object {
+    using T = decltype(zero);
+    const bool last = is_channels_last(index_in);
+    nb::object g = in_layout(g_in, last), index = in_layout(index_in, last);
+    nb::object gx = new_array(ndim(g), shape.data(), type_of<T>(), last);
+    i64 plane = 1, out_plane = 1;
+    for (int i = 2; i < ndim(g); ++i) plane *= shape[static_cast<size_t>(i)], out_plane *= dim(g, i);
+    const i64 channels = shape[1], across = last ? channels : 1;
+    const T* from = data<const T>(g);
+    const Index* at = data<const Index>(index);
+    T* to = data<T>(gx);
+    each_block(shape[0], channels, plane, last, [&](i64 image, i64 begin, i64 end) {
+      const i64 skip = image * out_plane * across;
+      max_spread(from + skip, at + skip, to + image * plane * across, plane, out_plane, across, begin, end);
+    });
+    return gx;
+  });
+}
+
+}  // namespace
+
+void bind_pool(nb::module_& m) {
+  m.def("max_over", &max_over);
+  m.def("mean_over", &mean_over, nb::arg(), nb::arg(), nb::arg("divisor").none() = nb::none());
+  m.def("mean_over_backward", &mean_over_backward, nb::arg(), nb::arg(), nb::arg(), nb::arg("divisor").none() = nb::none());
+  m.def("max_pool_backward", &max_pool_backward);
+}
+
+}  // namespace rushlight

@@ -1,0 +1,206 @@
+// Resampling by tables of taps (input position and weight of each output, for every dimension), and scatter-add of rows.
+#include "nn_arrays.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace rushlight {
+namespace {
+
+using Index = std::int32_t;
+constexpr i64 kChannelBlock = 256;
+
+// One and two dimensions are three with leading ones.
+template <class T> struct Taps {
+  i64 size[3], out[3], count[3];
+  const Index* index[3];
+  const T* weight[3];
+  i64 plane() const { return size[0] * size[1] * size[2]; }
+  i64 out_plane() const { return out[0] * out[1] * out[2]; }
+};
+
+template <class T> const T kOne[1] = {1};
+constexpr Index kZero[1] = {0};
+
+template <class T> Taps<T> taps(nb::handle tables, const std::vector<i64>& sizes) {
+  Taps<T> t;
+  const size_t dims = sizes.size(), skip = 3 - dims;
+  if (!PyTuple_Check(tables.ptr()) || nb::len(tables) != dims) throw nb::value_error("expected one table per dimension");
+  for (size_t i = 0; i < 3; ++i) {
+    t.size[i] = t.out[i] = t.count[i] = 1;
+    t.index[i] = kZero;
+    t.weight[i] = kOne<T>;
+    if (i < skip) continue;
+    t.size[i] = sizes[i - skip];
+    nb::handle entry = PyTuple_GET_ITEM(tables.ptr(), static_cast<Py_ssize_t>(i - skip));
+    if (!PyTuple_Check(entry.ptr()) || PyTuple_GET_SIZE(entry.ptr()) != 2) throw nb::value_error("expected a table");
+    nb::handle index = PyTuple_GET_ITEM(entry.ptr(), 0), weight = PyTuple_GET_ITEM(entry.ptr(), 1);
+    if (!has_type(index, NPY_INT32) || !has_type(weight, type_of<T>()) || ndim(index) != 2 || ndim(weight) != 2 ||
+        !same_shape(index, weight))
+      throw nb::type_error("expected int32 positions and weights of the input's type");
+    if (!is_contiguous(index) || !is_contiguous(weight)) throw nb::type_error("expected contiguous tables");
+    t.out[i] = dim(index, 0);
+    t.count[i] = dim(index, 1);
+    t.index[i] = data<const Index>(index);
+    t.weight[i] = data<const T>(weight);
+    for (i64 j = 0; j < t.out[i] * t.count[i]; ++j)
+      if (t.index[i][j] < 0 || t.index[i][j] >= t.size[i]) throw nb::value_error("a tap lies outside the input");
+  }
+  return t;
+}
+
+// visit(position, weight) for every tap of an output; a single tap has weight one.
+template <class T, class Visit> inline void each_tap(const Taps<T>& t, i64 d, i64 h, i64 w, const Visit& visit) {
+  for (i64 i = d * t.count[0]; i < (d + 1) * t.count[0]; ++i)
+    for (i64 j = h * t.count[1]; j < (h + 1) * t.count[1]; ++j)
+      for (i64 k = w * t.count[2]; k < (w + 1) * t.count[2]; ++k)
+        visit((i64{t.index[0][i]} * t.size[1] + t.index[1][j]) * t.size[2] + t.index[2][k],
+              t.weight[0][i] * t.weight[1][j] * t.weight[2][k]);
+}
+
+template <class T, class Visit> inline void each_output(const Taps<T>& t, const Visit& visit) {
+  i64 out = 0;
+  for (i64 d = 0; d < t.out[0]; ++d)
+    for (i64 h = 0; h < t.out[1]; ++h)
+      for (i64 w = 0; w < t.out[2]; ++w, ++out) visit(out, d, h, w);
+}
+
+// Channels [from, to) of one image whose positions lie `across` apart; a lone plane has across = 1.
+template <class T> inline void sample(const Taps<T>& t, const T* x, T* y, i64 across, i64 from, i64 to) {
+  const bool single = t.count[0] * t.count[1] * t.count[2] == 1;
+  each_output(t, [&](i64 out, i64 d, i64 h, i64 w) {
+    T* result = y + out * across;
+    if (!single)
+      for (i64 c = from; c < to; ++c) result[c] = 0;
+    each_tap(t, d, h, w, [&](i64 position, T weight) {
+      const T* v = x + position * across;
+      if (single)
+        for (i64 c = from; c < to; ++c) result[c] = v[c];
+      else
+        for (i64 c = from; c < to; ++c) result[c] += weight * v[c];
+    });
+  });
+}
+
+template <class T> inline void spread(const Taps<T>& t, const T* g, T* gx, i64 across, i64 from, i64 to) {
+  for (i64 p = 0; p < t.plane(); ++p) std::memset(gx + p * across + from, 0, static_cast<size_t>(to - from) * sizeof(T));
+  each_output(t, [&](i64 out, i64 d, i64 h, i64 w) {
+    const T* v = g + out * across;
+    each_tap(t, d, h, w, [&](i64 position, T weight) {
+      T* at = gx + position * across;
+      for (i64 c = from; c < to; ++c) at[c] += weight * v[c];
+    });
+  });
+}
+
+template <class T> inline void add_row(T* to, const T* from, i64 n) {
+  for (i64 i = 0; i < n; ++i) to[i] += from[i];
+}
+
+#define RUSHLIGHT_RESAMPLE_LOOPS(T)                                                                      \
+  RUSHLIGHT_CLONES void run_sample(const Taps<T>& t, const T* x, T* y, i64 across, i64 from, i64 to) {   \
+    sample<T>(t, x, y, across, from, to);                                                                \
+  }                                                                                                      \
+  RUSHLIGHT_CLONES void run_spread(const Taps<T>& t, const T* g, T* gx, i64 across, i64 from, i64 to) {  \
+    spread<T>(t, g, gx, across, from, to);                                                               \
+  }                                                                                                      \
+  RUSHLIGHT_CLONES void run_add_row(T* to, const T* from, i64 n) { add_row<T>(to, from, n); }
+RUSHLIGHT_RESAMPLE_LOOPS(float)
+RUSHLIGHT_RESAMPLE_LOOPS(double)
+#undef RUSHLIGHT_RESAMPLE_LOOPS
+
+// task(image, from, to) for blocks of channels where they lie last, else task(plane, 0, 1).
+template <class Task> void each_block(i64 images, i64 channels, i64 work, bool last, const Task& task) {
+  const i64 blocks = last ? (channels + kChannelBlock - 1) / kChannelBlock : channels;
+  const i64 each = work * (last ? std::min(channels, kChannelBlock) : 1);
+  parallel_for(images * blocks, std::max<i64>(1, kGrain / std::max<i64>(1, each)), [&](i64 begin, i64 end) {
+    for (i64 t = begin; t < end; ++t) {
+      const i64 from = last ? t % blocks * kChannelBlock : 0;
+      task(last ? t / blocks : t, from, last ? std::min(channels, from + kChannelBlock) : 1);
+    }
+  });
+}
+
+bool sampled(nb::handle x) { return is_array(x) && ndim(x) >= 3 && ndim(x) <= 5 && PyArray_SIZE(array(x)) > 0; }
+
+nb::object resample(nb::handle x_in, nb::handle tables) {
+  if (!sampled(x_in)) return nb::none();
+  return for_floats(x_in, [&](auto zero) -> nb::object {
+    using T = decltype(zero);
+    nb::object x = dense(x_in);
+    const Taps<T> t = taps<T>(tables, {PyArray_DIMS(array(x)) + 2, PyArray_DIMS(array(x)) + ndim(x)});
+    std::vector<npy_intp> shape = {dim(x, 0), dim(x, 1)};
+    for (int i = 5 - ndim(x); i < 3; ++i) shape.push_back(t.out[i]);
+    const bool last = is_channels_last(x);
+    const i64 across = last ? shape[1] : 1;
+    nb::object y = new_array(ndim(x), shape.data(), type_of<T>(), last);
+    const T* from = data<const T>(x);
+    T* to = data<T>(y);
+    each_block(shape[0], shape[1], t.out_plane(), last, [&](i64 image, i64 begin, i64 end) {
+      run_sample(t, from + image * t.plane() * across, to + image * t.out_plane() * across, across, begin, end);
+    });
+    return y;
+  });
+}
+
+nb::object resample_backward(nb::handle g_in, nb::handle x_shape, nb::handle tables) {
+  const auto shape = integers(x_shape);
+  if (!sampled(g_in) || static_cast<int>(shape.size()) != ndim(g_in)) return nb::none();
+  if (shape[0] != dim(g_in, 0) || shape[1] != dim(g_in, 1)) return nb::none();
+  if (std::any_of(shape.begin(), shape.end(), [](i64 n) { return n < 1; })) return nb::none();
+  return for_floats(g_in, [&](auto zero) -> nb::object {
+    using T = decltype(zero);
+    nb::object g = dense(g_in);
+    const Taps<T> t = taps<T>(tables, {shape.begin() + 2, shape.end()});
+    for (int i = 2; i < ndim(g); ++i)
+      if (dim(g, i) != t.out[5 - ndim(g) + i - 2]) return nb::none();
+    const bool last = is_channels_last(g);
+    const i64 across = last ? shape[1] : 1;
+    nb::object gx = new_array(ndim(g), shape.data(), type_of<T>(), last);
+    const T* from = data<const T>(g);
+    T* to = data<T>(gx);
+    each_block(shape[0], shape[1], t.out_plane(), last, [&](i64 image, i64 begin, i64 end) {
+      run_spread(t, from + image * t.out_plane() * across, to + image * t.plane() * across, across, begin, end);
+    });
+    return gx;
+  });
+}
+
+// Each thread owns a range of rows, so the order of the sums is that of `index`.
+template <class T, class I> nb::object scatter_rows(nb::handle g, const I* index, i64 rows) {
+  const i64 n = dim(g, 0), width = dim(g, 1);
+  const npy_intp shape[2] = {rows, width};
+  nb::object result = new_array(2, shape, type_of<T>(), false);
+  T* total = data<T>(result);
+  const T* from = data<const T>(g);
+  for (i64 i = 0; i < n; ++i)
+    if (index[i] < 0 || index[i] >= rows) throw nb::index_error("a row number lies outside the table");
+  parallel_for(rows, std::max<i64>(1, kGrain / std::max<i64>(1, width)), [&](i64 begin, i64 end) {
+    std::memset(total + begin * width, 0, static_cast<size_t>((end - begin) * width) * sizeof(T));
+    for (i64 i = 0; i < n; ++i)
+      if (index[i] >= begin && index[i] < end) run_add_row(total + i64{index[i]} * width, from + i * width, width);
+  });
+  return result;
+}
+
+nb::object embedding_backward(nb::handle g_in, nb::handle index, i64 rows) {
+  if (!is_array(g_in) || !is_array(index) || ndim(g_in) != 2 || ndim(index) != 1 || rows < 1) return nb::none();
+  if (dim(g_in, 0) != dim(index, 0) || !is_contiguous(index)) return nb::none();
+  return for_floats(g_in, [&](auto zero) -> nb::object {
+    using T = decltype(zero);
+    nb::object g = in_layout(g_in, false);
+    if (has_type(index, NPY_INT64)) return scatter_rows<T>(g, data<const std::int64_t>(index), rows);
+    if (has_type(index, NPY_INT32)) return scatter_rows<T>(g, data<const std::int32_t>(index), rows);
+    return nb::none();
+  });
+}
+
+}  // namespace
+
+void bind_resample(nb::module_& m) {
+  m.def("resample", &resample);
+  m.def("resample_backward", &resample_backward);
+  m.def("embedding_backward", &embedding_backward);
+}
+
+}  // namespace rushlight
