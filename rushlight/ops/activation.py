@@ -109,7 +109,7 @@ HardtanhBackward0 = _node("HardtanhBackward0", K.hardtanh_backward, _between)
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     if min_val > max_val:
         raise ValueError(f"min_val cannot be greater than max_val: got {min_val} and {max_val}")
-    kind = input._array.dtype.kind
+    kind = check_tensor("hardtanh", input)._array.dtype.kind
     if kind == "u" and min_val < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits; convert the input, x.float()")
     if kind in "iu":

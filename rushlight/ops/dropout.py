@@ -46,10 +46,14 @@ def _alpha_masked(input: Tensor, p: float, shape: tuple) -> Tensor:
     return input * (mask * a) + shift
 
 
-def _apply(name: str, function, input, p: float, training: bool, inplace: bool, by_channel: bool = False) -> Tensor:
-    """Drop something where `training`; the mask has one element for each channel where `by_channel`."""
+def _check_probability(name: str, p: float) -> None:
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: dropout probability has to be between 0 and 1, but got {p}")
+
+
+def _apply(name: str, function, input, p: float, training: bool, inplace: bool, by_channel: bool = False) -> Tensor:
+    """Drop something where `training`; the mask has one element for each channel where `by_channel`."""
+    _check_probability(name, p)
     x = check_tensor(name, input)._array
     if by_channel and x.ndim < 2:
         raise RuntimeError(f"{name}: Feature dropout requires at least 2 dimensions in the input, got {x.ndim}")
@@ -129,6 +133,7 @@ def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     return _apply("feature_alpha_dropout", _alpha_masked, input, p, training, inplace, by_channel=True)
 
 
+@op(method=False)
 def dropout1d(input, p=0.5, training=True, inplace=False):
     """Set whole channels of (N, C, L) or (C, L) to zero with probability p; see `dropout`.
 
@@ -136,6 +141,7 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
     >>> torch.nn.functional.dropout1d(torch.ones(1, 2), training=False)
     tensor([[1., 1.]])
     """
+    _check_probability("dropout1d", p)
     dims = check_tensor("dropout1d", input)._array.ndim
     if dims not in (2, 3):
         raise RuntimeError(
@@ -153,6 +159,7 @@ def _without_batch(name: str, input: Tensor, p: float, training: bool, inplace: 
     return input if inplace else result.squeeze(0)
 
 
+@op(method=False)
 def dropout2d(input, p=0.5, training=True, inplace=False):
     """Set whole channels of (N, C, H, W) to zero with probability p; see `dropout`.
 
@@ -160,6 +167,7 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     >>> torch.nn.functional.dropout2d(torch.ones(1, 1, 1, 2), training=False)
     tensor([[[[1., 1.]]]])
     """
+    _check_probability("dropout2d", p)
     dims = check_tensor("dropout2d", input)._array.ndim
     if dims not in (3, 4):
         warnings.warn(
@@ -180,6 +188,7 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     return _apply("dropout2d", _masked, input, p, training, inplace, by_channel=True)
 
 
+@op(method=False)
 def dropout3d(input, p=0.5, training=True, inplace=False):
     """Set whole channels of (N, C, D, H, W) or (C, D, H, W) to zero with probability p; see `dropout`.
 
@@ -187,6 +196,7 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
     >>> torch.nn.functional.dropout3d(torch.ones(1, 1, 1, 1, 2), training=False)
     tensor([[[[[1., 1.]]]]])
     """
+    _check_probability("dropout3d", p)
     dims = check_tensor("dropout3d", input)._array.ndim
     if dims not in (4, 5):
         warnings.warn(

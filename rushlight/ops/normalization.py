@@ -311,6 +311,8 @@ class NativeGroupNormBackward0(Node):
     def backward(self, grad):
         x, w, b = self.unpack()
         to_x, to_w, to_b = self.edges
+        if x._array.size == 0:
+            return tuple(None if e is None else t.new_zeros(t.shape) for e, t in zip(self.edges, (x, w, b), strict=True))
         column = (1, -1, *(1,) * (x._array.ndim - 2))
         dims = (0, *range(2, x._array.ndim))
         scaled = grad if w is None else grad * w.reshape(column)

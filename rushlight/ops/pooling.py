@@ -1,6 +1,7 @@
 """Pooling: the largest or the mean of each window, with windows of a given size or as many as wanted."""
 
-from functools import lru_cache, partial
+from functools import lru_cache
+from math import prod
 
 import numpy as np
 
@@ -11,20 +12,35 @@ from rushlight.ops.common import MODE, Tensor, check_tensor, record_many, wrap
 from rushlight.ops.conv import mark_format
 from rushlight.ops.registry import op
 
-_DIMS = {1: "1D", 2: "2D", 3: "3D"}
-
 
 class MaxPool2DWithIndicesBackward0(Node):
     """The largest of each window: its gradient goes to the position it came from."""
 
-    def backward(self, grad, grad_of_indices=None):
+    def backward(self, grad):
         (index,) = self.unpack()
         if not MODE.enabled:
             return wrap(K.max_pool_backward(grad._array, index._array, self.shape))
-        n, c = self.shape[:2]
-        flat = wrap(index._array.reshape(n, c, -1).astype(np.int64))
-        zeros = grad.new_zeros((n, c, int(np.prod(self.shape[2:]))))
-        return zeros.scatter_add(2, flat, grad.reshape(flat._array.shape)).reshape(self.shape)
+        where, shape = index._array, self.shape
+        spread, take = (lambda g: K.max_pool_backward(g, where, shape)), (lambda x: _gather(x, where))
+        return apply_linear(grad, spread, take, MaxPool2DWithIndicesBackwardBackward0)
+
+
+class MaxPool2DWithIndicesBackwardBackward0(LinearNode):
+    pass
+
+
+def _gather(x: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """The elements of x[N, C, *sizes] at flat positions index[N, C, *other sizes]."""
+    flat = np.take_along_axis(x.reshape(*x.shape[:2], -1), index.reshape(*index.shape[:2], -1), 2)
+    return flat.reshape(index.shape)
+
+
+def _scatter(values: np.ndarray, index: np.ndarray, sizes: tuple) -> np.ndarray:
+    """Zeros with values[N, C, *] at flat positions of the same shape; of several at one position the last stays."""
+    lead = values.shape[:2]
+    flat = np.zeros((*lead, prod(sizes)), values.dtype)
+    np.put_along_axis(flat, index.reshape(*lead, -1), values.reshape(*lead, -1), 2)
+    return flat.reshape(*lead, *sizes)
 
 
 class MaxPool3DWithIndicesBackward0(MaxPool2DWithIndicesBackward0):
@@ -55,10 +71,20 @@ class AdaptiveAvgPool3DBackward0(LinearNode):
     pass
 
 
+class MaxUnpool2DBackward0(LinearNode):
+    pass
+
+
+class MaxUnpool3DBackward0(LinearNode):
+    pass
+
+
 _MAX_NODES = {1: MaxPool2DWithIndicesBackward0, 2: MaxPool2DWithIndicesBackward0, 3: MaxPool3DWithIndicesBackward0}
 _ADAPTIVE_MAX_NODES = {1: AdaptiveMaxPool2DBackward0, 2: AdaptiveMaxPool2DBackward0, 3: AdaptiveMaxPool3DBackward0}
 _AVG_NODES = {1: AvgPool2DBackward0, 2: AvgPool2DBackward0, 3: AvgPool3DBackward0}
 _ADAPTIVE_AVG_NODES = {1: AdaptiveAvgPool2DBackward0, 2: AdaptiveAvgPool2DBackward0, 3: AdaptiveAvgPool3DBackward0}
+
+_UNPOOL_NODES = {1: MaxUnpool2DBackward0, 2: MaxUnpool2DBackward0, 3: MaxUnpool3DBackward0}
 
 
 # -- checks, done once for each combination of shape and settings --------------------------------------
@@ -130,7 +156,7 @@ def _settings(name, n, shape, kernel_size, stride, padding, dilation, ceil_mode)
 
 def _no_bool(name: str, input: Tensor, no_integers: bool) -> None:
     kind = input._array.dtype.kind
-    if kind in "bc" or no_integers and kind in "iu":
+    if kind in "bc" or (no_integers and kind in "iu"):
         raise NotImplementedError(f'"{name}" not implemented for {input.dtype}: convert the input, x.float()')
 
 
@@ -366,6 +392,8 @@ def _define_adaptive_avg(n: int):
         unbatched = x.ndim == n + 1
         x_shape = (1, *x.shape) if unbatched else x.shape
         function = lambda x: K.adaptive_avg_pool(x, sizes)
+        if 0 in sizes:
+            function = lambda x: np.empty((*x.shape[:2], *sizes), x.dtype)
         adjoint = lambda g: K.adaptive_avg_pool_backward(g, x_shape)
         return _linear_result(input, function, adjoint, node_type, unbatched)
 
@@ -384,7 +412,7 @@ def _define_adaptive_max(n: int):
         sizes = _adaptive_size(name, n, input, output_size)
         if input._array.dtype.kind not in "fV":
             _no_bool(name, input, no_integers=True)
-        kernel = partial(K.adaptive_max_pool, out_size=sizes)
+        kernel = lambda x: K.adaptive_max_pool(x, sizes)
         return _max_result(input, kernel, node_type, return_indices, input._array.ndim == n + 1)
 
     indices = "\n        return_indices: also return where each was found, as int64 flat positions."
@@ -402,7 +430,7 @@ def _lp_pool(name, n, pool, input, norm_type, kernel_size, stride, ceil_mode):
     """The p-norm of each window, from the mean of the powers, with PyTorch's sign for odd powers."""
     kernel = _sizes(name, "kernel_size", kernel_size, n)
     powers = pool(check_tensor(name, input).pow(norm_type), kernel, stride, 0, ceil_mode)
-    return (powers.sign() * powers.abs().relu()).mul(int(np.prod(kernel))).pow(1.0 / norm_type)
+    return (powers.sign() * powers.abs().relu()).mul(prod(kernel)).pow(1.0 / norm_type)
 
 
 _LP_DOC = """The p-norm of each window: (sum of x^p) ^ (1/p).
@@ -473,10 +501,12 @@ def _define_unpool(n: int):
         stride = kernel if stride is None else _sizes(name, "stride", stride, n)
         sizes = _unpool_size(name, n, shape[-n:], kernel, stride, _sizes(name, "padding", padding, n), output_size)
         _check_unpool(name, n, input, indices, sizes)
-        lead, planes = shape[: len(shape) - n], int(np.prod(shape[: len(shape) - n]))
-        flat = input.new_zeros((planes, int(np.prod(sizes))))
-        places = indices.reshape(planes, int(np.prod(shape[-n:])))
-        return flat.scatter(1, places, input.reshape(places._array.shape)).reshape((*lead, *sizes))
+        index = indices._array
+        if len(shape) == n + 1:
+            input, index = input.unsqueeze(0), index[None]
+        put, take = (lambda x: _scatter(x, index, sizes)), (lambda g: _gather(g, index))
+        out = apply_linear(input, put, take, _UNPOOL_NODES[n])
+        return out.squeeze(0) if len(shape) == n + 1 else out
 
     words = _words(n, small=", ".join("1" * (n + 2)))
     return _listed(max_unpool, name, _UNPOOL_DOC.format(**words))
@@ -493,7 +523,7 @@ def _check_unpool(name, n, input: Tensor, indices, sizes) -> None:
             f"{name}: Expected shape of indices to be same as that of the input tensor ({list(shape)}) but got indices "
             f"tensor with shape: {list(where.shape)}"
         )
-    wrong = (where < 0) | (where >= np.prod(sizes))
+    wrong = (where < 0) | (where >= prod(sizes))
     if wrong.any():
         raise RuntimeError(
             f"{name}: Found an invalid max index: {where[wrong][0]} (output volumes are of size "

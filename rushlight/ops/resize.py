@@ -133,6 +133,8 @@ def _upsample(input: Tensor, sizes: tuple, mode: str, align_corners: bool, scale
     x = input._array
     _check_interpolation(x, sizes, mode)
     shape = x.shape
+    if scales is not None and mode.endswith("linear"):  # as PyTorch: a dimension that keeps its size is copied
+        scales = tuple(None if out == have else f for out, have, f in zip(sizes, shape[2:], scales, strict=True))
     function = lambda x: K.upsample(x, sizes, mode, align_corners, scales)
     if x.dtype == np.uint8 and mode in _LINEAR_DIMS:
         function = lambda x: _rounded(K.upsample(x.astype(np.float32), sizes, mode, align_corners, scales))
