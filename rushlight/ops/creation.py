@@ -60,13 +60,13 @@ def _filled(op_name: str, shape, kind: np.dtype, fill) -> np.ndarray:
     """A new array of a shape that the user gave; `fill` is np.zeros, np.ones or np.empty."""
     try:
         return fill(shape, kind)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         raise _size_error(op_name, shape) from None
 
 
 def _size_error(op_name: str, shape) -> Exception:
     for n in shape:
-        if not hasattr(n, "__index__"):
+        if isinstance(n, bool) or not hasattr(n, "__index__") or getattr(n, "ndim", 0):
             return TypeError(
                 f"{op_name}(): argument 'size' (position 1) must be tuple of ints, not {type(n).__name__}"
             )
@@ -209,21 +209,27 @@ empty, empty_like = _factory("empty", np.empty, "A tensor that is not initialise
 # -- one value --------------------------------------------------------------------------------------
 
 
-def _fill_value(value, kind: dtypes.dtype, op_name: str):
+def fill_value_of(value, kind: dtypes.dtype, op_name: str):
     """A number that fits this type, as PyTorch converts it."""
     if isinstance(value, Tensor):
         value = value.item()
-    if kind.category == 1 and not isinstance(value, bool):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow")
-        value = int(value)
-        limits = np.iinfo(kind.numpy)
-        if not (limits.min or -limits.max) <= value <= limits.max:
-            raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow: {op_name} got {value}")
-        return np.int64(value).astype(kind.numpy) if value <= 2**63 - 1 else kind.numpy.type(value)
     if kind.category != 3 and isinstance(value, complex_number):
         raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow: {op_name} got {value}")
+    if kind.category == 1 and not isinstance(value, bool):
+        return _whole_number(value, kind, op_name)
     return value
+
+
+def _whole_number(value, kind: dtypes.dtype, op_name: str):
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow: {op_name} got {value}")
+    value = int(value)
+    limits = np.iinfo(kind.numpy)
+    if kind.itemsize == 8 and not -(2**63) <= value <= limits.max:
+        raise ValueError(f"Overflow when unpacking long long: {op_name} got {value}")
+    if not (limits.min or -limits.max) <= value <= limits.max:
+        raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow: {op_name} got {value}")
+    return np.int64(value).astype(kind.numpy) if value < 2**63 else kind.numpy.type(value)
 
 
 complex_number = complex  # this module defines torch.complex
@@ -232,7 +238,7 @@ complex_number = complex  # this module defines torch.complex
 def _full(op_name: str, shape, value, kind: dtypes.dtype) -> Tensor:
     array = _filled(op_name, shape, kind.numpy, np.empty)
     with np.errstate(all="ignore"):
-        array.fill(_fill_value(value, kind, op_name))
+        array.fill(fill_value_of(value, kind, op_name))
     return wrap(array)
 
 
@@ -280,7 +286,7 @@ def full_like(
     kind = check_tensor("full_like", input).dtype if dtype is None else dtype_of(dtype, "full_like")
     result = _like(input, kind.numpy, np.empty, memory_format)
     with np.errstate(all="ignore"):
-        result._array.fill(_fill_value(fill_value, kind, "full_like"))
+        result._array.fill(fill_value_of(fill_value, kind, "full_like"))
     return require_grad(result, requires_grad)
 
 
@@ -412,12 +418,10 @@ def arange(*bounds, start=0, end=None, step=None, out=None, dtype=None, layout=N
     kind = _range_kind(dtype if dtype is not None or out is None else out.dtype, (start, end, step), "arange")
     _check_range(start, end, step)
     if kind.category == 1:
-        # PyTorch counts before it rounds, but steps in whole numbers.
-        count = -((start - end) // step) if isinstance(start + end + step, int) else math.ceil((int(end) - int(start)) / step)
-        if int(step) == 0:
+        start, end, step = int(start), int(end), int(step)
+        if step == 0:
             raise ValueError("step must be nonzero")
-        array = np.arange(count, dtype=np.int64) * int(step) + int(start)
-        array = array.astype(kind.numpy, copy=False)
+        array = np.arange(start, end, step, np.int64).astype(kind.numpy, copy=False)
     else:
         array = _floating_range(start, step, math.ceil((end - start) / step), kind)
     result = wrap(array)

@@ -697,7 +697,10 @@ def _scatter_reduce_in_place(self, dim, index, src, reduce, *, include_self=True
     from rushlight.autograd.views import assign
 
     check_writable(self)
-    return assign(self, scatter_reduce(before(self), dim, index, src, reduce, include_self=include_self))
+    old = before(self)
+    if old is not self:  # its values are needed again in the backward pass
+        old._array, old._vc = old._array.copy(), None
+    return assign(self, scatter_reduce(old, dim, index, src, reduce, include_self=include_self))
 
 
 @op(inplace=_scatter_reduce_in_place)
@@ -807,7 +810,7 @@ def put(input, index, source, accumulate=False):
             f"source.dtype = {source.dtype}"
         )
     if positions.size != source._array.size:
-        raise RuntimeError(
+        raise IndexError(
             f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
             f"{source._array.size}, index.numel() = {positions.size}"
         )
@@ -1068,7 +1071,7 @@ def nonzero(input, *, as_tuple=False, out=None):
     """
     array = check_tensor("nonzero", input)._strided()
     if as_tuple:
-        return tuple(wrap(p) for p in np.atleast_1d(array).nonzero())
+        return tuple(wrap(p.copy()) for p in np.atleast_1d(array).nonzero())
     if array.ndim == 0:
         found = np.empty((int(bool(array)), 0), np.int64)
     else:

@@ -10,6 +10,7 @@ from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, before, check_writable, view_of
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import MODE, Tensor, record, recording, sum_to, wrap
+from rushlight.ops.creation import fill_value_of
 from rushlight.ops.data import to_array
 from rushlight.ops.registry import op
 from rushlight.ops.shape import AliasBackward0, SelectBackward0, SliceBackward0, UnsqueezeBackward0, embed
@@ -165,6 +166,23 @@ def _item(item):
     )
 
 
+def _means_tuple(index) -> bool:
+    """Whether an index is several; PyTorch still takes short lists of lists, slices and tensors for tuples."""
+    if isinstance(index, tuple):
+        return True
+    if not isinstance(index, list) or len(index) >= 32:
+        return False
+    if not any(i is None or i is Ellipsis or isinstance(i, (Tensor, np.ndarray, list, tuple, slice)) for i in index):
+        return False
+    warnings.warn(
+        "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
+        "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
+        "x[torch.tensor(seq)], which will result either in an error or a different result",
+        stacklevel=5,
+    )
+    return True
+
+
 def parse(shape: tuple, index) -> tuple[tuple, tuple | None]:
     """An index as a basic part, and what remains for tensors.
 
@@ -174,7 +192,7 @@ def parse(shape: tuple, index) -> tuple[tuple, tuple | None]:
     Returns:
         The basic index, and the index of the resulting view that consists of arrays and full slices (or None).
     """
-    items = [_item(i) for i in (index if type(index) is tuple else (index,))]
+    items = [_item(i) for i in (index if _means_tuple(index) else (index,))]
     used = sum(i.ndim if isinstance(i, np.ndarray) and i.dtype == np.bool_ else _uses(i) for i in items)
     if used > len(shape):
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}, got {used}")
@@ -343,7 +361,9 @@ def setitem(self, index, value):
     if basic is None:
         basic, arrays = parse(self._array.shape, index)
     is_tensor = isinstance(value, Tensor)
-    if MODE.enabled and (self._rg or (is_tensor and value._rg)):
+    if arrays is not None and is_tensor and value._array.dtype != self._array.dtype:
+        _check_put_type(self, arrays, value)
+    if MODE.enabled and (self._rg or (is_tensor and value._rg and self.dtype.category > 1)):
         old = before(self)
         node_type = CopySlices if arrays is None else IndexPutBackward0
         node = connect(node_type(), (old, value if is_tensor else None))
@@ -357,15 +377,23 @@ def setitem(self, index, value):
     after(self, node)
 
 
+def _check_put_type(t: Tensor, arrays: tuple, value: Tensor) -> None:
+    """Only a single number may be of another type than the elements that a mask selects."""
+    masks = all(a is _FULL or a.dtype == np.bool_ for a in arrays)
+    if not (masks and value._array.size == 1):
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {SCALAR_NAMES[t.dtype]} for the "
+            f"destination and {SCALAR_NAMES[value.dtype]} for the source."
+        )
+
+
 def _scalar(t: Tensor, value) -> np.ndarray:
     if not isinstance(value, (bool, int, float, complex, np.number, np.bool_)):
         raise TypeError(
             f"can't assign a {type(value).__name__} to a torch.{SCALAR_NAMES[t.dtype]}Tensor; wrap it: "
             "x[...] = torch.tensor(value)"
         )
-    from rushlight.ops.creation import _fill_value
-
-    return np.asarray(_fill_value(value, t.dtype, "setitem"))
+    return np.asarray(fill_value_of(value, t.dtype, "setitem"))
 
 
 def _write(t: Tensor, basic: tuple, arrays: tuple | None, source: np.ndarray) -> None:

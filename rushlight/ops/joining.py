@@ -11,7 +11,6 @@ from rushlight.devices import channels_last, channels_last_3d
 from rushlight.ops.common import MODE, Tensor, as_type, check_tensor, record, recording, wrap, write_out
 from rushlight.ops.registry import alias, op
 from rushlight.ops.shape import (
-    SliceBackward0,
     _sliced,
     atleast_1d,
     atleast_2d,
@@ -22,8 +21,6 @@ from rushlight.ops.shape import (
     reshape,
     select,
     sizes,
-    transpose,
-    unsqueeze,
 )
 from rushlight.tensor import check_dim
 
@@ -827,8 +824,7 @@ def meshgrid(*tensors, indexing=None):
     for i, t in enumerate(order):
         place = [1] * len(order)
         place[i] = -1
-        grid = reshape(t, place).expand(shape)
-        grids.append(transpose(grid, 0, 1) if swap else grid)
+        grids.append(reshape(t, place).expand(shape))
     if swap:
         grids[:2] = grids[1::-1]
     return tuple(grids)

@@ -91,7 +91,7 @@ class CircularPadBackward0(_BorderNode):
 
 class BorderBackwardBackward0(Node):
     def backward(self, grad):
-        return _bordered(grad, self.sources, self.node_type)
+        return _bordered(grad, self.sources, self.forward_type)
 
 
 def _border_nodes(stem: str) -> dict:
@@ -130,7 +130,7 @@ def _border_adjoint(grad: Tensor, sources: list, shape: tuple, node_type: type[N
             total[positions[start] : positions[stop - 1] + 1] += moved[start:stop]
         array = np.moveaxis(total, 0, dim)
     if recording(grad):
-        return record(array, BorderBackwardBackward0, (grad,), sources=sources, node_type=node_type)
+        return record(array, BorderBackwardBackward0, (grad,), sources=sources, forward_type=node_type)
     return wrap(np.ascontiguousarray(array).reshape(shape))
 
 

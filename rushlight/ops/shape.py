@@ -349,7 +349,7 @@ def _squeeze(array: np.ndarray, dim) -> tuple[np.ndarray, type[Node]]:
     return array.squeeze(dim) if squeezable else array.view(), SqueezeBackward1
 
 
-@op(inplace=lambda self, dim=None: _set_view(self, *_squeeze(self._strided(), dim)))
+@op(inplace=lambda self, dim=None: _set_view(self, _squeeze(self._strided(), dim)[0], SqueezeBackward3))
 def squeeze(input, dim=None):
     """Dimensions of size 1 taken away: all of them, or those given where their size is 1.
 
@@ -362,9 +362,16 @@ def squeeze(input, dim=None):
     return viewed(input, out, node_type, shape=array.shape)
 
 
-class UnsqueezeBackward0(Node):
-    def backward(self, grad):
-        return reshape(grad, self.shape)
+class SqueezeBackward3(ViewBackward0):
+    pass
+
+
+class UnsqueezeBackward0(ViewBackward0):
+    pass
+
+
+class UnsqueezeBackward1(ViewBackward0):
+    pass
 
 
 _INSERT = [_at(d, None) for d in range(8)]
@@ -379,7 +386,7 @@ def _unsqueeze(array: np.ndarray, dim: int) -> np.ndarray:
     return array[_INSERT[dim] if dim < 8 else _at(dim, None)]
 
 
-@op(inplace=lambda self, dim: _set_view(self, _unsqueeze(self._strided(), dim), UnsqueezeBackward0))
+@op(inplace=lambda self, dim: _set_view(self, _unsqueeze(self._strided(), dim), UnsqueezeBackward1))
 def unsqueeze(input, dim):
     """A dimension of size 1 inserted before `dim`.
 
@@ -418,6 +425,10 @@ class TransposeBackward0(Node):
         return transpose(grad, *self.dims)
 
 
+class TransposeBackward1(TransposeBackward0):
+    pass
+
+
 @op(inplace=lambda self, dim0, dim1: _transpose_in_place(self, dim0, dim1))
 def transpose(input, dim0, dim1):
     """Two dimensions swapped.
@@ -444,7 +455,7 @@ def _transpose_in_place(self, dim0, dim1):
     """In-place form of `transpose`."""
     array = self._strided()
     dims = check_dim(dim0, array.ndim), check_dim(dim1, array.ndim)
-    return _set_view(self, array.swapaxes(*dims) if array.ndim else array, TransposeBackward0, dims=dims)
+    return _set_view(self, array.swapaxes(*dims) if array.ndim else array, TransposeBackward1, dims=dims)
 
 
 for _name in ("swapaxes", "swapdims"):
@@ -456,7 +467,11 @@ class TBackward0(Node):
         return t(grad)
 
 
-@op(inplace=lambda self: _set_view(self, _t_array(self), TBackward0))
+class TBackward1(TBackward0):
+    pass
+
+
+@op(inplace=lambda self: _set_view(self, _t_array(self), TBackward1))
 def t(input):
     """The transpose of a matrix; vectors and single numbers as they are.
 
@@ -667,7 +682,7 @@ def expand_as(input, other):
 
 
 @op()
-def broadcast_to(input, size):
+def broadcast_to(input, *size, **named):
     """`expand` to this shape.
 
     >>> import rushlight as torch
@@ -675,7 +690,7 @@ def broadcast_to(input, size):
     tensor([[1, 2],
             [1, 2]])
     """
-    return _expanded(input, tuple(size))
+    return _expanded(input, tuple(named["size"]) if named else sizes("broadcast_to", size))
 
 
 @op(method=False)
