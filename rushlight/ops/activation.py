@@ -1,6 +1,6 @@
 """Activation functions. `relu`, `sigmoid` and `tanh` are in `unary`.
 
-Each has a kernel and a fused backward kernel; where the backward pass is itself recorded (`create_graph=True`)
+Each has a kernel and a fused backward kernel; where the backward pass is recorded (`create_graph=True`),
 the derivative is composed of tensor operations instead.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.autograd.views import after, assign, before, check_writable
-from rushlight.dtypes import SCALAR_NAMES
+from rushlight.dtypes import SCALAR_NAMES, float64
 from rushlight.ops.common import MODE, Tensor, check_tensor, connect, record, sum_to, wrap
 from rushlight.ops.registry import op
 from rushlight.tensor import check_dim, recording
@@ -33,7 +33,9 @@ def _node(name: str, fused, derivative) -> type[ActivationNode]:
     return type(name, (ActivationNode,), fields)
 
 
-def _apply(name: str, kernel, node_type, input, args: tuple, inplace: bool = False, kinds: str = "fV") -> Tensor:
+def _apply(
+    name: str, kernel, node_type, input, args: tuple, inplace: bool = False, kinds: str = "fV"
+) -> Tensor:
     """Apply a kernel to a tensor whose type is of one of NumPy's `kinds`."""
     try:
         x = input._array
@@ -72,14 +74,30 @@ def _type_error(name: str, input: Tensor) -> Exception:
     if input._array.dtype.kind == "b" and name in ("hardtanh", "relu6"):
         return RuntimeError(f"{name}: Bool inputs not supported for {name}; convert the input, x.float()")
     return NotImplementedError(
-        f"\"{name}\" not implemented for '{SCALAR_NAMES[input.dtype]}': expected a floating-point tensor, x.float()"
+        f"\"{name}\" not implemented for '{SCALAR_NAMES[input.dtype]}': expected a floating-point tensor; "
+        "convert it, x.float()"
     )
 
 
-def _listed(function, doc: str, example: tuple, args: str = "", call: str = ""):
-    """List an activation function, and its in-place form where PyTorch has one."""
-    name = function.__name__
-    function.__doc__ = f"""{doc}
+def _listed(doc: str, example: tuple, args: str = "", call: str = ""):
+    """List an activation function, with its docstring.
+
+    Args:
+        doc: one line, the formula.
+        example: the argument and the printed result.
+        args: the docstring's lines on further arguments.
+        call: further arguments of the example.
+    """
+
+    def register(function):
+        function.__doc__ = _doc(function.__name__, doc, example, args, call)
+        return op(method=False)(function)
+
+    return register
+
+
+def _doc(name: str, doc: str, example: tuple, args: str, call: str) -> str:
+    return f"""{doc}
 
     Args:
         input: a tensor of floating-point numbers.{args}
@@ -90,7 +108,6 @@ def _listed(function, doc: str, example: tuple, args: str = "", call: str = ""):
     >>> torch.nn.functional.{name}(torch.tensor({example[0]}){call})
     {example[1]}
     """
-    return op(name=name, method=False)(function)
 
 
 _INPLACE = "\n        inplace: write the result into the input."
@@ -106,28 +123,29 @@ def _between(g, x, lo, hi):
 HardtanhBackward0 = _node("HardtanhBackward0", K.hardtanh_backward, _between)
 
 
+@_listed(
+    "x, but not below `min_val` nor above `max_val`.",
+    ("[-2.0, 0.5, 3.0]", "tensor([-1.0000,  0.5000,  1.0000])"),
+    "\n        min_val, max_val: the bounds." + _INPLACE,
+)
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     if min_val > max_val:
         raise ValueError(f"min_val cannot be greater than max_val: got {min_val} and {max_val}")
     kind = check_tensor("hardtanh", input)._array.dtype.kind
     if kind == "u" and min_val < 0:
-        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits; convert the input, x.float()")
+        raise RuntimeError(
+            "cannot do hardtanh on an unsigned type with negative limits; convert the input, x.float()"
+        )
     if kind in "iu":
         min_val, max_val = int(min_val), int(max_val)
     return _apply("hardtanh", K.hardtanh, HardtanhBackward0, input, (min_val, max_val), inplace, "fViu")
 
 
-_listed(hardtanh, "x, but not below `min_val` nor above `max_val`.", ("[-2.0, 0.5, 3.0]", "tensor([-1.0000,  0.5000,  1.0000])"),
-        "\n        min_val, max_val: the bounds." + _INPLACE)  # fmt: skip
-
-
+@_listed("x, but not below 0 nor above 6.", ("[-1.0, 8.0]", "tensor([0., 6.])"), _INPLACE)
 def relu6(input, inplace=False):
     kind = check_tensor("relu6", input)._array.dtype.kind
     args = (0, 6) if kind in "iu" else (0.0, 6.0)
     return _apply("relu6", K.hardtanh, HardtanhBackward0, input, args, inplace, "fViu")
-
-
-_listed(relu6, "x, but not below 0 nor above 6.", ("[-1.0, 8.0]", "tensor([0., 6.])"), _INPLACE)
 
 
 def _above(g, x, threshold, value):
@@ -139,12 +157,14 @@ ThresholdBackward0 = _node(
 )
 
 
+@_listed(
+    "x where it exceeds `threshold`, else `value`.",
+    ("[0.5, 2.0]", "tensor([9., 2.])"),
+    "\n        threshold: the bound.\n        value: what stands below it." + _INPLACE,
+    ", 1.0, 9.0",
+)
 def threshold(input, threshold, value, inplace=False):
     return _apply("threshold", K.threshold, ThresholdBackward0, input, (threshold, value), inplace, "fViu")
-
-
-_listed(threshold, "x where it exceeds `threshold`, else `value`.", ("[0.5, 2.0]", "tensor([9., 2.])"),
-        "\n        threshold: the bound.\n        value: what stands below it." + _INPLACE, ", 1.0, 9.0")  # fmt: skip
 
 
 # -- slopes below zero ----------------------------------------------------------------------------------
@@ -154,12 +174,14 @@ LeakyReluBackward0 = _node(
 )
 
 
+@_listed(
+    "x where it is positive, else `negative_slope` times x.",
+    ("[-1.0, 2.0]", "tensor([-0.1000,  2.0000])"),
+    "\n        negative_slope: the slope below zero." + _INPLACE,
+    ", 0.1",
+)
 def leaky_relu(input, negative_slope=0.01, inplace=False):
     return _apply("leaky_relu", K.leaky_relu, LeakyReluBackward0, input, (negative_slope,), inplace)
-
-
-_listed(leaky_relu, "x where it is positive, else `negative_slope` times x.", ("[-1.0, 2.0]", "tensor([-0.1000,  2.0000])"),
-        "\n        negative_slope: the slope below zero." + _INPLACE, ", 0.1")  # fmt: skip
 
 
 def _elu_derivative(g, x, alpha, scale, input_scale):
@@ -172,32 +194,33 @@ CeluBackward0 = _node("CeluBackward0", K.elu_backward, _elu_derivative)
 _SELU = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0
 
 
+@_listed(
+    "x where it is positive, else alpha * (exp(x) - 1). Source: Clevert et al., ICLR 2016.",
+    ("[-1.0, 2.0]", "tensor([-0.6321,  2.0000])"),
+    "\n        alpha: minus the limit for negative x." + _INPLACE,
+)
 def elu(input, alpha=1.0, inplace=False):
     return _apply("elu", K.elu, EluBackward0, input, (alpha, 1.0, 1.0), inplace)
 
 
-_listed(elu, "x where it is positive, else alpha * (exp(x) - 1). Source: Clevert et al., ICLR 2016.",
-        ("[-1.0, 2.0]", "tensor([-0.6321,  2.0000])"),
-        "\n        alpha: minus the limit for negative x." + _INPLACE)  # fmt: skip
-
-
+@_listed(
+    "x where it is positive, else alpha * (exp(x / alpha) - 1). Source: Barron, 2017.",
+    ("[-1.0, 2.0]", "tensor([-0.6321,  2.0000])"),
+    "\n        alpha: minus the limit for negative x." + _INPLACE,
+)
 def celu(input, alpha=1.0, inplace=False):
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     return _apply("celu", K.elu, CeluBackward0, input, (alpha, 1.0, 1.0 / alpha), inplace)
 
 
-_listed(celu, "x where it is positive, else alpha * (exp(x / alpha) - 1). Source: Barron, 2017.",
-        ("[-1.0, 2.0]", "tensor([-0.6321,  2.0000])"),
-        "\n        alpha: minus the limit for negative x." + _INPLACE)  # fmt: skip
-
-
+@_listed(
+    "A scaled `elu` that keeps mean 0 and variance 1. Source: Klambauer et al., NeurIPS 2017.",
+    ("[0.0, 1.0]", "tensor([0.0000, 1.0507])"),
+    _INPLACE,
+)
 def selu(input, inplace=False):
     return _apply("selu", K.elu, EluBackward0, input, _SELU, inplace)
-
-
-_listed(selu, "A scaled `elu` that keeps mean 0 and variance 1. Source: Klambauer et al., NeurIPS 2017.",
-        ("[0.0, 1.0]", "tensor([0.0000, 1.0507])"), _INPLACE)  # fmt: skip
 
 
 class PreluKernelBackward0(Node):
@@ -239,10 +262,10 @@ def prelu(input, weight):
     channels = x.shape[1] if x.ndim > 1 else 1
     if w.size not in (1, channels):
         raise RuntimeError(
-            f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {w.size} and channel size = "
-            f"{channels}."
+            "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+            f"{w.size} and channel size = {channels}."
         )
-    if w.size > 1 or w.ndim and x.ndim != 1:
+    if w.size > 1 or (w.ndim and x.ndim != 1):
         weight = weight.reshape((-1, *(1,) * (x.ndim - 2)) if x.ndim > 1 else ())
         w = weight._array
     array = K.where(x > 0, x, K.mul(x, w))
@@ -256,9 +279,17 @@ class RreluWithNoiseBackward0(Node):
         return grad * self.slope
 
 
+@_listed(
+    "`leaky_relu` with, in training, a random slope for each negative element. Source: Xu et al., 2015.",
+    ("[-1.0, 2.0]", "tensor([-0.2292,  2.0000])"),
+    "\n        lower, upper: bounds of the slope; their mean is used outside training."
+    "\n        training: draw the slopes." + _INPLACE,
+)
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     if lower > upper:
-        raise RuntimeError(f"Lower bound should be less than or equal to the upper bound: got {lower} and {upper}")
+        raise RuntimeError(
+            f"Lower bound should be less than or equal to the upper bound: got {lower} and {upper}"
+        )
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     x = check_tensor("rrelu", input)._strided()
@@ -266,28 +297,16 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         raise _type_error("rrelu", input)
     slope = np.ones(x.shape, x.dtype)
     below = x <= 0
-    drawn = input.new_empty((int(below.sum()),), dtype=_float64()).uniform_(lower, upper)
+    drawn = input.new_empty((int(below.sum()),), dtype=float64).uniform_(lower, upper)
     slope[below] = drawn._array
     array = K.mul(x, slope)
     if inplace:
         check_writable(input)
-        source = before(input)
-    else:
-        source = input
-    result = record(array, RreluWithNoiseBackward0, (source,), slope=wrap(slope)) if recording(source) else wrap(array)
+    source = before(input) if inplace else input
+    result = wrap(array)
+    if recording(source):
+        result = record(array, RreluWithNoiseBackward0, (source,), slope=wrap(slope))
     return assign(input, result, "rrelu_") if inplace else result
-
-
-def _float64():
-    from rushlight.dtypes import float64
-
-    return float64
-
-
-_listed(rrelu, "`leaky_relu` with, in training, a random slope for each negative element. Source: Xu et al., 2015.",
-        ("[-1.0, 2.0]", "tensor([-0.2292,  2.0000])"),
-        "\n        lower, upper: bounds of the slope; their mean is used outside training.\n        training: draw the slopes."
-        + _INPLACE)  # fmt: skip
 
 
 # -- smooth ---------------------------------------------------------------------------------------------
@@ -305,15 +324,15 @@ def _gelu_derivative(g, x, approximate):
 GeluBackward0 = _node("GeluBackward0", K.gelu_backward, _gelu_derivative)
 
 
+@_listed(
+    "x times the normal distribution function of x. Source: Hendrycks and Gimpel, 2016.",
+    ("[-1.0, 1.0]", "tensor([-0.1587,  0.8413])"),
+    '\n        approximate: "none", or "tanh" for the approximation by a hyperbolic tangent.',
+)
 def gelu(input, *, approximate="none"):
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}.")
     return _apply("gelu", K.gelu, GeluBackward0, input, (approximate,))
-
-
-_listed(gelu, "x times the normal distribution function of x. Source: Hendrycks and Gimpel, 2016.",
-        ("[-1.0, 1.0]", "tensor([-0.1587,  0.8413])"),
-        '\n        approximate: "none", or "tanh" for the approximation by a hyperbolic tangent.')  # fmt: skip
 
 
 def _silu_derivative(g, x):
@@ -324,12 +343,13 @@ def _silu_derivative(g, x):
 SiluBackward0 = _node("SiluBackward0", K.silu_backward, _silu_derivative)
 
 
+@_listed(
+    "x * sigmoid(x), also called swish. Source: Ramachandran et al., 2017.",
+    ("[0.0, 1.0]", "tensor([0.0000, 0.7311])"),
+    _INPLACE,
+)
 def silu(input, inplace=False):
     return _apply("silu", K.silu, SiluBackward0, input, (), inplace, "fVc")
-
-
-_listed(silu, "x * sigmoid(x), also called swish. Source: Ramachandran et al., 2017.",
-        ("[0.0, 1.0]", "tensor([0.0000, 0.7311])"), _INPLACE)  # fmt: skip
 
 
 def _mish_derivative(g, x):
@@ -340,11 +360,14 @@ def _mish_derivative(g, x):
 MishBackward0 = _node("MishBackward0", K.mish_backward, _mish_derivative)
 
 
+@_listed(
+    "x * tanh(softplus(x)). Source: Misra, BMVC 2020.",
+    ("[0.0, 1.0]", "tensor([0.0000, 0.8651])"),
+    _INPLACE,
+)
 def mish(input, inplace=False):
     return _apply("mish", K.mish, MishBackward0, input, (), inplace)
 
-
-_listed(mish, "x * tanh(softplus(x)). Source: Misra, BMVC 2020.", ("[0.0, 1.0]", "tensor([0.0000, 0.8651])"), _INPLACE)
 
 SoftplusBackward0 = _node(
     "SoftplusBackward0", K.softplus_backward,
@@ -352,35 +375,31 @@ SoftplusBackward0 = _node(
 )  # fmt: skip
 
 
+@_listed(
+    "log(1 + exp(beta * x)) / beta, a smooth `relu`.",
+    ("[0.0]", "tensor([0.6931])"),
+    "\n        beta: how sharp it bends.\n        threshold: above this value of beta * x it is x itself.",
+)
 def softplus(input, beta=1.0, threshold=20.0):
     return _apply("softplus", K.softplus, SoftplusBackward0, input, (float(beta), float(threshold)))
 
 
-_listed(softplus, "log(1 + exp(beta * x)) / beta, a smooth `relu`.", ("[0.0]", "tensor([0.6931])"),
-        "\n        beta: how sharp it bends.\n        threshold: above this value of beta * x it is x itself.")  # fmt: skip
-
 LogSigmoidBackward0 = _node("LogSigmoidBackward0", K.logsigmoid_backward, lambda g, x: g * (-x).sigmoid())
 
 
+@_listed("log(1 / (1 + exp(-x))).", ("[0.0]", "tensor([-0.6931])"))
 def logsigmoid(input):
     return _apply("logsigmoid", K.logsigmoid, LogSigmoidBackward0, input, ())
 
 
-_listed(logsigmoid, "log(1 / (1 + exp(-x))).", ("[0.0]", "tensor([-0.6931])"))
-
-
+@_listed("x / (1 + |x|).", ("[1.0]", "tensor([0.5000])"))
 def softsign(input):
     return input / (input.abs() + 1)
 
 
-_listed(softsign, "x / (1 + |x|).", ("[1.0]", "tensor([0.5000])"))
-
-
+@_listed("x - tanh(x).", ("[1.0]", "tensor([0.2384])"))
 def tanhshrink(input):
     return input - input.tanh()
-
-
-_listed(tanhshrink, "x - tanh(x).", ("[1.0]", "tensor([0.2384])"))
 
 
 # -- piecewise linear -----------------------------------------------------------------------------------
@@ -390,11 +409,13 @@ HardsigmoidBackward0 = _node(
 )
 
 
+@_listed(
+    "(x + 3) / 6, but not below 0 nor above 1.",
+    ("[0.0, 5.0]", "tensor([0.5000, 1.0000])"),
+    _INPLACE,
+)
 def hardsigmoid(input, inplace=False):
     return _apply("hardsigmoid", K.hardsigmoid, HardsigmoidBackward0, input, (), inplace)
-
-
-_listed(hardsigmoid, "(x + 3) / 6, but not below 0 nor above 1.", ("[0.0, 5.0]", "tensor([0.5000, 1.0000])"), _INPLACE)
 
 
 def _hardswish_derivative(g, x):
@@ -405,12 +426,13 @@ def _hardswish_derivative(g, x):
 HardswishBackward0 = _node("HardswishBackward0", K.hardswish_backward, _hardswish_derivative)
 
 
+@_listed(
+    "x * hardsigmoid(x). Source: Howard et al., Searching for MobileNetV3, ICCV 2019.",
+    ("[0.0, 5.0]", "tensor([0., 5.])"),
+    _INPLACE,
+)
 def hardswish(input, inplace=False):
     return _apply("hardswish", K.hardswish, HardswishBackward0, input, (), inplace)
-
-
-_listed(hardswish, "x * hardsigmoid(x). Source: Howard et al., Searching for MobileNetV3, ICCV 2019.",
-        ("[0.0, 5.0]", "tensor([0., 5.])"), _INPLACE)  # fmt: skip
 
 
 def _outside(g, x, lambd):
@@ -421,6 +443,11 @@ SoftshrinkBackward0 = _node("SoftshrinkBackward0", K.hardshrink_backward, _outsi
 HardshrinkBackward0 = _node("HardshrinkBackward0", K.hardshrink_backward, _outside)
 
 
+@_listed(
+    "x moved towards 0 by `lambd`, and 0 where it is nearer.",
+    ("[0.2, 2.0]", "tensor([0.0000, 1.5000])"),
+    "\n        lambd: how far.",
+)
 def softshrink(input, lambd=0.5):
     if lambd < 0:
         raise RuntimeError(
@@ -428,10 +455,6 @@ def softshrink(input, lambd=0.5):
             f"{SCALAR_NAMES[check_tensor('softshrink', input).dtype]}, but found {lambd}"
         )
     return _apply("softshrink", K.softshrink, SoftshrinkBackward0, input, (lambd,))
-
-
-_listed(softshrink, "x moved towards 0 by `lambd`, and 0 where it is nearer.", ("[0.2, 2.0]", "tensor([0.0000, 1.5000])"),
-        "\n        lambd: how far.")  # fmt: skip
 
 
 @op()

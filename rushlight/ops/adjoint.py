@@ -1,4 +1,4 @@
-"""Linear functions of one tensor: the gradient of one is its adjoint, whose own gradient is the function again."""
+"""Linear functions of one tensor: the gradient is the adjoint, whose own gradient is the function again."""
 
 from rushlight.autograd.node import Node
 from rushlight.ops.common import MODE, Tensor, record, wrap

@@ -1,4 +1,4 @@
-"""Convolutions and transposed convolutions in one, two and three dimensions; sliding blocks (`unfold`, `fold`).
+"""Convolutions and transposed convolutions in 1, 2 and 3 dimensions; sliding blocks (`unfold`, `fold`).
 
 Three functions make the family: `y = conv(x, w)`, the gradient of its input, which is what a transposed
 convolution computes, and the gradient of its weight. Each is linear in both of its arguments, and each one's
@@ -25,7 +25,7 @@ FORMATS = {2: channels_last, 3: channels_last_3d}
 
 
 class ConvolutionBackward0(Node):
-    """A convolution, or a transposed one; `settings` are stride, padding, dilation and groups of the former."""
+    """A convolution or a transposed one; `settings`: stride, padding, dilation and groups of the former."""
 
     transposed = False
 
@@ -34,8 +34,10 @@ class ConvolutionBackward0(Node):
         to_x, to_w, to_b = self.edges
         gx = gw = gb = None
         if to_x is not None:
-            gx = _convolve(grad, w, self.settings) if self.transposed else _input_gradient(
-                grad, w, x._array.shape, self.settings
+            gx = (
+                _convolve(grad, w, self.settings)
+                if self.transposed
+                else _input_gradient(grad, w, x._array.shape, self.settings)
             )
         if to_w is not None:
             small, large = (x, grad) if self.transposed else (grad, x)
@@ -91,18 +93,23 @@ def _sizes(name: str, what: str, value, n: int) -> tuple:
         return tuple_of(value, n)
     except ValueError:
         raise RuntimeError(
-            f"{name}: expected {what} to be a single integer value or a list of {n} values to match the convolution "
+            f"{name}: expected {what} to be a single integer value or a list of {n} values to match the "
+            "convolution "
             f"dimensions, but got {what}={list(value)}"
         ) from None
     except (TypeError, AttributeError):
-        raise TypeError(f"{name}(): argument '{what}' must be tuple of ints, not {type(value).__name__}") from None
+        raise TypeError(
+            f"{name}(): argument '{what}' must be tuple of ints, not {type(value).__name__}"
+        ) from None
 
 
 def _check_settings(name, n, w_shape, stride, padding, dilation, groups) -> None:
     if groups <= 0:
         raise RuntimeError(f"{name}: non-positive groups is not supported, got groups={groups}")
     if min(padding) < 0:
-        raise RuntimeError(f"{name}: negative padding is not supported, got padding={list(padding)}; slice the input instead")
+        raise RuntimeError(
+            f"{name}: negative padding is not supported, got padding={list(padding)}; slice the input instead"
+        )
     if min(stride) <= 0:
         raise RuntimeError(f"{name}: non-positive stride is not supported, got stride={list(stride)}")
     if min(dilation) <= 0:
@@ -113,12 +120,14 @@ def _check_settings(name, n, w_shape, stride, padding, dilation, groups) -> None
         )
     if w_shape[0] < groups:
         raise RuntimeError(
-            f"{name}: Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of "
+            f"{name}: Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got "
+            "weight of "
             f"size {list(w_shape)} instead"
         )
     if w_shape[0] % groups:
         raise RuntimeError(
-            f"{name}: Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight "
+            f"{name}: Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but "
+            "got weight "
             f"of size [{list(w_shape)}] instead"
         )
 
@@ -127,8 +136,10 @@ def _check_input(name, n, x_shape, w_shape, b_shape, groups, transposed) -> None
     batched = (n + 1, n + 2)
     if len(x_shape) not in batched:
         raise RuntimeError(
-            f"Expected {batched[0]}D (unbatched) or {batched[1]}D (batched) input to {name}, but got input of size: "
-            f"{list(x_shape)}; its dimensions are (batch, channels, {', '.join('depth height width'.split()[-n:])})"
+            f"Expected {batched[0]}D (unbatched) or {batched[1]}D (batched) input to {name}, but got input "
+            "of size: "
+            f"{list(x_shape)}; its dimensions are (batch, channels, "
+            f"{', '.join(['depth', 'height', 'width'][-n:])})"
         )
     channels = w_shape[0] if transposed else w_shape[1] * groups
     given = f"Given transposed={1 if groups == 1 else groups}" if transposed else f"Given groups={groups}"
@@ -138,14 +149,17 @@ def _check_input(name, n, x_shape, w_shape, b_shape, groups, transposed) -> None
             else f"; make the layer with in_channels={x_shape[1]}, or the input with {channels} channels"
         )  # fmt: skip
         raise RuntimeError(
-            f"{name}: {given}, weight of size {list(w_shape)}, expected input{list(x_shape)} to have {channels} "
+            f"{name}: {given}, weight of size {list(w_shape)}, expected input{list(x_shape)} to have "
+            f"{channels} "
             f"channels, but got {x_shape[1]} channels instead{hint}"
         )
     outputs = w_shape[1] * groups if transposed else w_shape[0]
     if b_shape is not None and b_shape != (outputs,):
         raise RuntimeError(
-            f"{name}: {'Given transposed=1' if transposed else 'Given'}{',' * transposed} weight of size {list(w_shape)}, "
-            f"expected bias to be 1-dimensional with {outputs} elements, but got bias of size {list(b_shape)} instead"
+            f"{name}: {'Given transposed=1' if transposed else 'Given'}{',' * transposed} weight of size "
+            f"{list(w_shape)}, "
+            f"expected bias to be 1-dimensional with {outputs} elements, but got bias of size "
+            f"{list(b_shape)} instead"
         )
 
 
@@ -154,7 +168,8 @@ def _check_types(name, x_type, w_type, b_type) -> None:
         if other is not None and other != x_type:
             found, wanted = SCALAR_NAMES[from_numpy_dtype(other)], SCALAR_NAMES[from_numpy_dtype(x_type)]
             raise RuntimeError(
-                f"{name}: expected scalar type {wanted} but found {found}: Input type ({wanted.lower()}) and {what} type "
+                f"{name}: expected scalar type {wanted} but found {found}: Input type ({wanted.lower()}) and "
+                f"{what} type "
                 f"({found.lower()}) should be the same; convert one: x.to(weight.dtype), or model.double()"
             )
 
@@ -162,14 +177,16 @@ def _check_types(name, x_type, w_type, b_type) -> None:
 def _same_padding(name, w_shape, stride, dilation):
     """The padding on both sides that keeps the size, and what else to put at the end where it is odd."""
     if any(s != 1 for s in stride):
-        raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions, got stride={list(stride)}")
+        raise RuntimeError(
+            f"{name}: padding='same' is not supported for strided convolutions, got stride={list(stride)}"
+        )
     total = [d * (k - 1) for d, k in zip(dilation, w_shape[2:], strict=True)]
     return tuple(t // 2 for t in total), tuple(t % 2 for t in total)
 
 
 @lru_cache(maxsize=4096)
 def _plan(name, n, x_shape, w_shape, b_shape, x_type, w_type, b_type, stride, padding, dilation, groups):
-    """Checks a convolution; returns its settings and how much to add behind each spatial dimension (or None)."""
+    """Checks a convolution; returns its settings, and what to add behind each spatial dimension (or None)."""
     stride, dilation = _sizes(name, "stride", stride, n), _sizes(name, "dilation", dilation, n)
     extra = None
     if isinstance(padding, str):
@@ -186,8 +203,10 @@ def _plan(name, n, x_shape, w_shape, b_shape, x_type, w_type, b_type, stride, pa
     kernel = [d * (k - 1) + 1 for d, k in zip(dilation, w_shape[2:], strict=True)]
     if any(k > size + e for k, size, e in zip(kernel, padded, extra or (0,) * n, strict=True)):
         raise RuntimeError(
-            f"{name}: Calculated padded input size per channel: ({' x '.join(map(str, padded))}). Kernel size: "
-            f"({' x '.join(map(str, kernel))}). Kernel size can't be greater than actual input size; use a larger input "
+            f"{name}: Calculated padded input size per channel: ({' x '.join(map(str, padded))}). Kernel "
+            "size: "
+            f"({' x '.join(map(str, kernel))}). Kernel size can't be greater than actual input size; use a "
+            "larger input "
             "or padding, or fewer strided layers before this one"
         )
     return (stride, padding, dilation, groups), extra
@@ -224,7 +243,9 @@ def mark_format(result: Tensor, *inputs) -> None:
     """Mark a result as channels-last where one of the inputs is so for the user to see, as PyTorch does."""
     wanted = FORMATS.get(result._array.ndim - 2)
     for t in inputs:
-        if t._format is not None or t._base is not None and wanted and t.is_contiguous(memory_format=wanted):
+        if t._format is not None or (
+            t._base is not None and wanted and t.is_contiguous(memory_format=wanted)
+        ):
             if not t._strided().flags.c_contiguous:
                 result._format = wanted
 
@@ -232,7 +253,10 @@ def mark_format(result: Tensor, *inputs) -> None:
 def _type_error(name, input, weight, bias) -> TypeError:
     for value, what, position in ((input, "input", 1), (weight, "weight", 2), (bias, "bias", 3)):
         if not isinstance(value, Tensor) and (value is not None or position < 3):
-            return TypeError(f"{name}(): argument '{what}' (position {position}) must be Tensor, not {type(value).__name__}")
+            return TypeError(
+                f"{name}(): argument '{what}' (position {position}) must be Tensor, not "
+                f"{type(value).__name__}"
+            )
     return TypeError(f"{name}(): expected tensors")
 
 
@@ -247,7 +271,8 @@ _CONV_DOC = """Slide filters over an input with {n} spatial dimension{s}.
         dilation: steps between neighbouring elements of a filter.
         groups: into how many separate groups the channels are divided.
     Returns:
-        (N, out channels, {sizes}'): each size' is (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1.
+        (N, out channels, {sizes}'): each size' is
+        (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1.
     Raises:
         RuntimeError: shapes, types or settings do not fit together.
 
@@ -256,7 +281,7 @@ _CONV_DOC = """Slide filters over an input with {n} spatial dimension{s}.
     torch.Size({result})
     """
 
-_TRANSPOSED_DOC = """The gradient of a convolution with respect to its input, as an operation: it enlarges its input.
+_TRANSPOSED_DOC = """The gradient of a convolution with respect to its input, as an operation: it enlarges.
 
     Args:
         input: (N, C, {sizes}), or (C, {sizes}) for one sample.
@@ -297,7 +322,12 @@ def _define(n: int):
              "kernel": ", ".join(f"k{d}" for d in ("DHW"[-n:] if n > 1 else "L"))}  # fmt: skip
     for function, public, doc, example in (
         (conv, name, _CONV_DOC, ([1, 1, *[5] * n], [2, 1, *[3] * n], [1, 2, *[3] * n])),
-        (conv_transpose, transposed_name, _TRANSPOSED_DOC, ([1, 1, *[2] * n], [1, 2, *[2] * n], [1, 2, *[4] * n])),
+        (
+            conv_transpose,
+            transposed_name,
+            _TRANSPOSED_DOC,
+            ([1, 1, *[2] * n], [1, 2, *[2] * n], [1, 2, *[4] * n]),
+        ),
     ):
         function.__name__ = function.__qualname__ = public
         shapes = {"example": ", ".join(map(str, example[0])), "filter": ", ".join(map(str, example[1]))}
@@ -311,34 +341,55 @@ def _define(n: int):
 
 @lru_cache(maxsize=4096)
 def _transposed_plan(
-    name, n, x_shape, w_shape, b_shape, x_type, w_type, b_type, stride, padding, output_padding, groups, dilation
+    name,
+    n,
+    x_shape,
+    w_shape,
+    b_shape,
+    x_type,
+    w_type,
+    b_type,
+    stride,
+    padding,
+    output_padding,
+    groups,
+    dilation,
 ):
-    """Checks a transposed convolution; returns the settings of the convolution it transposes, and its output's shape."""
+    """Checks a transposed convolution; returns the settings of what it transposes, and its output's shape."""
     stride, dilation = _sizes(name, "stride", stride, n), _sizes(name, "dilation", dilation, n)
     padding, extra = _sizes(name, "padding", padding, n), _sizes(name, "output_padding", output_padding, n)
     if min(extra) < 0:
-        raise RuntimeError(f"{name}: negative output_padding is not supported, got output_padding={list(extra)}")
+        raise RuntimeError(
+            f"{name}: negative output_padding is not supported, got output_padding={list(extra)}"
+        )
     _check_settings(name, n, w_shape, stride, padding, dilation, groups)
     _check_input(name, n, x_shape, w_shape, b_shape, groups, True)
     _check_types(name, x_type, w_type, b_type)
     if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise RuntimeError(
-            f"{name}: output padding must be smaller than either stride or dilation, but got output_padding={list(extra)}, "
+            f"{name}: output padding must be smaller than either stride or dilation, but got "
+            f"output_padding={list(extra)}, "
             f"stride={list(stride)}, dilation={list(dilation)}"
         )
     sizes = tuple(
         (size - 1) * s - 2 * p + d * (k - 1) + e + 1
-        for size, s, p, d, k, e in zip(x_shape[2:], stride, padding, dilation, w_shape[2:], extra, strict=True)
+        for size, s, p, d, k, e in zip(
+            x_shape[2:], stride, padding, dilation, w_shape[2:], extra, strict=True
+        )
     )
     if min(sizes) < 1:
         raise RuntimeError(
-            f"{name}: Given input size per channel: ({' x '.join(map(str, x_shape[2:]))}). Calculated output size per "
-            f"channel: ({' x '.join(map(str, sizes))}). Output size is too small; use less padding or a larger kernel"
+            f"{name}: Given input size per channel: ({' x '.join(map(str, x_shape[2:]))}). Calculated output "
+            "size per "
+            f"channel: ({' x '.join(map(str, sizes))}). Output size is too small; use less padding or a "
+            "larger kernel"
         )
     return (stride, padding, dilation, groups), (x_shape[0], w_shape[1] * groups, *sizes)
 
 
-def _conv_transpose(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation) -> Tensor:
+def _conv_transpose(
+    name, n, input, weight, bias, stride, padding, output_padding, groups, dilation
+) -> Tensor:
     try:
         x, w = input._array, weight._array
         b_shape, b_type = (None, None) if bias is None else (bias._array.shape, bias._array.dtype)
@@ -376,9 +427,12 @@ def _windows(shape, kernel, dilation, padding, stride):
     """For each element of a kernel, the slices that cut it out of every window of the padded input."""
     counts = _counts(shape, kernel, dilation, padding, stride)
     for offsets in product(*map(range, kernel)):
-        yield offsets, tuple(
-            slice(o * d, o * d + s * (c - 1) + 1, s)
-            for o, d, s, c in zip(offsets, dilation, stride, counts, strict=True)
+        yield (
+            offsets,
+            tuple(
+                slice(o * d, o * d + s * (c - 1) + 1, s)
+                for o, d, s, c in zip(offsets, dilation, stride, counts, strict=True)
+            ),
         )
 
 
@@ -418,7 +472,9 @@ def _block_settings(name, kernel_size, dilation, padding, stride) -> tuple:
         try:
             sizes = tuple_of(value, 2)
         except ValueError:
-            raise RuntimeError(f"{name}: It is expected {what} equals to 2, but got size {len(value)}") from None
+            raise RuntimeError(
+                f"{name}: It is expected {what} equals to 2, but got size {len(value)}"
+            ) from None
         if min(sizes) < (0 if what == "padding" else 1):
             least = "non-negative" if what == "padding" else "greater than zero"
             raise RuntimeError(f"{name}: {what} should be {least}, but got {list(sizes)}")
@@ -449,7 +505,8 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     settings = _block_settings("unfold", kernel_size, dilation, padding, stride)
     if x.ndim not in (3, 4) or 0 in x.shape[x.ndim - 3 :]:
         raise RuntimeError(
-            "unfold: Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for "
+            "unfold: Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
+            "dimensions for "
             f"input, but got: {list(x.shape)}"
         )
     if x.dtype.kind in "iu":
@@ -460,8 +517,10 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     if min(counts) < 1:
         kernel, spacing, around, _ = settings
         raise RuntimeError(
-            f"unfold: Given input with spatial size {shape}, kernel_size={kernel}, dilation={spacing}, padding={around}, "
-            f"calculated shape of the array of sliding blocks as {counts}, but its components must be at least one."
+            f"unfold: Given input with spatial size {shape}, kernel_size={kernel}, dilation={spacing}, "
+            f"padding={around}, "
+            f"calculated shape of the array of sliding blocks as {counts}, but its components must be at "
+            "least one."
         )
     function, adjoint = (partial(_apply_blocks, f, shape, settings) for f in (_im2col, _col2im))
     return apply_linear(input, function, adjoint, Im2ColBackward0)
@@ -495,7 +554,8 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     settings = _block_settings("fold", kernel_size, dilation, padding, stride)
     if x.ndim not in (2, 3) or 0 in x.shape[x.ndim - 2 :]:
         raise RuntimeError(
-            "fold: Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
+            "fold: Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero "
+            "dimensions for "
             f"input, but got: {list(x.shape)}"
         )
     if x.ndim == 2:
@@ -503,13 +563,16 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     kernel, counts = settings[0], _counts(shape, *settings)
     if x.shape[1] % prod(kernel):
         raise RuntimeError(
-            "fold: Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+            "fold: Expected size of input's dimension 1 to be divisible by the product of kernel_size, but "
+            "got "
             f"input.size(1)={x.shape[1]} and kernel_size={kernel}."
         )
     if min(counts) < 1 or prod(counts) != x.shape[2]:
         raise RuntimeError(
-            f"fold: Given output_size={shape}, kernel_size={kernel}, dilation={settings[1]}, padding={settings[2]}, "
-            f"stride={settings[3]}, expected size of input's dimension 2 to match the calculated number of sliding blocks "
+            f"fold: Given output_size={shape}, kernel_size={kernel}, dilation={settings[1]}, "
+            f"padding={settings[2]}, "
+            f"stride={settings[3]}, expected size of input's dimension 2 to match the calculated number of "
+            "sliding blocks "
             f"{' * '.join(map(str, counts))} = {prod(counts)}, but got input.size(2)={x.shape[2]}."
         )
     function, adjoint = (partial(_apply_blocks, f, shape, settings) for f in (_col2im, _im2col))

@@ -51,17 +51,22 @@ def _check_probability(name: str, p: float) -> None:
         raise ValueError(f"{name}: dropout probability has to be between 0 and 1, but got {p}")
 
 
-def _apply(name: str, function, input, p: float, training: bool, inplace: bool, by_channel: bool = False) -> Tensor:
+def _apply(
+    name: str, function, input, p: float, training: bool, inplace: bool, by_channel: bool = False
+) -> Tensor:
     """Drop something where `training`; the mask has one element for each channel where `by_channel`."""
     _check_probability(name, p)
     x = check_tensor(name, input)._array
     if by_channel and x.ndim < 2:
-        raise RuntimeError(f"{name}: Feature dropout requires at least 2 dimensions in the input, got {x.ndim}")
+        raise RuntimeError(
+            f"{name}: Feature dropout requires at least 2 dimensions in the input, got {x.ndim}"
+        )
     if not training or p == 0 or x.size == 0:
         return input
     if x.dtype.kind in "iub":
         raise RuntimeError(
-            f"{name}: result type Float can't be cast to the desired output type {input.dtype}; convert the input, x.float()"
+            f"{name}: result type Float can't be cast to the desired output type {input.dtype}; convert the "
+            "input, x.float()"
         )
     shape = (*x.shape[:2], *(1,) * (x.ndim - 2)) if by_channel else x.shape
     if not inplace:
@@ -95,7 +100,7 @@ def dropout(input, p=0.5, training=True, inplace=False):
 
 @op(method=False)
 def feature_dropout(input, p, train):
-    """Set whole channels to zero with probability p, and divide the others by 1 - p: `dropout2d` for any shape."""
+    """Set whole channels to zero with probability p, and divide the others by 1 - p, for any shape."""
     return _apply("feature_dropout", _masked, input, p, train, False, by_channel=True)
 
 
@@ -145,8 +150,10 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
     dims = check_tensor("dropout1d", input)._array.ndim
     if dims not in (2, 3):
         raise RuntimeError(
-            f"dropout1d: Expected 2D or 3D input, but received a {dims}D input. Note that dropout1d exists to provide "
-            "channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional batch dimension "
+            f"dropout1d: Expected 2D or 3D input, but received a {dims}D input. Note that dropout1d exists "
+            "to provide "
+            "channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional "
+            "batch dimension "
             "(i.e. 2D or 3D inputs)."
         )
     if dims == 3:
@@ -171,17 +178,23 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     dims = check_tensor("dropout2d", input)._array.ndim
     if dims not in (3, 4):
         warnings.warn(
-            f"dropout2d: Received a {dims}-D input to dropout2d, which is deprecated and will result in an error in a future "
-            "release. To retain the behavior and silence this warning, please use dropout instead. Note that dropout2d exists "
-            "to provide channel-wise dropout on inputs with 2 spatial dimensions, a channel dimension, and an optional batch "
+            f"dropout2d: Received a {dims}-D input to dropout2d, which is deprecated and will result in an "
+            "error in a future "
+            "release. To retain the behavior and silence this warning, please use dropout instead. Note that "
+            "dropout2d exists "
+            "to provide channel-wise dropout on inputs with 2 spatial dimensions, a channel dimension, and "
+            "an optional batch "
             "dimension (i.e. 3D or 4D inputs).",
             stacklevel=2,
         )
     if dims == 3:
         warnings.warn(
-            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired - input "
-            "is interpreted as shape (N, C, L), where C is the channel dim. This behavior will change in a future release to "
-            "interpret the input as one without a batch dimension, i.e. shape (C, H, W). To maintain the 1D channel-wise "
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior "
+            "is desired - input "
+            "is interpreted as shape (N, C, L), where C is the channel dim. This behavior will change in a "
+            "future release to "
+            "interpret the input as one without a batch dimension, i.e. shape (C, H, W). To maintain the 1D "
+            "channel-wise "
             "dropout behavior, please switch to using dropout1d instead.",
             stacklevel=2,
         )
@@ -200,9 +213,12 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
     dims = check_tensor("dropout3d", input)._array.ndim
     if dims not in (4, 5):
         warnings.warn(
-            f"dropout3d: Received a {dims}-D input to dropout3d, which is deprecated and will result in an error in a future "
-            "release. To retain the behavior and silence this warning, please use dropout instead. Note that dropout3d exists "
-            "to provide channel-wise dropout on inputs with 3 spatial dimensions, a channel dimension, and an optional batch "
+            f"dropout3d: Received a {dims}-D input to dropout3d, which is deprecated and will result in an "
+            "error in a future "
+            "release. To retain the behavior and silence this warning, please use dropout instead. Note that "
+            "dropout3d exists "
+            "to provide channel-wise dropout on inputs with 3 spatial dimensions, a channel dimension, and "
+            "an optional batch "
             "dimension (i.e. 4D or 5D inputs).",
             stacklevel=2,
         )

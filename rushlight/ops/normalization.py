@@ -33,11 +33,17 @@ def _same_type(name: str, input: Tensor, *others) -> None:
     """Refuse parameters of another type than the input's, save float32 ones beside a half-precision input."""
     kind = input._array.dtype
     for other in others:
-        if other is not None and other._array.dtype != kind and not (_low(input._array) and other.dtype is float32):
+        if (
+            other is not None
+            and other._array.dtype != kind
+            and not (_low(input._array) and other.dtype is float32)
+        ):
             found, wanted = SCALAR_NAMES[other.dtype], SCALAR_NAMES[from_numpy_dtype(kind)]
             raise RuntimeError(
-                f"{name}: mixed dtype (CPU): expect parameter to have scalar type of {wanted}, got {found}; all inputs "
-                "must share same datatype. Convert the input, x.to(weight.dtype), or the module, module.to(x.dtype)"
+                f"{name}: mixed dtype (CPU): expect parameter to have scalar type of {wanted}, got {found}; "
+                "all inputs "
+                "must share same datatype. Convert the input, x.to(weight.dtype), or the module, "
+                "module.to(x.dtype)"
             )
 
 
@@ -85,21 +91,26 @@ def _batch_norm_error(input, running_mean, running_var, weight, bias, training) 
     x = check_tensor("batch_norm", input)._array
     if training and x.ndim >= 2 and x.size == x.shape[1] and x.shape[0] == 1:
         return ValueError(
-            f"Expected more than 1 value per channel when training, got input size {input.shape}; use a larger batch "
+            f"Expected more than 1 value per channel when training, got input size {input.shape}; use a "
+            "larger batch "
             "(drop_last=True in the DataLoader drops a last batch of 1) or model.eval()"
         )
     if not training:
         for what, given in (("running_mean", running_mean), ("running_var", running_var)):
             if given is None:
-                return RuntimeError(f"batch_norm: {what} must be defined in evaluation mode; pass training=True")
+                return RuntimeError(
+                    f"batch_norm: {what} must be defined in evaluation mode; pass training=True"
+                )
     channels = x.shape[1] if x.ndim > 1 else 0
     for what, given in (
         ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)
     ):  # fmt: skip
         if given is not None and check_tensor("batch_norm", given, what)._array.shape != (channels,):
             return RuntimeError(
-                f"batch_norm: {what} should contain {channels} elements not {given._array.size}: input has shape "
-                f"{list(x.shape)}, whose second dimension is the channels; make the layer with num_features={channels}"
+                f"batch_norm: {what} should contain {channels} elements not {given._array.size}: input has "
+                "shape "
+                f"{list(x.shape)}, whose second dimension is the channels; make the layer with "
+                f"num_features={channels}"
             )
     return None
 
@@ -111,7 +122,7 @@ def batch_norm(
 
     Args:
         input: (N, C) or (N, C, *sizes).
-        running_mean: (C,), the mean to use in evaluation; in training it is moved towards the batch's, in place.
+        running_mean: (C,), the mean to use in evaluation; training moves it towards the batch's, in place.
         running_var: (C,), the variance likewise (the unbiased one).
         weight: (C,), the scale, or None.
         bias: (C,), the shift, or None.
@@ -137,7 +148,7 @@ def batch_norm(
         for t in (running_mean, running_var, weight, bias):
             if t is not None and (t._array.shape != shape or t._array.dtype is not x.dtype):
                 fits = False
-        fits = fits and (training or running_mean is not None and running_var is not None)
+        fits = fits and (training or (running_mean is not None and running_var is not None))
     except (AttributeError, IndexError):
         fits = False
     if not fits:
@@ -221,7 +232,9 @@ class NativeLayerNormBackward0(Node):
         gx = gw = gb = None
         if to_x is not None:
             scaled = grad if w is None else grad * w
-            gx = scaled - scaled.mean(dims, keepdim=True) - normal * (scaled * normal).mean(dims, keepdim=True)
+            gx = (
+                scaled - scaled.mean(dims, keepdim=True) - normal * (scaled * normal).mean(dims, keepdim=True)
+            )
             gx = gx * rstd
         if to_w is not None:
             gw = (grad * normal).sum(lead) if lead else grad * normal
@@ -242,7 +255,8 @@ def _check_normalized(name: str, input, normalized_shape, weight, bias) -> tuple
         ) from None
     if not shape:
         raise RuntimeError(
-            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, "
+            "but got "
             "normalized_shape = []"
         )
     for what, given in (("weight", weight), ("bias", bias)):
@@ -254,7 +268,8 @@ def _check_normalized(name: str, input, normalized_shape, weight, bias) -> tuple
     if x.shape[max(x.ndim - len(shape), 0) :] != shape:
         wanted = ", ".join(map(str, shape))
         raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*, {wanted}], but got input of "
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {wanted}], but got input "
+            "of "
             f"size{list(x.shape)}: {name} normalises the last dimensions; make it with normalized_shape="
             f"{list(x.shape[-len(shape) :])}"
         )
@@ -306,13 +321,16 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
 
 
 class NativeGroupNormBackward0(Node):
-    """Groups of channels of each sample are rows normalised by their own statistics; scale and shift by channel."""
+    """Groups of channels of each sample are rows with their own statistics; scale and shift by channel."""
 
     def backward(self, grad):
         x, w, b = self.unpack()
         to_x, to_w, to_b = self.edges
         if x._array.size == 0:
-            return tuple(None if e is None else t.new_zeros(t.shape) for e, t in zip(self.edges, (x, w, b), strict=True))
+            return tuple(
+                None if e is None else t.new_zeros(t.shape)
+                for e, t in zip(self.edges, (x, w, b), strict=True)
+            )
         column = (1, -1, *(1,) * (x._array.ndim - 2))
         dims = (0, *range(2, x._array.ndim))
         scaled = grad if w is None else grad * w.reshape(column)
@@ -348,10 +366,13 @@ class NativeGroupNormBackward0(Node):
 def _check_groups(input, num_groups, weight, bias) -> None:
     shape = check_tensor("group_norm", input)._array.shape
     if len(shape) < 2:
-        raise RuntimeError(f"group_norm: Expected at least 2 dimensions for input tensor but received {len(shape)}")
+        raise RuntimeError(
+            f"group_norm: Expected at least 2 dimensions for input tensor but received {len(shape)}"
+        )
     if shape[0] and prod(shape) == shape[0] * num_groups and shape[0] == 1:
         raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size {list(shape)}: group_norm needs "
+            f"Expected more than 1 value per channel when training, got input size {list(shape)}: group_norm "
+            "needs "
             "several values in each group; use fewer groups"
         )
     if shape[1] % num_groups:
@@ -362,7 +383,8 @@ def _check_groups(input, num_groups, weight, bias) -> None:
     for what, given in (("weight", weight), ("bias", bias)):
         if given is not None and check_tensor("group_norm", given, what)._array.shape != (shape[1],):
             raise RuntimeError(
-                f"Expected {what} to be a vector of size equal to the number of channels in input, but got {what} of "
+                f"Expected {what} to be a vector of size equal to the number of channels in input, but got "
+                f"{what} of "
                 f"shape {list(given.shape)} and input of shape {list(shape)}"
             )
     _float_only("group_norm", input)
@@ -411,14 +433,21 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
 
 @op(method=False)
 def instance_norm(
-    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-05
+    input,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-05,
 ):
     """Normalise each channel of each sample over its positions, then scale and shift it.
 
     Args:
         input: (N, C, *sizes).
-        running_mean, running_var: (C,), statistics to use where `use_input_stats` is False; else moved towards the
-            mean of the samples' own, in place. None for none.
+        running_mean, running_var: (C,), statistics to use where `use_input_stats` is False; else moved
+            towards the mean of the samples' own, in place. None for none.
         weight, bias: (C,), the scale and the shift, or None.
         use_input_stats: whether to use each sample's own statistics.
         momentum: how far the running statistics move.
@@ -438,7 +467,9 @@ def instance_norm(
     if use_input_stats and prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
     if not use_input_stats and (running_mean is None or running_var is None):
-        raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+        raise RuntimeError(
+            "Expected running_mean and running_var to be defined when use_input_stats is false"
+        )
     n, c = shape[:2]
     repeated = [None if t is None else t.repeat(n) for t in (running_mean, running_var, weight, bias)]
     flat = input.reshape((1, n * c, *shape[2:]))

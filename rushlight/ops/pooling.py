@@ -36,7 +36,7 @@ def _gather(x: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _scatter(values: np.ndarray, index: np.ndarray, sizes: tuple) -> np.ndarray:
-    """Zeros with values[N, C, *] at flat positions of the same shape; of several at one position the last stays."""
+    """Zeros with values[N, C, *] at flat positions; of several at one position the last stays."""
     lead = values.shape[:2]
     flat = np.zeros((*lead, prod(sizes)), values.dtype)
     np.put_along_axis(flat, index.reshape(*lead, -1), values.reshape(*lead, -1), 2)
@@ -79,10 +79,22 @@ class MaxUnpool3DBackward0(LinearNode):
     pass
 
 
-_MAX_NODES = {1: MaxPool2DWithIndicesBackward0, 2: MaxPool2DWithIndicesBackward0, 3: MaxPool3DWithIndicesBackward0}
-_ADAPTIVE_MAX_NODES = {1: AdaptiveMaxPool2DBackward0, 2: AdaptiveMaxPool2DBackward0, 3: AdaptiveMaxPool3DBackward0}
+_MAX_NODES = {
+    1: MaxPool2DWithIndicesBackward0,
+    2: MaxPool2DWithIndicesBackward0,
+    3: MaxPool3DWithIndicesBackward0,
+}
+_ADAPTIVE_MAX_NODES = {
+    1: AdaptiveMaxPool2DBackward0,
+    2: AdaptiveMaxPool2DBackward0,
+    3: AdaptiveMaxPool3DBackward0,
+}
 _AVG_NODES = {1: AvgPool2DBackward0, 2: AvgPool2DBackward0, 3: AvgPool3DBackward0}
-_ADAPTIVE_AVG_NODES = {1: AdaptiveAvgPool2DBackward0, 2: AdaptiveAvgPool2DBackward0, 3: AdaptiveAvgPool3DBackward0}
+_ADAPTIVE_AVG_NODES = {
+    1: AdaptiveAvgPool2DBackward0,
+    2: AdaptiveAvgPool2DBackward0,
+    3: AdaptiveAvgPool3DBackward0,
+}
 
 _UNPOOL_NODES = {1: MaxUnpool2DBackward0, 2: MaxUnpool2DBackward0, 3: MaxUnpool3DBackward0}
 
@@ -99,14 +111,17 @@ def _sizes(name: str, what: str, value, n: int) -> tuple:
             f"{name}: {what} must either be a single int, or a tuple of {words}, got {list(value)}"
         ) from None
     except (TypeError, AttributeError):
-        raise TypeError(f"{name}(): argument '{what}' must be tuple of ints, not {type(value).__name__}") from None
+        raise TypeError(
+            f"{name}(): argument '{what}' must be tuple of ints, not {type(value).__name__}"
+        ) from None
 
 
 def _check_shape(name: str, n: int, shape: tuple) -> None:
     """(N, C, *sizes) or (C, *sizes), of which only N may be zero."""
     if len(shape) not in (n + 1, n + 2) or 0 in shape[len(shape) - n - 1 :]:
         raise RuntimeError(
-            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for "
+            "input, but "
             f"got:{list(shape)}"
         )
 
@@ -131,16 +146,20 @@ def _plan(name, n, shape, kernel_size, stride, padding, dilation, ceil_mode):
     for p, k, d in zip(padding, kernel, dilation, strict=True):
         if p < 0 or p > (d * (k - 1) + 1) // 2:
             raise RuntimeError(
-                f"{name}: pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and "
+                f"{name}: pad should be at most half of effective kernel size, but got pad={p}, "
+                f"kernel_size={k} and "
                 f"dilation={d}"
             )
     sizes = shape[len(shape) - n :]
-    out = [_output_size(*each, ceil_mode) for each in zip(sizes, kernel, stride, padding, dilation, strict=True)]
+    out = [
+        _output_size(*each, ceil_mode) for each in zip(sizes, kernel, stride, padding, dilation, strict=True)
+    ]
     if min(out) < 1:
         channels = shape[len(shape) - n - 1]
         given, found = ("x".join(map(str, (channels, *s))) for s in (sizes, [max(o, 0) for o in out]))
         raise RuntimeError(
-            f"{name}: Given input size: ({given}). Calculated output size: ({found}). Output size is too small; use a "
+            f"{name}: Given input size: ({given}). Calculated output size: ({found}). Output size is too "
+            "small; use a "
             "smaller kernel, more padding, or fewer pooling layers before this one"
         )
     return kernel, stride, padding, dilation
@@ -259,7 +278,9 @@ def _listed(function, name: str, doc: str):
 def _define_max(n: int):
     name, node_type = f"max_pool{n}d", _MAX_NODES[n]
 
-    def max_pool(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    def max_pool(
+        input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+    ):
         shape = check_tensor(name, input)._array.shape
         settings = _settings(name, n, shape, kernel_size, stride, padding, dilation, bool(ceil_mode))
         if input._array.dtype.kind != "f":
@@ -275,7 +296,9 @@ max_pool1d, max_pool2d, max_pool3d = _define_max(1), _define_max(2), _define_max
 
 
 def _define_with_indices(n: int, pool):
-    def with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    def with_indices(
+        input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+    ):
         return pool(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
     doc = f"`max_pool{n}d` with `return_indices=True`: the values and where each was found."
@@ -299,10 +322,14 @@ def _linear_result(input: Tensor, function, adjoint, node_type, unbatched: bool)
     return out
 
 
-def _avg_pool(name, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
+def _avg_pool(
+    name, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None
+):
     shape = check_tensor(name, input)._array.shape
     if divisor_override == 0:
-        raise RuntimeError(f"{name}: divisor must be not zero; leave divisor_override out for the size of the window")
+        raise RuntimeError(
+            f"{name}: divisor must be not zero; leave divisor_override out for the size of the window"
+        )
     kernel, stride, padding, _ = _settings(name, n, shape, kernel_size, stride, padding, 1, bool(ceil_mode))
     if input._array.dtype.kind != "f":
         _no_bool(name, input, no_integers=False)
@@ -336,7 +363,11 @@ for _n, _pool, _value in (
     (1, avg_pool1d, "0.5000, 2.5000"), (2, avg_pool2d, " 2.5000,  4.5000, 10.5000, 12.5000"),
     (3, avg_pool3d, "10.5000, 12.5000, 18.5000, 20.5000, 42.5000, 44.5000, 50.5000, 52.5000"),
 ):  # fmt: skip
-    _divisor = "\n        divisor_override: what to divide each sum by instead of the size of the window." if _n > 1 else ""
+    _divisor = (
+        "\n        divisor_override: what to divide each sum by instead of the size of the window."
+        if _n > 1
+        else ""
+    )
     _listed(_pool, f"avg_pool{_n}d", _AVG_DOC.format(**_words(_n, value=_value, divisor=_divisor)))
 
 
@@ -352,7 +383,8 @@ def _adaptive_plan(name, n, shape, output_size) -> tuple:
     for i in range(len(shape) - n - 1 + (len(shape) == n + 1), len(shape)):
         if shape[i] == 0 and i >= len(shape) - n:
             raise RuntimeError(
-                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has "
+                "sizes "
                 f"{list(shape)} with dimension {i} being empty"
             )
     wanted = output_size if isinstance(output_size, tuple) else (output_size,) * n
@@ -361,7 +393,9 @@ def _adaptive_plan(name, n, shape, output_size) -> tuple:
     try:
         found = tuple([size if o is None else o.__index__() for size, o in zip(sizes, wanted, strict=True)])
     except (TypeError, AttributeError):
-        raise TypeError(f"{name}(): argument 'output_size' must be tuple of ints, not {output_size!r}") from None
+        raise TypeError(
+            f"{name}(): argument 'output_size' must be tuple of ints, not {output_size!r}"
+        ) from None
     if min(found) < 0:
         raise RuntimeError(
             f"{name}: elements of output_size must be greater than or equal to 0 but received {list(found)}"
@@ -457,17 +491,25 @@ def _define_lp(n: int, pool):
     return _listed(lp_pool, name, _LP_DOC.format(**_words(n, value=3 * 4**n)))
 
 
-lp_pool1d, lp_pool2d, lp_pool3d = _define_lp(1, avg_pool1d), _define_lp(2, avg_pool2d), _define_lp(3, avg_pool3d)
+lp_pool1d, lp_pool2d, lp_pool3d = (
+    _define_lp(1, avg_pool1d),
+    _define_lp(2, avg_pool2d),
+    _define_lp(3, avg_pool3d),
+)
 
 
 def _unpool_size(name, n, sizes, kernel, stride, padding, output_size) -> tuple:
-    default = [(size - 1) * s + k - 2 * p for size, s, k, p in zip(sizes, stride, kernel, padding, strict=True)]
+    default = [
+        (size - 1) * s + k - 2 * p for size, s, k, p in zip(sizes, stride, kernel, padding, strict=True)
+    ]
     if output_size is None:
         return tuple(default)
     wanted = tuple(output_size)[-n:]
     if len(output_size) not in (n, n + 1, n + 2):
-        raise ValueError(f"{name}: output_size should be a sequence containing {n} or {n + 2} elements, but it has a "
-                         f"length of '{len(output_size)}'")  # fmt: skip
+        raise ValueError(
+            f"{name}: output_size should be a sequence containing {n} or {n + 2} elements, but it has a "
+            f"length of '{len(output_size)}'"
+        )
     for d, (size, middle, s) in enumerate(zip(wanted, default, stride, strict=True)):
         if not middle - s < size < middle + s:
             raise ValueError(
@@ -487,7 +529,8 @@ _UNPOOL_DOC = """Put the values of a max pooling back where they came from, with
         RuntimeError: the indices do not fit. ValueError: the output size does not fit.
 
     >>> import rushlight as torch
-    >>> torch.nn.functional.max_unpool{n}d(torch.ones({small}), torch.zeros({small}, dtype=torch.int64), 2).sum()
+    >>> indices = torch.zeros({small}, dtype=torch.int64)
+    >>> torch.nn.functional.max_unpool{n}d(torch.ones({small}), indices, 2).sum()
     tensor(1.)
     """
 
@@ -499,7 +542,9 @@ def _define_unpool(n: int):
         shape = check_tensor(name, input)._array.shape
         kernel = _sizes(name, "kernel_size", kernel_size, n)
         stride = kernel if stride is None else _sizes(name, "stride", stride, n)
-        sizes = _unpool_size(name, n, shape[-n:], kernel, stride, _sizes(name, "padding", padding, n), output_size)
+        sizes = _unpool_size(
+            name, n, shape[-n:], kernel, stride, _sizes(name, "padding", padding, n), output_size
+        )
         _check_unpool(name, n, input, indices, sizes)
         index = indices._array
         if len(shape) == n + 1:
@@ -517,10 +562,13 @@ def _check_unpool(name, n, input: Tensor, indices, sizes) -> None:
     if where.dtype != np.int64:
         raise RuntimeError(f"{name}: elements in indices should be type int64 but got: {indices.dtype}")
     if len(shape) not in (n + 1, n + 2):
-        raise RuntimeError(f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) input, but got: {list(shape)}")
+        raise RuntimeError(
+            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) input, but got: {list(shape)}"
+        )
     if where.shape != shape:
         raise RuntimeError(
-            f"{name}: Expected shape of indices to be same as that of the input tensor ({list(shape)}) but got indices "
+            f"{name}: Expected shape of indices to be same as that of the input tensor ({list(shape)}) but "
+            "got indices "
             f"tensor with shape: {list(where.shape)}"
         )
     wrong = (where < 0) | (where >= prod(sizes))

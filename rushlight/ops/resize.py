@@ -39,19 +39,23 @@ def _per_dimension(what: str, value, n: int, shape: tuple) -> list | None:
         return list(value)
     if what == "size":
         raise ValueError(
-            "Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of "
-            f"{list(shape[2:])} and output size of {value}. Please provide input tensor in (N, C, d1, d2, ...,dK) format "
+            "Input and output must have the same number of spatial dimensions, but got input with spatial "
+            "dimensions of "
+            f"{list(shape[2:])} and output size of {value}. Please provide input tensor in (N, C, d1, d2, "
+            "...,dK) format "
             "and output size in (o1, o2, ...,oK) format."
         )
     raise ValueError(
-        "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of "
-        f"{list(shape[2:])} and scale_factor of shape {value}. Please provide input tensor in (N, C, d1, d2, ...,dK) "
+        "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
+        "dimensions of "
+        f"{list(shape[2:])} and scale_factor of shape {value}. Please provide input tensor in (N, C, d1, d2, "
+        "...,dK) "
         "format and scale_factor in (s1, s2, ...,sK) format."
     )
 
 
 def _output_size(shape, size, scale_factor, recompute_scale_factor) -> tuple[tuple, tuple | None]:
-    """The sizes to make, and the factors by which to step through the input (None: the ratio of the sizes)."""
+    """The sizes to make, and the factors to step through the input by (None: the ratio of the sizes)."""
     n = len(shape) - 2
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
@@ -70,20 +74,33 @@ def _check_interpolation(x: np.ndarray, sizes: tuple, mode: str) -> None:
     n = x.ndim - 2
     if 0 in x.shape[1:]:
         raise RuntimeError(
-            f"interpolate: Non-empty {x.ndim}D data tensor expected but got a tensor with sizes {list(x.shape)}"
+            f"interpolate: Non-empty {x.ndim}D data tensor expected but got a tensor with sizes "
+            f"{list(x.shape)}"
         )
     if min(sizes) < 1:
-        have, found = (", ".join(f"{d}: {s}" for d, s in zip("DHW"[-n:], which, strict=True)) for which in (x.shape[2:], sizes))
+        have, found = (
+            ", ".join(f"{d}: {s}" for d, s in zip("DHW"[-n:], which, strict=True))
+            for which in (x.shape[2:], sizes)
+        )
         raise RuntimeError(
-            f"interpolate: Input and output sizes should be greater than 0, but got input ({have}) output ({found})"
+            f"interpolate: Input and output sizes should be greater than 0, but got input ({have}) output "
+            f"({found})"
         )
     if x.dtype.kind not in "fV" and x.dtype != np.uint8:
-        raise NotImplementedError(f'interpolate: "{mode}" not implemented for {x.dtype}: convert the input, x.float()')
+        raise NotImplementedError(
+            f'interpolate: "{mode}" not implemented for {x.dtype}: convert the input, x.float()'
+        )
 
 
 @op(method=False)
 def interpolate(
-    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+    input,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
+    antialias=False,
 ):
     """Sample an image, a signal or a volume on a grid of another size.
 
@@ -91,14 +108,16 @@ def interpolate(
         input: (N, C, L), (N, C, H, W) or (N, C, D, H, W).
         size: the sizes to make, one number or one for each dimension.
         scale_factor: what to multiply the sizes by, instead of `size`.
-        mode: "nearest", "nearest-exact", "linear" (3-D input), "bilinear", "bicubic" (4-D), "trilinear" (5-D) or "area".
+        mode: "nearest", "nearest-exact", "area", "linear" (3-D input), "bilinear", "bicubic" (4-D) or
+            "trilinear" (5-D).
         align_corners: whether the corner positions, rather than the corners of the corner pixels, coincide.
-        recompute_scale_factor: step through the input by the ratio of the sizes rather than by `scale_factor`.
+        recompute_scale_factor: step through the input by the ratio of the sizes, not by `scale_factor`.
         antialias: not offered; use mode="area" to make an image smaller without aliasing.
     Returns:
         (N, C, *sizes).
     Raises:
-        ValueError: `size`, `scale_factor` or `align_corners` do not fit. NotImplementedError: nor does the mode.
+        ValueError: `size`, `scale_factor` or `align_corners` do not fit.
+        NotImplementedError: the mode does not fit the input, or is not offered.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
@@ -109,23 +128,30 @@ def interpolate(
     if mode in ("nearest", "nearest-exact", "area"):
         if align_corners is not None:
             raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+                "align_corners option can only be set with the interpolating modes: linear | bilinear | "
+                "bicubic | trilinear"
             )
     if antialias:
         if mode not in ("bilinear", "bicubic") or n != 2:
             raise ValueError(
-                "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
+                "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D "
+                "tensor as input"
             )
-        raise NotImplementedError('interpolate: antialias=True is not available; use mode="area" to shrink images')
+        raise NotImplementedError(
+            'interpolate: antialias=True is not available; use mode="area" to shrink images'
+        )
     if n not in (1, 2, 3) or mode not in _MODES.split(" | "):
         raise NotImplementedError(
-            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {x.ndim}D) for the modes: {_MODES} (got {mode})"
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {x.ndim}D) for the modes: "
+            f"{_MODES} (got {mode})"
         )
     sizes, scales = _output_size(x.shape, size, scale_factor, recompute_scale_factor)
     if mode == "area":
         return _AREA[n](input, sizes)
     if mode in _LINEAR_DIMS and _LINEAR_DIMS[mode] != n:
-        raise NotImplementedError(f"Got {x.ndim}D input, but {mode} mode needs {_LINEAR_DIMS[mode] + 2}D input")
+        raise NotImplementedError(
+            f"Got {x.ndim}D input, but {mode} mode needs {_LINEAR_DIMS[mode] + 2}D input"
+        )
     return _upsample(input, sizes, mode, bool(align_corners), scales)
 
 
@@ -133,8 +159,12 @@ def _upsample(input: Tensor, sizes: tuple, mode: str, align_corners: bool, scale
     x = input._array
     _check_interpolation(x, sizes, mode)
     shape = x.shape
-    if scales is not None and mode.endswith("linear"):  # as PyTorch: a dimension that keeps its size is copied
-        scales = tuple(None if out == have else f for out, have, f in zip(sizes, shape[2:], scales, strict=True))
+    if scales is not None and mode.endswith(
+        "linear"
+    ):  # as PyTorch: a dimension that keeps its size is copied
+        scales = tuple(
+            None if out == have else f for out, have, f in zip(sizes, shape[2:], scales, strict=True)
+        )
     function = lambda x: K.upsample(x, sizes, mode, align_corners, scales)
     if x.dtype == np.uint8 and mode in _LINEAR_DIMS:
         function = lambda x: _rounded(K.upsample(x.astype(np.float32), sizes, mode, align_corners, scales))
@@ -166,7 +196,8 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
 def upsample_nearest(input, size=None, scale_factor=None):
     """The old name of `interpolate(..., mode="nearest")`."""
     warnings.warn(
-        "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+        "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.",
+        stacklevel=2,
     )
     return interpolate(input, size, scale_factor, mode="nearest")
 
@@ -174,7 +205,8 @@ def upsample_nearest(input, size=None, scale_factor=None):
 def upsample_bilinear(input, size=None, scale_factor=None):
     """The old name of `interpolate(..., mode="bilinear", align_corners=True)`."""
     warnings.warn(
-        "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+        "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.",
+        stacklevel=2,
     )
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
@@ -198,7 +230,9 @@ def _shuffle_pixels(x: np.ndarray, r: int) -> np.ndarray:
     *lead, c, h, w = x.shape
     k = len(lead)
     split = x.reshape(*lead, c // (r * r), r, r, h, w)
-    return split.transpose(*range(k), k, k + 3, k + 1, k + 4, k + 2).reshape(*lead, c // (r * r), h * r, w * r)
+    return split.transpose(*range(k), k, k + 3, k + 1, k + 4, k + 2).reshape(
+        *lead, c // (r * r), h * r, w * r
+    )
 
 
 def _unshuffle_pixels(x: np.ndarray, r: int) -> np.ndarray:
@@ -211,7 +245,10 @@ def _unshuffle_pixels(x: np.ndarray, r: int) -> np.ndarray:
 def _check_pixels(name: str, what: str, input, factor) -> tuple:
     shape = check_tensor(name, input)._array.shape
     if len(shape) < 3:
-        raise RuntimeError(f"{name} expects input to have at least 3 dimensions, but got input with {len(shape)} dimension(s)")
+        raise RuntimeError(
+            f"{name} expects input to have at least 3 dimensions, but got input with {len(shape)} "
+            "dimension(s)"
+        )
     if factor <= 0:
         raise RuntimeError(f"{name} expects a positive {what}, but got {factor}")
     return shape
@@ -239,7 +276,8 @@ def pixel_shuffle(input, upscale_factor):
     shape, r = _check_pixels("pixel_shuffle", "upscale_factor", input, upscale_factor), upscale_factor
     if shape[-3] % (r * r):
         raise RuntimeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
+            "upscale_factor, but "
             f"input.size(-3)={shape[-3]} is not divisible by {r * r}"
         )
     return apply_linear(
@@ -267,7 +305,8 @@ def pixel_unshuffle(input, downscale_factor):
     for what, dim in (("height", -2), ("width", -1)):
         if shape[dim] % r:
             raise RuntimeError(
-                f"pixel_unshuffle expects {what} to be divisible by downscale_factor, but input.size({dim})={shape[dim]} "
+                f"pixel_unshuffle expects {what} to be divisible by downscale_factor, but "
+                f"input.size({dim})={shape[dim]} "
                 f"is not divisible by {r}"
             )
     return apply_linear(
@@ -300,14 +339,21 @@ def channel_shuffle(input, groups):
     """
     shape = check_tensor("channel_shuffle", input)._array.shape
     if len(shape) < 3:
-        raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(shape)}")
+        raise RuntimeError(
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(shape)}"
+        )
     if groups <= 0:
-        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
+        raise RuntimeError(
+            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
+        )
     if shape[1] % groups:
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {shape[1]} channels and {groups} groups."
         )
     other = shape[1] // groups
     return apply_linear(
-        input, lambda x: _shuffle_channels(x, groups), lambda g: _shuffle_channels(g, other), ChannelShuffleBackward0
+        input,
+        lambda x: _shuffle_channels(x, groups),
+        lambda g: _shuffle_channels(g, other),
+        ChannelShuffleBackward0,
     )

@@ -14,6 +14,6 @@ class _Functional:
 _OURS = _Functional()
 
 
-def F(torch):  # noqa: N802
+def F(torch):
     """`torch.nn.functional` of PyTorch; of ours, the ops themselves."""
     return _OURS if torch is rushlight else torch.nn.functional

@@ -6,7 +6,11 @@ from tests.ops.table import I, Row, T
 
 def pool(name, shape, *args, id="", inputs=None, **options):
     """One pooling of an input of this shape."""
-    settings = {k: options.pop(k) for k in tuple(options) if k not in ("grad", "grad2", "fd", "wrong", "tol32", "dtypes")}
+    settings = {
+        k: options.pop(k)
+        for k in tuple(options)
+        if k not in ("grad", "grad2", "fd", "wrong", "tol32", "dtypes")
+    }
 
     def call(torch, x):
         return getattr(F(torch), name)(x, *args, **settings)
@@ -17,7 +21,8 @@ def pool(name, shape, *args, id="", inputs=None, **options):
 def calls(name, *cases):
     """Calls that must fail: a shape, and the arguments."""
     return tuple(
-        lambda torch, shape=shape, args=args: getattr(F(torch), name)(torch.zeros(shape), *args) for shape, *args in cases
+        lambda torch, shape=shape, args=args: getattr(F(torch), name)(torch.zeros(shape), *args)
+        for shape, *args in cases
     )
 
 
@@ -85,7 +90,12 @@ def _special(torch):
     x = torch.tensor([[[1.0, float("nan"), 3.0, float("-inf"), float("-inf"), float("inf"), 2.0, 2.0]]])
     x4 = x.reshape(1, 1, 2, 4)
     f = F(torch)
-    return f.max_pool1d(x, 2), f.max_pool2d(x4, 2, return_indices=True), f.avg_pool1d(x, 2), f.adaptive_max_pool2d(x4, 2)
+    return (
+        f.max_pool1d(x, 2),
+        f.max_pool2d(x4, 2, return_indices=True),
+        f.avg_pool1d(x, 2),
+        f.adaptive_max_pool2d(x4, 2),
+    )
 
 
 def _indices(torch, *values):
@@ -106,7 +116,8 @@ ROWS = [
         "max_pool2d", (X, 6), ((5, 5), 2), (X, 2, 2, 2), (X, 0), (X, 2, 0), (X, 2, 2, 0, 0), (X, (2, 2, 2)),
         ((1, 0, 5, 5), 2), ((1, 3, 0, 5), 2), (X, "2"))),
     pool("max_pool1d", (1, 3, 5), 2, id="wrong", wrong=(
-        *calls("max_pool1d", ((5,), 2), ((1, 3, 5), 9), ((1, 3, 5), 2, 2, 2), ((1, 3, 5), 0), ((1, 3, 5), 2, 0)),
+        *calls("max_pool1d", ((5,), 2), ((1, 3, 5), 9), ((1, 3, 5), 2, 2, 2), ((1, 3, 5), 0), ((1, 3, 5), 2,
+            0)),
         lambda torch: F(torch).max_pool1d(torch.zeros(1, 3, 5).long(), 2),
         lambda torch: F(torch).max_pool2d(torch.zeros(1, 3, 5) > 0, 2))),
     pool("avg_pool2d", X, 2, id="wrong", wrong=(
@@ -117,13 +128,16 @@ ROWS = [
         *calls("adaptive_max_pool2d", ((5, 5), 2), ((1, 3, 0, 5), 2)),
         lambda torch: F(torch).adaptive_avg_pool2d(torch.zeros(X).long(), 2))),
     pool("adaptive_avg_pool2d", X, 0, id="none", grad=False),
-    Row("max_unpool2d", lambda torch, x: F(torch).max_unpool2d(x, _indices(torch, 0, 3), 2), (T((1, 1, 1, 2)),), id="wrong",
+    Row("max_unpool2d", lambda torch, x: F(torch).max_unpool2d(x, _indices(torch, 0, 3), 2), (T((1, 1, 1,
+        2)),), id="wrong",
         wrong=(lambda torch: F(torch).max_unpool2d(torch.zeros(1, 1, 1, 2), _indices(torch, 0, 99), 2),
                lambda torch: F(torch).max_unpool2d(torch.zeros(1, 1, 1, 2), _indices(torch, 0, 1, 2), 2),
                lambda torch: F(torch).max_unpool2d(torch.zeros(1, 1, 1, 2), _indices(torch, 0, 1).int(), 2),
-               lambda torch: F(torch).max_unpool2d(torch.zeros(1, 1, 1, 2), _indices(torch, 0, 1), 2, None, 0, (9, 9)))),
+               lambda torch: F(torch).max_unpool2d(torch.zeros(1, 1, 1, 2), _indices(torch, 0, 1), 2, None, 0,
+                   (9, 9)))),
     # p-norms
-    *[pool(f"lp_pool{n}d", (2, 3, *SPATIAL[n]), 2.0, 2, id="plain", inputs=(T((2, 3, *SPATIAL[n]), 0.2, 2.0),))
+    *[pool(f"lp_pool{n}d", (2, 3, *SPATIAL[n]), 2.0, 2, id="plain", inputs=(T((2, 3, *SPATIAL[n]), 0.2,
+        2.0),))
       for n in (1, 2, 3)],
     pool("lp_pool2d", (), 3, (2, 3), 1, True, id="cubes", inputs=(T((2, 3, 7, 8), 0.2, 2.0),)),
     pool("lp_pool1d", (), 1, 3, id="unbatched", inputs=(T((3, 9), 0.2, 2.0),)),

@@ -11,15 +11,18 @@ SHAPES = {1: (2, 3, 5), 2: (2, 3, 4, 5), 3: (1, 2, 3, 4, 3)}
 def resize(n, mode, id="", shape=None, **settings):
     """Interpolation over n dimensions."""
     name = "-".join(filter(None, (f"{n}D", mode, id)))
-    call = lambda torch, x: F(torch).interpolate(x, mode=mode, **settings)  # noqa: E731
-    return Row("interpolate", call, (T(shape or SHAPES[n]),), id=name, tol32=1e-4, fd=0 not in (shape or (1,)))
+    call = lambda torch, x: F(torch).interpolate(x, mode=mode, **settings)
+    return Row(
+        "interpolate", call, (T(shape or SHAPES[n]),), id=name, tol32=1e-4, fd=0 not in (shape or (1,))
+    )
 
 
 def family(n, mode, *, align=False):
     """One mode: by size, by factor, larger and smaller."""
     rows = [
         resize(n, mode, "size", size=(7, 6, 5)[:n]), resize(n, mode, "number", size=2),
-        resize(n, mode, "factor", scale_factor=2), resize(n, mode, "fraction", scale_factor=(1.7, 0.6, 1.4)[:n]),
+        resize(n, mode, "factor", scale_factor=2), resize(n, mode, "fraction", scale_factor=(1.7, 0.6,
+            1.4)[:n]),
         resize(n, mode, "recompute", scale_factor=1.7, recompute_scale_factor=True),
         resize(n, mode, "empty", (0, *SHAPES[n][1:]), size=2),
     ]  # fmt: skip
@@ -48,16 +51,20 @@ def _old(name, *args, **kwargs):
 def wrong(*cases):
     """Interpolations that must fail."""
     return tuple(
-        lambda torch, shape=shape, kw=kw: F(torch).interpolate(torch.zeros(shape), **kw) for shape, kw in cases
+        lambda torch, shape=shape, kw=kw: F(torch).interpolate(torch.zeros(shape), **kw)
+        for shape, kw in cases
     )
 
 
 X = (1, 3, 5, 5)
 WRONG = (
-    *wrong((X, {}), (X, {"size": 2, "scale_factor": 2}), (X, {"size": (2, 2, 2)}), (X, {"scale_factor": (2, 2, 2)}),
-           (X, {"size": 2, "mode": "linear"}), ((1, 3, 5), {"size": 2, "mode": "bilinear"}), (X, {"size": 2, "mode": "cubic"}),
+    *wrong((X, {}), (X, {"size": 2, "scale_factor": 2}), (X, {"size": (2, 2, 2)}), (X, {"scale_factor": (2, 2,
+        2)}),
+           (X, {"size": 2, "mode": "linear"}), ((1, 3, 5), {"size": 2, "mode": "bilinear"}), (X, {"size": 2,
+               "mode": "cubic"}),
            (X, {"size": 2, "align_corners": True}), ((5, 5), {"size": 2}), (X, {"size": 0}),
-           (X, {"size": 2, "recompute_scale_factor": True}), (X, {"size": 2, "antialias": True}), ((1, 0, 5, 5), {"size": 2})),
+           (X, {"size": 2, "recompute_scale_factor": True}), (X, {"size": 2, "antialias": True}), ((1, 0, 5,
+               5), {"size": 2})),
     lambda torch: F(torch).interpolate(torch.zeros(X).long(), 2),
 )  # fmt: skip
 
@@ -72,12 +79,15 @@ ROWS = [
     *[row for n in (1, 2, 3) for mode in ("nearest", "nearest-exact", "area") for row in family(n, mode)],
     *family(1, "linear", align=True), *family(2, "bilinear", align=True), *family(2, "bicubic", align=True),
     *family(3, "trilinear", align=True),
-    Row("interpolate", lambda torch, x: F(torch).interpolate(x, 3), (T(X),), id="wrong", wrong=WRONG, tol32=1e-4),
-    Row("interpolate", lambda torch, x: F(torch).interpolate(x, 7), (I((1, 3, 4, 4), 256, 0, "uint8"),), grad=False, id="bytes"),
+    Row("interpolate", lambda torch, x: F(torch).interpolate(x, 3), (T(X),), id="wrong", wrong=WRONG,
+        tol32=1e-4),
+    Row("interpolate", lambda torch, x: F(torch).interpolate(x, 7), (I((1, 3, 4, 4), 256, 0, "uint8"),),
+        grad=False, id="bytes"),
     _old("upsample", scale_factor=2), _old("upsample_nearest", 5), _old("upsample_bilinear", scale_factor=2),
     shuffle("pixel_shuffle", (2, 8, 3, 4), 2, "4-D", (((1, 3, 2, 2), 2), ((2, 2), 2), ((1, 4, 2, 2), 0))),
     shuffle("pixel_shuffle", (9, 2, 3), 3, "3-D"), shuffle("pixel_shuffle", (2, 2, 4, 3, 3), 2, "5-D"),
-    shuffle("pixel_unshuffle", (2, 3, 4, 6), 2, "4-D", (((1, 4, 3, 2), 2), ((1, 4, 2, 3), 2), ((2, 2), 2), ((1, 4, 2, 2), 0))),
+    shuffle("pixel_unshuffle", (2, 3, 4, 6), 2, "4-D", (((1, 4, 3, 2), 2), ((1, 4, 2, 3), 2), ((2, 2), 2),
+        ((1, 4, 2, 2), 0))),
     shuffle("pixel_unshuffle", (2, 3, 6), 3, "3-D"),
     shuffle("channel_shuffle", (2, 6, 3, 2), 3, "4-D", (((1, 4, 2, 2), 3), ((1, 4), 2), ((1, 4, 2, 2), 0))),
     shuffle("channel_shuffle", (2, 6, 3), 2, "3-D"),
