@@ -42,8 +42,12 @@ class CatBackward0(Node):
 
 def _tensors(op_name: str, tensors) -> list:
     """A sequence of tensors, brought to one type."""
+    if isinstance(tensors, Tensor):
+        raise TypeError(f"{op_name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
     tensors = list(tensors)
     if not tensors:
+        if op_name == "cat":
+            raise ValueError("torch.cat(): expected a non-empty list of Tensors")
         raise RuntimeError(f"{op_name} expects a non-empty TensorList")
     try:
         kind = tensors[0]._array.dtype
@@ -119,7 +123,7 @@ def cat(tensors, dim=0, *, axis=None, out=None):
     >>> torch.cat([torch.tensor([1, 2]), torch.tensor([3])])
     tensor([1, 2, 3])
     """
-    tensors = _tensors("torch.cat(): ", tensors)
+    tensors = _tensors("cat", tensors)
     if axis is not None:
         dim = axis
     kept = [t for t in tensors if t._array.shape != (0,)] or tensors[:1]
@@ -651,10 +655,14 @@ def rot90(input, k=1, dims=(0, 1)):
     if dims[0] == dims[1] or builtins.abs(dims[0] - dims[1]) == array.ndim:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     dims = tuple(check_dim(d, array.ndim) for d in dims)
-    out = np.rot90(array, k, dims).copy("C")
-    if recording(input):
-        return record(out, Rot90Backward0, (input,), k=k, dims=dims)
-    return wrap(out)
+    # As in PyTorch, an odd number of turns is a transposed copy.
+    turned = {0: (), 1: dims[1:], 2: dims, 3: dims[:1]}[k % 4]
+    out = np.flip(array, turned).copy("C")
+    out = out.swapaxes(*dims) if k % 2 else out
+    result = record(out, Rot90Backward0, (input,), k=k, dims=dims) if recording(input) else wrap(out)
+    if k % 2:
+        result._format = "fixed"
+    return result
 
 
 # -- triangles and diagonals ------------------------------------------------------------------------

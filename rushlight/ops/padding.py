@@ -74,7 +74,8 @@ def _replicated(n: int, low: int, high: int) -> np.ndarray:
 
 
 def _wrapped(n: int, low: int, high: int) -> np.ndarray:
-    return np.arange(-low, n + high) % n
+    start, kept = max(-low, 0), n + min(low, 0) + min(high, 0)  # what is left after cutting goes round
+    return start + np.arange(-max(low, 0), kept + max(high, 0)) % kept
 
 
 _SOURCES = {"reflect": _reflected, "replicate": _replicated, "circular": _wrapped}
@@ -189,7 +190,7 @@ def pad(input, pad, mode="constant", value=None):
         return constant_pad_nd(input, pad, 0 if value is None else value)
     sides = _sides(pad, input._array.ndim)
     if value is not None and value != 0:
-        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if mode not in _SOURCES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     dims = len(pad) // 2

@@ -140,6 +140,8 @@ def _reshaped(x: Tensor, shape) -> Tensor:
     array = x._strided()
     try:
         out = array.reshape(shape)
+        if out.shape != shape and min(shape) < -1:  # NumPy takes any negative number for -1
+            raise ValueError
     except (ValueError, TypeError):
         raise _shape_error(array, shape) from None
     if array.flags.c_contiguous or same_memory(out, array):
@@ -200,6 +202,8 @@ def view(input, *shape, size=None, dtype=None):
     array = input._strided()
     try:
         out = array.reshape(shape)
+        if out.shape != shape and min(shape) < -1:  # NumPy takes any negative number for -1
+            raise ValueError
     except (ValueError, TypeError):
         raise _shape_error(array, shape) from None
     if not array.flags.c_contiguous and not same_memory(out, array):
@@ -834,6 +838,8 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 class UnfoldBackward0(Node):
     def backward(self, grad):
         dim, size, step = self.window
+        if not self.shape:
+            return reshape(grad, ()) if size else grad.new_zeros(())
         windows = np.arange(0, self.shape[dim] - size + 1, step)[:, None] + np.arange(size)
         zeros = grad.new_zeros(self.shape)
         parts = movedim(grad, -1, dim + 1)
