@@ -1,0 +1,127 @@
+"""`python -m rushlight script.py …`: run a PyTorch script on Rushlight, unchanged.
+
+Usage:
+    python -m rushlight script.py [arguments]
+    python -m rushlight -m module [arguments]
+    python -m rushlight -c "commands" [arguments]
+
+Inside, `import torch` and its submodules give Rushlight. Everything else is as `python` would have it:
+arguments,
+`__main__`, the import path, exit codes, tracebacks.
+"""
+
+import builtins
+import os
+import runpy
+import signal
+import sys
+import types
+from importlib.machinery import SourceFileLoader
+
+
+def main(arguments: list[str]) -> None:
+    """Run what the arguments name.
+
+    Args:
+        arguments: the command line after `python -m rushlight`.
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__.strip())
+        sys.exit(0 if arguments else 2)
+    import rushlight
+    import rushlight.as_torch
+
+    if arguments[0] in ("-V", "--version"):
+        print(f"rushlight {rushlight.__version__}")
+        return
+    if arguments[0] in ("-m", "-c") and len(arguments) == 1:
+        sys.exit(f"Argument expected for the {arguments[0]} option")
+    if arguments[0] == "-m":
+        _set_path(os.getcwd())
+        sys.argv = arguments[1:]
+        _as_python(lambda: runpy.run_module(arguments[1], run_name="__main__", alter_sys=True))
+    elif arguments[0] == "-c":
+        _set_path("")
+        sys.argv = ["-c", *arguments[2:]]
+        _run_source(arguments[1], "<string>")
+    else:
+        _run_script(arguments)
+
+
+def _run_script(arguments: list[str]) -> None:
+    script = arguments[0]
+    sys.argv = arguments
+    if os.path.isdir(script) or script.endswith((".pyz", ".zip")):
+        sys.path.pop(0)
+        _as_python(lambda: runpy.run_path(script, run_name="__main__"))
+        return
+    _set_path(os.path.dirname(os.path.realpath(script)))
+    try:
+        with open(script, "rb") as file:
+            source = file.read()
+    except OSError as error:
+        print(
+            f"{sys.executable}: can't open file {os.path.abspath(script)!r}: [Errno {error.errno}] "
+            f"{error.strerror}",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    _run_source(source, script)
+
+
+def _set_path(first: str) -> None:
+    """Put a script's own folder where `python` would, in place of where this module was found from."""
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = first
+
+
+def _run_source(source, name: str) -> None:
+    """Run source code as the main module."""
+    module = types.ModuleType("__main__")
+    module.__dict__.update(__builtins__=builtins, __annotations__={})
+    if not name.startswith("<"):
+        module.__file__ = os.path.abspath(name)
+        module.__cached__ = None
+        module.__loader__ = SourceFileLoader("__main__", name)
+    sys.modules["__main__"] = module
+    _as_python(lambda: exec(compile(source, name, "exec", dont_inherit=True), module.__dict__))
+
+
+def _as_python(run) -> None:
+    """Run a program; an exception ends this process with the traceback and exit code that `python` would
+    give."""
+    try:
+        run()
+    except Exception as error:
+        sys.excepthook(type(error), error, _own_frames(error))
+        _flush()
+        sys.exit(1)
+    except KeyboardInterrupt as error:
+        sys.excepthook(type(error), error, _own_frames(error))
+        _flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def _own_frames(error: BaseException):
+    """The traceback from the program's first frame on."""
+    frame = error.__traceback__
+    hidden = (__file__, runpy.__file__)
+    while frame is not None and (
+        frame.tb_frame.f_code.co_filename in hidden
+        or frame.tb_frame.f_code.co_filename.startswith("<frozen runpy")
+    ):
+        frame = frame.tb_next
+    return frame
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

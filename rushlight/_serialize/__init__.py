@@ -1,0 +1,1 @@
+"""The parts of `rushlight.serialization`: the zip container, storages, and what runs or refuses pickles."""

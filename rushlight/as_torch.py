@@ -1,0 +1,81 @@
+"""`import rushlight.as_torch`: from then on `import torch` and its submodules give Rushlight's modules.
+
+The names are aliases, not copies: `torch.nn.functional` is `rushlight.nn.functional`, the same module object.
+It works
+whether or not PyTorch is installed, as long as PyTorch has not been imported yet. `python -m rushlight
+script.py`
+does the same for a script.
+
+>>> import rushlight.as_torch
+>>> import torch.nn.functional as F
+>>> F is rushlight.nn.functional
+True
+"""
+
+import sys
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+
+ALIASES = {"torch": "rushlight", "torchvision": "rushlight.vision"}
+
+
+class _AliasLoader(Loader):
+    """Gives a module that exists under another name."""
+
+    def __init__(self, real: str):
+        self.real = real
+
+    def create_module(self, spec: ModuleSpec):
+        module = import_module(self.real)
+        self.own_spec = module.__spec__
+        return module
+
+    def exec_module(self, module) -> None:
+        module.__spec__ = self.own_spec  # the import system has just put the alias's in its place
+
+
+class AliasFinder(MetaPathFinder):
+    """Finds `torch` and everything below it in Rushlight."""
+
+    def find_spec(self, fullname: str, path=None, target=None) -> ModuleSpec | None:
+        """How to load `fullname`; None where it is no alias.
+
+        Raises:
+            ModuleNotFoundError: PyTorch may have that module, Rushlight does not.
+        """
+        root, dot, rest = fullname.partition(".")
+        if root not in ALIASES:
+            return None
+        real = ALIASES[root] + dot + rest
+        found = find_spec(real)
+        if found is None:
+            raise ModuleNotFoundError(
+                f"No module named {fullname!r}: Rushlight stands in for {root} here, and has no {real}",
+                name=fullname,
+            )
+        return ModuleSpec(
+            fullname, _AliasLoader(real), is_package=found.submodule_search_locations is not None
+        )
+
+
+def install() -> None:
+    """Put the aliases in place; harmless when they are.
+
+    Raises:
+        RuntimeError: the real PyTorch has been imported already.
+    """
+    for alias, real in ALIASES.items():
+        present = sys.modules.get(alias)
+        if present is not None and present is not sys.modules.get(real):
+            raise RuntimeError(
+                f"as_torch: {alias} is already imported from {getattr(present, '__file__', 'elsewhere')}. "
+                "Import rushlight.as_torch before anything that imports it, in a fresh process or after "
+                "restarting the kernel."
+            )
+    if not any(isinstance(finder, AliasFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, AliasFinder())
+
+
+install()
