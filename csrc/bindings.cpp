@@ -6,6 +6,9 @@ NB_MODULE(_native, m) {
   if (_import_array() < 0) nb::raise_python_error();
   m.doc() = "Native kernels on NumPy arrays. Shapes and dtypes are checked by the caller.";
   rushlight::bind_threads(m);
+  rushlight::bind_memory_pool(m);
+  rushlight::bind_levels(m);
+  rushlight::bind_elementwise(m);
   rushlight::bind_dnn_cache(m);
   rushlight::bind_dnn_conv(m);
   rushlight::bind_dnn_matmul(m);

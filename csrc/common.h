@@ -18,6 +18,9 @@ namespace rushlight {
 
 // Each source file of csrc/ adds its functions to the module here.
 void bind_threads(nb::module_& m);
+void bind_memory_pool(nb::module_& m);
+void bind_levels(nb::module_& m);
+void bind_elementwise(nb::module_& m);
 void bind_dnn_cache(nb::module_& m);
 void bind_dnn_conv(nb::module_& m);
 void bind_dnn_matmul(nb::module_& m);

@@ -27,15 +27,29 @@ def _result(value, out=None):
     return out
 
 
-def _ufunc(name: str, function):
-    """The kernel of a NumPy ufunc."""
+def _unary(name: str, function):
+    """The kernel of a NumPy ufunc of one operand."""
 
-    def kernel(*operands, out=None):
+    def kernel(x, out=None):
         with np.errstate(all="ignore"):
-            return np.asarray(function(*operands, out=out))
+            return np.asarray(function(x, out=out))
 
+    return _named(kernel, name, function)
+
+
+def _binary(name: str, function):
+    """The kernel of a NumPy ufunc of two operands."""
+
+    def kernel(x, y, out=None):
+        with np.errstate(all="ignore"):
+            return np.asarray(function(x, y, out=out))
+
+    return _named(kernel, name, function)
+
+
+def _named(kernel, name: str, function):
     kernel.__name__ = kernel.__qualname__ = name
-    kernel.__doc__ = f"NumPy's `{function.__name__}`."
+    kernel.__doc__ = f"`{function.__name__}` of each element."
     return kernel
 
 
@@ -63,36 +77,35 @@ def _math(name: str, function):
         with np.errstate(all="ignore"):
             return _result(np.asarray(each(x.astype(np.float64))).astype(x.dtype), out)
 
-    kernel.__name__ = kernel.__qualname__ = name
-    return kernel
+    return _named(kernel, name, function)
 
 
 # -- two operands ---------------------------------------------------------------------------------------
 
-add = _ufunc("add", np.add)
-sub = _ufunc("sub", np.subtract)
-mul = _ufunc("mul", np.multiply)
-div = _ufunc("div", np.true_divide)
-maximum = _ufunc("maximum", np.maximum)
-minimum = _ufunc("minimum", np.minimum)
-fmax = _ufunc("fmax", np.fmax)
-fmin = _ufunc("fmin", np.fmin)
-atan2 = _ufunc("atan2", np.arctan2)
-hypot = _ufunc("hypot", np.hypot)
-eq = _ufunc("eq", np.equal)
-ne = _ufunc("ne", np.not_equal)
-lt = _ufunc("lt", np.less)
-le = _ufunc("le", np.less_equal)
-gt = _ufunc("gt", np.greater)
-ge = _ufunc("ge", np.greater_equal)
-logical_and = _ufunc("logical_and", np.logical_and)
-logical_or = _ufunc("logical_or", np.logical_or)
-logical_xor = _ufunc("logical_xor", np.logical_xor)
-bitwise_and = _ufunc("bitwise_and", np.bitwise_and)
-bitwise_or = _ufunc("bitwise_or", np.bitwise_or)
-bitwise_xor = _ufunc("bitwise_xor", np.bitwise_xor)
-left_shift = _ufunc("left_shift", np.left_shift)
-right_shift = _ufunc("right_shift", np.right_shift)
+add = _binary("add", np.add)
+sub = _binary("sub", np.subtract)
+mul = _binary("mul", np.multiply)
+div = _binary("div", np.true_divide)
+maximum = _binary("maximum", np.maximum)
+minimum = _binary("minimum", np.minimum)
+fmax = _binary("fmax", np.fmax)
+fmin = _binary("fmin", np.fmin)
+atan2 = _binary("atan2", np.arctan2)
+hypot = _binary("hypot", np.hypot)
+eq = _binary("eq", np.equal)
+ne = _binary("ne", np.not_equal)
+lt = _binary("lt", np.less)
+le = _binary("le", np.less_equal)
+gt = _binary("gt", np.greater)
+ge = _binary("ge", np.greater_equal)
+logical_and = _binary("logical_and", np.logical_and)
+logical_or = _binary("logical_or", np.logical_or)
+logical_xor = _binary("logical_xor", np.logical_xor)
+bitwise_and = _binary("bitwise_and", np.bitwise_and)
+bitwise_or = _binary("bitwise_or", np.bitwise_or)
+bitwise_xor = _binary("bitwise_xor", np.bitwise_xor)
+left_shift = _binary("left_shift", np.left_shift)
+right_shift = _binary("right_shift", np.right_shift)
 
 
 def _nonzero(y):
@@ -172,38 +185,38 @@ def copy(dst, src):
 
 # -- one operand ----------------------------------------------------------------------------------------
 
-neg = _ufunc("neg", np.negative)
-abs = _ufunc("abs", np.absolute)
-exp = _ufunc("exp", np.exp)
-exp2 = _ufunc("exp2", np.exp2)
-expm1 = _ufunc("expm1", np.expm1)
-log = _ufunc("log", np.log)
-log2 = _ufunc("log2", np.log2)
-log10 = _ufunc("log10", np.log10)
-log1p = _ufunc("log1p", np.log1p)
-sqrt = _ufunc("sqrt", np.sqrt)
-square = _ufunc("square", np.square)
-sin = _ufunc("sin", np.sin)
-cos = _ufunc("cos", np.cos)
-tan = _ufunc("tan", np.tan)
-asin = _ufunc("asin", np.arcsin)
-acos = _ufunc("acos", np.arccos)
-atan = _ufunc("atan", np.arctan)
-sinh = _ufunc("sinh", np.sinh)
-cosh = _ufunc("cosh", np.cosh)
-tanh = _ufunc("tanh", np.tanh)
-asinh = _ufunc("asinh", np.arcsinh)
-acosh = _ufunc("acosh", np.arccosh)
-atanh = _ufunc("atanh", np.arctanh)
-floor = _ufunc("floor", np.floor)
-ceil = _ufunc("ceil", np.ceil)
-trunc = _ufunc("trunc", np.trunc)
-round = _ufunc("round", np.rint)
-isnan = _ufunc("isnan", np.isnan)
-isinf = _ufunc("isinf", np.isinf)
-isfinite = _ufunc("isfinite", np.isfinite)
-logical_not = _ufunc("logical_not", np.logical_not)
-bitwise_not = _ufunc("bitwise_not", np.invert)
+neg = _unary("neg", np.negative)
+abs = _unary("abs", np.absolute)
+exp = _unary("exp", np.exp)
+exp2 = _unary("exp2", np.exp2)
+expm1 = _unary("expm1", np.expm1)
+log = _unary("log", np.log)
+log2 = _unary("log2", np.log2)
+log10 = _unary("log10", np.log10)
+log1p = _unary("log1p", np.log1p)
+sqrt = _unary("sqrt", np.sqrt)
+square = _unary("square", np.square)
+sin = _unary("sin", np.sin)
+cos = _unary("cos", np.cos)
+tan = _unary("tan", np.tan)
+asin = _unary("asin", np.arcsin)
+acos = _unary("acos", np.arccos)
+atan = _unary("atan", np.arctan)
+sinh = _unary("sinh", np.sinh)
+cosh = _unary("cosh", np.cosh)
+tanh = _unary("tanh", np.tanh)
+asinh = _unary("asinh", np.arcsinh)
+acosh = _unary("acosh", np.arccosh)
+atanh = _unary("atanh", np.arctanh)
+floor = _unary("floor", np.floor)
+ceil = _unary("ceil", np.ceil)
+trunc = _unary("trunc", np.trunc)
+round = _unary("round", np.rint)
+isnan = _unary("isnan", np.isnan)
+isinf = _unary("isinf", np.isinf)
+isfinite = _unary("isfinite", np.isfinite)
+logical_not = _unary("logical_not", np.logical_not)
+bitwise_not = _unary("bitwise_not", np.invert)
 
 
 @_formula

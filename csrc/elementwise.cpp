@@ -1,0 +1,694 @@
+// Elementwise kernels: operands of one floating-point type, dense in any order of axes or broadcast along them.
+#include "elementwise_loops.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <nanobind/stl/string.h>
+
+#include "kernel.h"
+#include "layout.h"
+#include "levels.h"
+#include "pool.h"
+
+namespace rushlight {
+
+RUSHLIGHT_LEVELS(ElementwiseLoops, elementwise_table)
+const ElementwiseLoops& elementwise_loops() {
+  static const ElementwiseLoops& table = RUSHLIGHT_PICK(elementwise_table);
+  return table;
+}
+
+namespace {
+
+constexpr int kTypes[3] = {NPY_FLOAT, NPY_DOUBLE, NPY_INT64};
+constexpr npy_intp kItems[3] = {4, 8, 8};
+constexpr std::int64_t kBlock = 2048;  // elements; a block of results stays in the first cache
+// Results of this many bytes are written past the caches, which they would only empty.
+constexpr std::int64_t kStreamBytes = std::int64_t{16} << 20;
+
+PyObject* new_like(PyArrayObject* like, int type) {
+  const int nd = PyArray_NDIM(like);
+  PyArray_Descr* descr = PyArray_DescrFromType(type);
+  if (PyArray_IS_C_CONTIGUOUS(like)) return new_array(descr, nd, PyArray_DIMS(like));
+  int order[kMaxDims];
+  npy_intp strides[kMaxDims];
+  memory_order(like, order);
+  dense_strides(nd, PyArray_DIMS(like), order, PyDataType_ELSIZE(descr), strides);
+  return new_array(descr, nd, PyArray_DIMS(like), strides);
+}
+
+// loop(begin, out, count) over n elements, in threads; results of `item` bytes each go to `out`.
+template <class Loop> void run_flat(std::int64_t n, npy_intp item, char* out, bool fresh, const Loop& loop) {
+  if (n <= kGrain) {
+    loop(0, out, n);
+    return;
+  }
+  const bool stream = fresh && n * item >= kStreamBytes && reinterpret_cast<std::uintptr_t>(out) % 64 == 0;
+  const auto copy = elementwise_loops().stream;
+  parallel_for((n + kBlock - 1) / kBlock, kGrain / kBlock, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t begin = first * kBlock, end = std::min(n, last * kBlock);
+    if (!stream) {
+      loop(begin, out + begin * item, end - begin);
+      return;
+    }
+    alignas(64) char block[kBlock * 8];
+    for (std::int64_t i = begin; i < end; i += kBlock) {
+      const std::int64_t count = std::min(kBlock, end - i);
+      loop(i, block, count);
+      copy(out + i * item, block, count * item);
+    }
+  });
+}
+
+// What to write to: a new array laid out as `like`, or `out` where it fits. Null without an exception: it does not.
+PyArrayObject* target(PyObject* out, PyArrayObject* like, int type, bool& fresh) {
+  fresh = !out || out == Py_None;
+  if (fresh) return reinterpret_cast<PyArrayObject*>(new_like(like, type));
+  PyArrayObject* a = as_array(out);
+  if (!a || PyArray_TYPE(a) != type || !PyArray_ISBEHAVED(a) || !same_shape(a, like) || !dense(a) || !same_order(a, like))
+    return nullptr;
+  Py_INCREF(a);
+  return a;
+}
+
+// Whether writing `out` element by element would change elements of `a` that are still to be read.
+bool clobbers(PyArrayObject* out, PyArrayObject* a) {
+  if (!overlap(out, a)) return false;
+  return PyArray_BYTES(out) != PyArray_BYTES(a) || PyArray_ITEMSIZE(out) != PyArray_ITEMSIZE(a);
+}
+
+PyObject* done(PyArrayObject* a) { return reinterpret_cast<PyObject*>(a); }
+
+PyObject* give_up(PyArrayObject* a) {
+  Py_XDECREF(a);
+  return nullptr;
+}
+
+// -- one operand ------------------------------------------------------------------------------------------
+
+PyObject* run_unary(UnaryLoop loop, PyArrayObject* x, PyObject* out, int type, const double* params) {
+  if (!dense(x)) {  // then a dense copy is changed in place
+    if (out && out != Py_None) return nullptr;
+    PyArrayObject* copy = reinterpret_cast<PyArrayObject*>(PyArray_NewCopy(x, NPY_KEEPORDER));
+    if (!copy) return nullptr;
+    PyObject* result = run_unary(loop, copy, type == PyArray_TYPE(copy) ? done(copy) : nullptr, type, params);
+    Py_DECREF(copy);
+    return result;
+  }
+  bool fresh;
+  PyArrayObject* o = target(out, x, type, fresh);
+  if (!o || (!fresh && clobbers(o, x))) return give_up(o);
+  const char* from = PyArray_BYTES(x);
+  const npy_intp item = PyArray_ITEMSIZE(x);
+  run_flat(PyArray_SIZE(x), PyArray_ITEMSIZE(o), PyArray_BYTES(o), fresh,
+           [=](std::int64_t begin, char* to, std::int64_t count) { loop(from + begin * item, to, count, params); });
+  return done(o);
+}
+
+// The first operand where native code covers it, and its kind in `kind`.
+PyArrayObject* float_operand(PyObject* o, int& kind) {
+  PyArrayObject* x = as_array(o);
+  if (!x || (kind = float_kind(x)) < 0 || !readable(x) || PyArray_NDIM(x) > kMaxDims) return nullptr;
+  return x;
+}
+
+// Numbers at places first .. first + count; an absent one keeps its default.
+bool read_params(const Call& call, int first, int count, double* params) {
+  for (int i = 0; i < count; ++i) {
+    PyObject* o = call[first + i];
+    if (o && !number(o, params[i])) return false;
+  }
+  return true;
+}
+
+// The place of `out`: the last parameter.
+PyObject* out_of(const Call& call) { return call[static_cast<int>(PyTuple_GET_SIZE(call.kernel.parameters)) - 1]; }
+
+struct Defaults {
+  int count;
+  double values[3];
+};
+
+// Numbers that follow the operands in the call, and their defaults, by name of the kernel.
+const std::unordered_map<std::string, Defaults>& parameter_table() {
+  static const auto* const table = new std::unordered_map<std::string, Defaults>{
+      {"softplus", {2, {1, 20, 0}}},          {"softplus_backward", {2, {1, 20, 0}}},
+      {"elu", {3, {1, 1, 1}}},                {"elu_backward", {3, {1, 1, 1}}},
+      {"leaky_relu", {1, {0.01, 0, 0}}},      {"leaky_relu_backward", {1, {0.01, 0, 0}}},
+      {"softshrink", {1, {0.5, 0, 0}}},       {"hardshrink", {1, {0.5, 0, 0}}},
+      {"hardshrink_backward", {1, {0.5, 0, 0}}}, {"threshold", {2, {0, 0, 0}}},
+      {"threshold_backward", {1, {0, 0, 0}}}, {"hardtanh_backward", {2, {-1, 1, 0}}},
+      {"mul_add", {1, {1, 0, 0}}},
+  };
+  return *table;
+}
+
+Defaults defaults_of(const std::string& name) {
+  const auto found = parameter_table().find(name);
+  return found == parameter_table().end() ? Defaults{0, {0, 0, 0}} : found->second;
+}
+
+std::vector<Defaults>& defaults_by_option() {
+  static auto* const list = new std::vector<Defaults>;
+  return *list;
+}
+
+PyObject* unary_attempt(const Call& call) {
+  int kind = -1;
+  PyArrayObject* x = float_operand(call[0], kind);
+  if (!x) return nullptr;
+  const UnaryLoop loop = elementwise_loops().unary[call.kernel.op][kind];
+  const Defaults& defaults = defaults_by_option()[static_cast<std::size_t>(call.kernel.option)];
+  double params[3] = {defaults.values[0], defaults.values[1], defaults.values[2]};
+  if (defaults.count && !read_params(call, 1, defaults.count, params)) return nullptr;
+  return run_unary(loop, x, out_of(call), kTypes[kind], params);
+}
+
+PyObject* test_attempt(const Call& call) {
+  int kind = -1;
+  PyArrayObject* x = float_operand(call[0], kind);
+  if (!x) return nullptr;
+  const double params[3] = {};
+  return run_unary(elementwise_loops().test[call.kernel.op][kind], x, out_of(call), NPY_BOOL, params);
+}
+
+UnaryLoop unary(Unary op, int kind) { return elementwise_loops().unary[static_cast<int>(op)][kind]; }
+
+// clamp, hardtanh (limits -1 and 1 by default) and relu6 (limits 0 and 6).
+enum Limits { kNone, kUnit, kSix };
+
+PyObject* clamp_attempt(const Call& call) {
+  int kind = -1;
+  PyArrayObject* x = float_operand(call[0], kind);
+  if (!x) return nullptr;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  constexpr double limits[3][2] = {{-infinity, infinity}, {-1, 1}, {0, 6}};
+  double params[3] = {limits[call.kernel.option][0], limits[call.kernel.option][1], 0};
+  for (int i = 0; i < 2 && call.kernel.option != kSix; ++i) {
+    PyObject* o = call[i + 1];
+    if (o && o != Py_None && !number(o, params[i])) return nullptr;
+  }
+  return run_unary(unary(Unary::clamp, kind), x, out_of(call), kTypes[kind], params);
+}
+
+PyObject* celu_attempt(const Call& call) {
+  int kind = -1;
+  PyArrayObject* x = float_operand(call[0], kind);
+  double params[3] = {1, 1, 1};
+  if (!x || !read_params(call, 1, 1, params)) return nullptr;
+  params[2] = 1 / params[0];
+  return run_unary(unary(Unary::elu, kind), x, out_of(call), kTypes[kind], params);
+}
+
+PyObject* selu_attempt(const Call& call) {
+  int kind = -1;
+  PyArrayObject* x = float_operand(call[0], kind);
+  if (!x) return nullptr;
+  const double params[3] = {1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1};
+  return run_unary(unary(Unary::elu, kind), x, out_of(call), kTypes[kind], params);
+}
+
+// Whether the argument `approximate` asks for the tanh form; false in `known` where it is something else.
+bool approximate_tanh(PyObject* text, bool& known) {
+  known = true;
+  if (!text) return false;
+  if (PyUnicode_Check(text)) {
+    if (PyUnicode_CompareWithASCIIString(text, "tanh") == 0) return true;
+    if (PyUnicode_CompareWithASCIIString(text, "none") == 0) return false;
+  }
+  known = false;
+  return false;
+}
+
+PyObject* gelu_attempt(const Call& call) {
+  int kind = -1;
+  bool known;
+  PyArrayObject* x = float_operand(call[0], kind);
+  const bool approximate = approximate_tanh(call[1], known);
+  if (!x || !known) return nullptr;
+  const double params[3] = {};
+  return run_unary(unary(approximate ? Unary::gelu_tanh : Unary::gelu, kind), x, out_of(call), kTypes[kind], params);
+}
+
+// -- two operands -----------------------------------------------------------------------------------------
+
+// How two operands are walked: nested axes, the innermost last, with byte strides for x, y and the result.
+struct Walk {
+  int axes = 0;
+  std::int64_t size[kMaxDims];
+  npy_intp x[kMaxDims], y[kMaxDims], out[kMaxDims];
+};
+
+// Both operands' strides in a common shape (0 along broadcast axes); false where the shapes do not broadcast.
+bool broadcast(PyArrayObject* x, PyArrayObject* y, int& nd, npy_intp* shape, npy_intp* sx, npy_intp* sy) {
+  nd = std::max(PyArray_NDIM(x), PyArray_NDIM(y));
+  for (int i = 0; i < nd; ++i) {
+    const int ix = i - nd + PyArray_NDIM(x), iy = i - nd + PyArray_NDIM(y);
+    const npy_intp dx = ix < 0 ? 1 : PyArray_DIM(x, ix), dy = iy < 0 ? 1 : PyArray_DIM(y, iy);
+    if (dx != dy && dx != 1 && dy != 1) return false;
+    shape[i] = dx == 1 ? dy : dx;
+    sx[i] = dx == 1 ? 0 : PyArray_STRIDE(x, ix);
+    sy[i] = dy == 1 ? 0 : PyArray_STRIDE(y, iy);
+  }
+  return true;
+}
+
+bool has_shape(PyArrayObject* a, int nd, const npy_intp* shape) {
+  return PyArray_NDIM(a) == nd && std::equal(shape, shape + nd, PyArray_DIMS(a));
+}
+
+// Joins axes that all operands step through as one.
+Walk coalesce(int nd, const npy_intp* shape, const int* order, const npy_intp* sx, const npy_intp* sy, const npy_intp* so) {
+  Walk w;
+  for (int k = 0; k < nd; ++k) {
+    const int i = order[k];
+    if (shape[i] == 1) continue;
+    const int last = w.axes - 1;
+    if (last >= 0 && w.x[last] == sx[i] * shape[i] && w.y[last] == sy[i] * shape[i] && w.out[last] == so[i] * shape[i]) {
+      w.size[last] *= shape[i];
+    } else {
+      w.size[++w.axes - 1] = shape[i];
+    }
+    const int at = w.axes - 1;
+    w.x[at] = sx[i], w.y[at] = sy[i], w.out[at] = so[i];
+  }
+  if (w.axes == 0) {
+    w.axes = 1;
+    w.size[0] = 1;
+    w.x[0] = w.y[0] = w.out[0] = 0;
+  }
+  return w;
+}
+
+struct Pair {
+  BinaryLoop loop;
+  const double* params;
+  npy_intp x_item, y_item, out_item;
+};
+
+// body(row, x, y, out) with pointers for rows [first, last) of the outer axes.
+template <class Body> void each_row(const Walk& w, const char* x, const char* y, char* out, std::int64_t first, std::int64_t last, const Body& body) {
+  const int outer = w.axes - 1;
+  std::int64_t index[kMaxDims];
+  std::int64_t rest = first;
+  for (int k = outer - 1; k >= 0; --k) {
+    index[k] = rest % w.size[k];
+    rest /= w.size[k];
+    x += index[k] * w.x[k], y += index[k] * w.y[k], out += index[k] * w.out[k];
+  }
+  for (std::int64_t row = first; row < last; ++row) {
+    body(x, y, out);
+    for (int k = outer - 1; k >= 0; --k) {
+      x += w.x[k], y += w.y[k], out += w.out[k];
+      if (++index[k] < w.size[k]) break;
+      x -= w.size[k] * w.x[k], y -= w.size[k] * w.y[k], out -= w.size[k] * w.out[k];
+      index[k] = 0;
+    }
+  }
+}
+
+// Copies of one broadcast operand's elements for `rows` rows of n, so that short rows are done many at a time.
+template <class T> void spread(const char* from, npy_intp row_step, npy_intp step, std::int64_t rows, std::int64_t n, void* to) {
+  T* t = static_cast<T*>(to);
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t i = 0; i < n; ++i) *t++ = *reinterpret_cast<const T*>(from + r * row_step + i * step);
+}
+
+// Short rows of a two-axis walk in which one operand is contiguous throughout and the other broadcast.
+void run_short_rows(const Walk& w, const Pair& p, const char* x, const char* y, char* out) {
+  const std::int64_t n = w.size[1], rows = w.size[0];
+  const bool spread_y = w.x[0] == n * p.x_item && w.x[1] == p.x_item;
+  const std::int64_t at_once = kBlock / 2 / n;
+  const npy_intp item = spread_y ? p.y_item : p.x_item;
+  const char* source = spread_y ? y : x;
+  const npy_intp row_step = spread_y ? w.y[0] : w.x[0], step = spread_y ? w.y[1] : w.x[1];
+  parallel_for((rows + at_once - 1) / at_once, std::max<std::int64_t>(1, kGrain / (at_once * n)), [&](std::int64_t first, std::int64_t last) {
+    alignas(64) char block[kBlock * 8];
+    for (std::int64_t b = first; b < last; ++b) {
+      const std::int64_t start = b * at_once, count = std::min(at_once, rows - start);
+      if (row_step != 0 || b == first) {
+        const char* from = source + start * row_step;
+        if (item == 4)
+          spread<std::uint32_t>(from, row_step, step, row_step ? count : at_once, n, block);
+        else if (item == 8)
+          spread<std::uint64_t>(from, row_step, step, row_step ? count : at_once, n, block);
+      }
+      const char* px = spread_y ? x + start * w.x[0] : block;
+      const char* py = spread_y ? block : y + start * w.y[0];
+      p.loop(px, py, out + start * w.out[0], count * n, kBoth, p.params);
+    }
+  });
+}
+
+// False where the innermost axis is neither contiguous nor broadcast in some operand.
+bool run_walk(const Walk& w, const Pair& p, const char* x, const char* y, char* out) {
+  const int inner = w.axes - 1;
+  const std::int64_t n = w.size[inner];
+  if (n > 1 && ((w.x[inner] && w.x[inner] != p.x_item) || (w.y[inner] && w.y[inner] != p.y_item) || w.out[inner] != p.out_item))
+    return false;
+  const Mode mode = n == 1 || (w.x[inner] && w.y[inner]) ? kBoth : w.x[inner] ? kSecondSingle : kFirstSingle;
+  std::int64_t rows = 1;
+  for (int k = 0; k < inner; ++k) rows *= w.size[k];
+  if (rows == 1) {
+    parallel_for(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      p.loop(x + begin * w.x[inner], y + begin * w.y[inner], out + begin * p.out_item, end - begin, mode, p.params);
+    });
+    return true;
+  }
+  const bool x_flat = w.x[0] == n * p.x_item && w.x[inner] == p.x_item, y_flat = w.y[0] == n * p.y_item && w.y[inner] == p.y_item;
+  const npy_intp spread_item = x_flat ? p.y_item : p.x_item;
+  if (w.axes == 2 && n <= 64 && (x_flat || y_flat) && w.out[0] == n * p.out_item && spread_item >= 4) {
+    run_short_rows(w, p, x, y, out);
+    return true;
+  }
+  parallel_for(rows, std::max<std::int64_t>(1, kGrain / n), [&](std::int64_t first, std::int64_t last) {
+    each_row(w, x, y, out, first, last,
+             [&](const char* px, const char* py, char* po) { p.loop(px, py, po, n, mode, p.params); });
+  });
+  return true;
+}
+
+// `a` broadcast to a shape and laid out with these strides.
+PyArrayObject* laid_out(PyArrayObject* a, int nd, const npy_intp* shape, const int* order) {
+  npy_intp strides[kMaxDims];
+  dense_strides(nd, shape, order, PyArray_ITEMSIZE(a), strides);
+  PyArray_Descr* descr = PyArray_DESCR(a);
+  Py_INCREF(descr);
+  PyArrayObject* copy = reinterpret_cast<PyArrayObject*>(new_array(descr, nd, shape, strides));
+  if (copy && PyArray_CopyInto(copy, a) < 0) return reinterpret_cast<PyArrayObject*>(give_up(copy));
+  return copy;
+}
+
+// Operands of different shapes or layouts.
+PyObject* run_broadcast(const Pair& p, PyArrayObject* x, PyArrayObject* y, PyObject* out, int type) {
+  int nd, order[kMaxDims];
+  npy_intp shape[kMaxDims] = {}, sx[kMaxDims], sy[kMaxDims], so[kMaxDims];
+  if (!broadcast(x, y, nd, shape, sx, sy)) return nullptr;
+  PyArrayObject* leader = has_shape(x, nd, shape) ? x : has_shape(y, nd, shape) ? y : nullptr;
+  if (leader)
+    memory_order(leader, order);
+  else
+    for (int i = 0; i < nd; ++i) order[i] = i;
+  dense_strides(nd, shape, order, p.out_item, so);
+  PyArrayObject* o;
+  if (out && out != Py_None) {
+    o = as_array(out);
+    if (!o || PyArray_TYPE(o) != type || !PyArray_ISBEHAVED(o) || !has_shape(o, nd, shape) || !dense(o)) return nullptr;
+    if ((overlap(o, x) && !(o == x && dense(x))) || (overlap(o, y) && !(o == y && dense(y)))) return nullptr;
+    memory_order(o, order);
+    dense_strides(nd, shape, order, p.out_item, so);
+    Py_INCREF(o);
+  } else {
+    o = reinterpret_cast<PyArrayObject*>(new_array(PyArray_DescrFromType(type), nd, shape, so));
+    if (!o) return nullptr;
+  }
+  if (PyArray_SIZE(o) == 0) return done(o);
+  const Walk w = coalesce(nd, shape, order, sx, sy, so);
+  if (run_walk(w, p, PyArray_BYTES(x), PyArray_BYTES(y), PyArray_BYTES(o))) return done(o);
+  // An operand is strided along the innermost axis: lay it out first.
+  const int inner = w.axes - 1;
+  const bool bad_x = w.x[inner] && w.x[inner] != p.x_item, bad_y = w.y[inner] && w.y[inner] != p.y_item;
+  PyArrayObject* px = bad_x ? laid_out(x, nd, shape, order) : x;
+  PyArrayObject* py = bad_y ? laid_out(y, nd, shape, order) : y;
+  bool ok = px && py;
+  if (ok) {
+    const npy_intp* ax = bad_x ? PyArray_STRIDES(px) : sx;
+    const npy_intp* ay = bad_y ? PyArray_STRIDES(py) : sy;
+    ok = run_walk(coalesce(nd, shape, order, ax, ay, so), p, PyArray_BYTES(px), PyArray_BYTES(py), PyArray_BYTES(o));
+  }
+  if (bad_x) Py_XDECREF(px);
+  if (bad_y) Py_XDECREF(py);
+  return ok ? done(o) : give_up(o);
+}
+
+// One array and one number.
+PyObject* run_single(const Pair& p, PyArrayObject* x, const void* single, Mode mode, PyObject* out, int type) {
+  if (!dense(x)) return nullptr;
+  bool fresh;
+  PyArrayObject* o = target(out, x, type, fresh);
+  if (!o || (!fresh && clobbers(o, x))) return give_up(o);
+  const char* from = PyArray_BYTES(x);
+  run_flat(PyArray_SIZE(x), p.out_item, PyArray_BYTES(o), fresh, [=](std::int64_t begin, char* to, std::int64_t count) {
+    if (mode == kSecondSingle)
+      p.loop(from + begin * p.x_item, single, to, count, mode, p.params);
+    else
+      p.loop(single, from + begin * p.y_item, to, count, mode, p.params);
+  });
+  return done(o);
+}
+
+PyObject* run_binary(const Pair& p, PyArrayObject* x, PyArrayObject* y, PyObject* out, int type) {
+  if (same_shape(x, y) && dense(x) && dense(y) && same_order(x, y)) {
+    bool fresh;
+    PyArrayObject* o = target(out, x, type, fresh);
+    if (!o || (!fresh && (clobbers(o, x) || clobbers(o, y)))) {
+      give_up(o);
+      return fresh ? nullptr : run_broadcast(p, x, y, out, type);
+    }
+    const char *px = PyArray_BYTES(x), *py = PyArray_BYTES(y);
+    run_flat(PyArray_SIZE(x), p.out_item, PyArray_BYTES(o), fresh, [=](std::int64_t begin, char* to, std::int64_t count) {
+      p.loop(px + begin * p.x_item, py + begin * p.y_item, to, count, kBoth, p.params);
+    });
+    return done(o);
+  }
+  return run_broadcast(p, x, y, out, type);
+}
+
+union Scalar {
+  float f;
+  double d;
+  std::int64_t i;
+};
+
+// A Python number as an element of a kind; false where it is none, or loses something as an int64.
+bool scalar_of(PyObject* o, int kind, Scalar& s) {
+  if (kind == 2) {
+    if (!PyLong_CheckExact(o)) return false;
+    int overflow;
+    s.i = PyLong_AsLongLongAndOverflow(o, &overflow);
+    return !overflow;
+  }
+  double value;
+  if (!number(o, value)) return false;
+  if (kind == 0)
+    s.f = static_cast<float>(value);
+  else
+    s.d = value;
+  return true;
+}
+
+// Sorts out the operands of x, y: arrays of one kind, or one array and one number.
+PyObject* apply(const BinaryLoop* loops, int kinds, const Call& call, bool to_bool, const double* params) {
+  PyArrayObject *x = as_array(call[0]), *y = as_array(call[1]);
+  PyArrayObject* first = x ? x : y;
+  if (!first || !call[0] || !call[1]) return nullptr;
+  int kind = float_kind(first);
+  if (kind < 0 && PyArray_TYPE(first) == NPY_INT64) kind = 2;
+  if (kind < 0 || kind >= kinds || !loops[kind] || !readable(first) || PyArray_NDIM(first) > kMaxDims) return nullptr;
+  const npy_intp item = kItems[kind];
+  const int type = to_bool ? NPY_BOOL : kTypes[kind];
+  const Pair p{loops[kind], params, item, item, to_bool ? 1 : item};
+  PyObject* out = out_of(call);
+  if (x && y) {
+    if (PyArray_TYPE(x) != PyArray_TYPE(y) || !readable(y) || PyArray_NDIM(y) > kMaxDims) return nullptr;
+    if (PyArray_NDIM(y) == 0 && PyArray_NDIM(x) > 0 && dense(x)) return run_single(p, x, PyArray_DATA(y), kSecondSingle, out, type);
+    if (PyArray_NDIM(x) == 0 && PyArray_NDIM(y) > 0 && dense(y)) return run_single(p, y, PyArray_DATA(x), kFirstSingle, out, type);
+    return run_binary(p, x, y, out, type);
+  }
+  Scalar s;
+  if (!scalar_of(x ? call[1] : call[0], kind, s)) return nullptr;
+  return run_single(p, first, &s, x ? kSecondSingle : kFirstSingle, out, type);
+}
+
+PyObject* binary_attempt(const Call& call) {
+  const Defaults& defaults = defaults_by_option()[static_cast<std::size_t>(call.kernel.option)];
+  double params[3] = {defaults.values[0], defaults.values[1], defaults.values[2]};
+  if (defaults.count && !read_params(call, 2, defaults.count, params)) return nullptr;
+  return apply(elementwise_loops().binary[call.kernel.op], 2, call, false, params);
+}
+
+// add, sub, mul, which are native on int64 too.
+PyObject* arithmetic_attempt(const Call& call) {
+  const ElementwiseLoops& all = elementwise_loops();
+  const BinaryLoop loops[3] = {all.binary[call.kernel.op][0], all.binary[call.kernel.op][1], all.integer[call.kernel.option]};
+  const double params[3] = {};
+  return apply(loops, 3, call, false, params);
+}
+
+PyObject* compare_attempt(const Call& call) {
+  const double params[3] = {};
+  return apply(elementwise_loops().compare[call.kernel.op], 3, call, true, params);
+}
+
+PyObject* clamp_backward_attempt(const Call& call) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  double params[3] = {-infinity, infinity, 0};
+  for (int i = 0; i < 2; ++i) {
+    PyObject* o = call[i + 2];
+    if (o && o != Py_None && !number(o, params[i])) return nullptr;
+  }
+  return apply(elementwise_loops().binary[static_cast<int>(Binary::clamp_backward)], 2, call, false, params);
+}
+
+PyObject* gelu_backward_attempt(const Call& call) {
+  bool known;
+  const Binary op = approximate_tanh(call[2], known) ? Binary::gelu_tanh_backward : Binary::gelu_backward;
+  const double params[3] = {};
+  return known ? apply(elementwise_loops().binary[static_cast<int>(op)], 2, call, false, params) : nullptr;
+}
+
+// Powers with these exponents are products and roots, as in PyTorch; the others are NumPy's.
+PyObject* pow_attempt(const Call& call) {
+  int kind = -1;
+  PyArrayObject* x = float_operand(call[0], kind);
+  if (!x || !call[1]) return nullptr;
+  double exponent;
+  PyArrayObject* y = as_array(call[1]);
+  if (y) {
+    if (PyArray_NDIM(y) || PyArray_TYPE(y) != PyArray_TYPE(x) || !readable(y)) return nullptr;
+    exponent = kind == 0 ? *static_cast<float*>(PyArray_DATA(y)) : *static_cast<double*>(PyArray_DATA(y));
+  } else if (!number(call[1], exponent)) {
+    return nullptr;
+  }
+  constexpr struct {
+    double exponent;
+    Unary op;
+  } known[] = {{2, Unary::square},      {3, Unary::cube},   {0.5, Unary::sqrt},
+               {-1, Unary::reciprocal}, {-0.5, Unary::rsqrt}, {-2, Unary::inverse_square}};
+  const double params[3] = {};
+  for (const auto& k : known)
+    if (k.exponent == exponent) return run_unary(unary(k.op, kind), x, out_of(call), kTypes[kind], params);
+  return nullptr;
+}
+
+PyObject* mask_scale_attempt(const Call& call) {
+  int kind = -1;
+  PyArrayObject *x = float_operand(call[0], kind), *mask = as_array(call[1]);
+  double params[3] = {1, 0, 0};
+  if (!x || !mask || PyArray_ITEMSIZE(mask) != 1 || !call[2] || !number(call[2], params[0])) return nullptr;
+  const Pair p{elementwise_loops().mask_scale[kind], params, kItems[kind], 1, kItems[kind]};
+  if (!same_shape(x, mask)) return nullptr;
+  return run_binary(p, x, mask, out_of(call), kTypes[kind]);
+}
+
+// -- where and copy -----------------------------------------------------------------------------------------
+
+// A branch of `where`: an array laid out as the test, or a single element.
+bool where_branch(PyObject* o, PyArrayObject* test, int kind, Scalar& s, const char*& from, bool& single) {
+  PyArrayObject* a = as_array(o);
+  single = !a || PyArray_NDIM(a) == 0;
+  if (!a) {
+    from = reinterpret_cast<const char*>(&s);
+    return scalar_of(o, kind, s);
+  }
+  from = PyArray_BYTES(a);
+  return readable(a) && (single || (same_shape(a, test) && dense(a) && same_order(a, test)));
+}
+
+PyObject* where_attempt(const Call& call) {
+  PyArrayObject *test = as_array(call[0]), *x = as_array(call[1]), *y = as_array(call[2]);
+  PyArrayObject* typed = x ? x : y;
+  if (!test || !typed || PyArray_TYPE(test) != NPY_BOOL || !dense(test) || (x && y && PyArray_TYPE(x) != PyArray_TYPE(y))) return nullptr;
+  const int type = PyArray_TYPE(typed);
+  int kind = float_kind(typed);
+  if (kind < 0 && type == NPY_INT64) kind = 2;
+  if (kind < 0) return nullptr;
+  Scalar sx, sy;
+  const char *px, *py;
+  bool single_x, single_y, fresh;
+  if (!where_branch(call[1], test, kind, sx, px, single_x) || !where_branch(call[2], test, kind, sy, py, single_y)) return nullptr;
+  if (out_of(call) && out_of(call) != Py_None) return nullptr;
+  PyArrayObject* o = target(nullptr, test, type, fresh);
+  if (!o) return nullptr;
+  const npy_intp item = kItems[kind];
+  const WhereLoop loop = elementwise_loops().where[item == 4 ? 2 : 3];
+  const std::uint8_t* bytes = static_cast<const std::uint8_t*>(PyArray_DATA(test));
+  if (PyArray_SIZE(o))
+    run_flat(PyArray_SIZE(o), item, PyArray_BYTES(o), true, [=](std::int64_t begin, char* to, std::int64_t count) {
+      loop(bytes + begin, px + (single_x ? 0 : begin * item), py + (single_y ? 0 : begin * item), to, count, single_x, single_y);
+    });
+  return done(o);
+}
+
+PyObject* copy_attempt(const Call& call) {
+  PyArrayObject *to = as_array(call[0]), *from = as_array(call[1]);
+  if (!to || !from || PyArray_TYPE(to) != PyArray_TYPE(from) || !PyArray_ISWRITEABLE(to) || PyArray_NDIM(to) > kMaxDims) return nullptr;
+  if (!readable(to) || !readable(from) || PyDataType_REFCHK(PyArray_DESCR(to))) return nullptr;
+  if (same_shape(to, from) && dense(to) && dense(from) && same_order(to, from) && !overlap(to, from)) {
+    const char* source = PyArray_BYTES(from);
+    run_flat(PyArray_NBYTES(to), 1, PyArray_BYTES(to), true, [=](std::int64_t begin, char* target, std::int64_t count) {
+      std::memcpy(target, source + begin, static_cast<std::size_t>(count));
+    });
+  } else if (PyArray_CopyInto(to, from) < 0) {
+    return nullptr;
+  }
+  return Py_NewRef(call[0]);
+}
+
+// -- the module ---------------------------------------------------------------------------------------------
+
+struct Entry {
+  Attempt attempt;
+  int op, option;
+};
+
+const std::unordered_map<std::string, Entry>& entries() {
+  static const auto* const table = [] {
+    auto* t = new std::unordered_map<std::string, Entry>;
+    auto with_defaults = [](const char* name) {
+      defaults_by_option().push_back(defaults_of(name));
+      return static_cast<int>(defaults_by_option().size()) - 1;
+    };
+#define ENTRY(name) (*t)[#name] = {unary_attempt, static_cast<int>(Unary::name), with_defaults(#name)};
+    RUSHLIGHT_UNARY(ENTRY)
+#undef ENTRY
+#define ENTRY(name) (*t)[#name] = {test_attempt, static_cast<int>(Test::name), 0};
+    RUSHLIGHT_TEST(ENTRY)
+#undef ENTRY
+#define ENTRY(name) (*t)[#name] = {binary_attempt, static_cast<int>(Binary::name), with_defaults(#name)};
+    RUSHLIGHT_BINARY(ENTRY)
+#undef ENTRY
+#define ENTRY(name) (*t)[#name] = {compare_attempt, static_cast<int>(Compare::name), 0};
+    RUSHLIGHT_COMPARE(ENTRY)
+#undef ENTRY
+    (*t)["add"] = {arithmetic_attempt, static_cast<int>(Binary::add), 0};
+    (*t)["sub"] = {arithmetic_attempt, static_cast<int>(Binary::sub), 1};
+    (*t)["mul"] = {arithmetic_attempt, static_cast<int>(Binary::mul), 2};
+    (*t)["sgn"] = (*t)["sign"];
+    (*t)["clamp"] = {clamp_attempt, 0, kNone};
+    (*t)["hardtanh"] = {clamp_attempt, 0, kUnit};
+    (*t)["relu6"] = {clamp_attempt, 0, kSix};
+    (*t)["celu"] = {celu_attempt, 0, 0};
+    (*t)["selu"] = {selu_attempt, 0, 0};
+    (*t)["gelu"] = {gelu_attempt, 0, 0};
+    (*t)["gelu_backward"] = {gelu_backward_attempt, 0, 0};
+    (*t)["clamp_backward"] = {clamp_backward_attempt, 0, 0};
+    (*t)["pow"] = {pow_attempt, 0, 0};
+    (*t)["mask_scale"] = {mask_scale_attempt, 0, 0};
+    (*t)["where"] = {where_attempt, 0, 0};
+    (*t)["copy"] = {copy_attempt, 0, 0};
+    for (const char* internal : {"gelu_tanh", "gelu_tanh_backward", "cube", "inverse_square"}) t->erase(internal);
+    return t;
+  }();
+  return *table;
+}
+
+// The native form of a reference kernel, or that kernel itself where there is none.
+nb::object elementwise(nb::object reference) {
+  const auto found = entries().find(nb::cast<std::string>(reference.attr("__name__")));
+  if (found == entries().end()) return reference;
+  return make_kernel(found->second.attempt, found->second.op, found->second.option, reference, true);
+}
+
+}  // namespace
+
+void bind_elementwise(nb::module_& m) {
+  m.def("elementwise", &elementwise, nb::arg("reference"), "The native form of a reference kernel, where there is one.");
+}
+
+}  // namespace rushlight
