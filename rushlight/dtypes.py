@@ -127,7 +127,7 @@ def set_default_dtype(d: dtype) -> None:
     _default = d
 
 
-_UNPROMOTABLE = {uint16, uint32, uint64}
+_WIDE_UNSIGNED = {uint16, uint32, uint64}
 _FLOAT8 = {float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu}
 _promoted: dict[tuple[dtype, dtype], dtype] = {}
 
@@ -151,29 +151,21 @@ def _promote(a: dtype, b: dtype) -> dtype:
         return a
     if a.category > b.category:
         a, b = b, a
-    if a.category == b.category:
-        return _promote_within(a, b)
-    if b.is_complex and a.is_floating_point:
-        return _promote_within(a.to_complex(), b)
-    return b
-
-
-def _promote_within(a: dtype, b: dtype) -> dtype:
-    if a is b:
-        return a
     if a in _FLOAT8 or b in _FLOAT8:
         raise RuntimeError(
             f"Promotion for Float8 Types is not supported, attempted to promote {SCALAR_NAMES[a]} and "
-            f"{SCALAR_NAMES[b]}"
+            f"{SCALAR_NAMES[b]}. Convert them first, for instance with .float()."
         )
-    if a in _UNPROMOTABLE or b in _UNPROMOTABLE:
+    if (a in _WIDE_UNSIGNED or b in _WIDE_UNSIGNED) and not b.is_floating_point:
         raise RuntimeError(
             "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
-            f"{SCALAR_NAMES[a]} and {SCALAR_NAMES[b]}"
+            f"{SCALAR_NAMES[a]} and {SCALAR_NAMES[b]}. Convert them first, for instance with .long()."
         )
     if {a, b} == {float16, bfloat16}:
         return float32
-    return _FROM_NUMPY[np.promote_types(a.numpy, b.numpy)]
+    if b.is_complex and a.is_floating_point:
+        a = a.to_complex()
+    return _FROM_NUMPY[np.promote_types(a.numpy, b.numpy)] if a.category == b.category else b
 
 
 def scalar_dtype(value) -> dtype:

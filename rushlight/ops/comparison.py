@@ -139,7 +139,7 @@ def _bitwise(name: str, ufunc, doc: str, example: str, operators=()):
         input, other = promote(name, input, other)
         x, y = input._array, other._array
         if x.dtype.kind not in "iub":
-            raise RuntimeError(f'"{name}" not implemented for {input.dtype}: expected integer or bool tensors')
+            raise NotImplementedError(f'"{name}" not implemented for {input.dtype}: expected integer or bool tensors')
         try:
             result = wrap(ufunc(x, y))
         except ValueError:

@@ -11,6 +11,7 @@ from rushlight.ops.common import (
     Tensor,
     as_type,
     broadcast_error,
+    check_tensor,
     conj,
     floating,
     promote,
@@ -30,7 +31,7 @@ def _pair(name: str, input, other) -> tuple[Tensor, Tensor]:
     return promote(name, input, other)
 
 
-def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=None):
+def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=None, numbers=True):
     """The function and the in-place method of a two-operand op, from its kernel and its node."""
 
     def function(input, other, *, out=None):
@@ -40,6 +41,8 @@ def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=No
         except AttributeError:
             same = False
         if not same or check or to_float and x.dtype.kind in "iub":
+            if not numbers:
+                check_tensor(name, other, "other", 2)
             input, other = _pair(name, input, other)
             if check:
                 check(input, other)
@@ -145,30 +148,31 @@ class SubBackward0(_ShapesNode):
         return None if to_x is None else sum_to(grad, x), None if to_y is None else sum_to(-grad, y)
 
 
-class _OperandsNode(Node):
-    """A node whose gradient with respect to each operand needs the other one."""
+class MulBackward0(Node):
+    shapes = None  # of the operands, where they differ
 
     def keep(self, x, y):
-        self.shapes = x._array.shape, y._array.shape
+        if x._array.shape != y._array.shape:
+            self.shapes = x._array.shape, y._array.shape
         to_x, to_y = self.edges
-        self.saved = saved = (x if to_y is not None else None, y if to_x is not None else None)
-        if x._vc is not None or y._vc is not None:
+        saved = (None if to_y is None else x, None if to_x is None else y)  # each is needed for the other's gradient
+        if x._vc is y._vc is None:
+            self.saved = saved
+        else:
             self.save(*saved)
 
-
-class MulBackward0(_OperandsNode):
     def backward(self, grad):
         x, y = self.unpack()
-        if not MODE.enabled and grad._array.dtype.kind == "f":  # the common case, without mul's own checks
+        if MODE.enabled or grad._array.dtype.kind != "f":
+            gx, gy = None if y is None else mul(grad, conj(y)), None if x is None else mul(grad, conj(x))
+        else:  # the common case, without mul's own checks
             g = grad._array
-            return (
-                None if y is None else sum_to(wrap(K.mul(g, y._array)), self.shapes[0]),
-                None if x is None else sum_to(wrap(K.mul(g, x._array)), self.shapes[1]),
-            )
-        return (
-            None if y is None else sum_to(mul(grad, conj(y)), self.shapes[0]),
-            None if x is None else sum_to(mul(grad, conj(x)), self.shapes[1]),
-        )
+            gx = None if y is None else wrap(K.mul(g, y._array))
+            gy = None if x is None else wrap(K.mul(g, x._array))
+        if self.shapes is None:
+            return gx, gy
+        x_shape, y_shape = self.shapes
+        return None if gx is None else sum_to(gx, x_shape), None if gy is None else sum_to(gy, y_shape)
 
 
 class _BothNode(Node):
@@ -505,19 +509,19 @@ def _pow_number(x: Tensor, exponent) -> Tensor:
 
 
 maximum = _define(
-    "maximum", K.maximum, MaximumBackward0, check=_real("maximum"), doc="The larger of two; nan where one is.",
+    "maximum", K.maximum, MaximumBackward0, check=_real("maximum"), numbers=False, doc="The larger of two; nan where one is.",
     example="torch.maximum(torch.tensor([1, 5]), torch.tensor([3, 2])) -> tensor([3, 5])",
 )  # fmt: skip
 minimum = _define(
-    "minimum", K.minimum, MinimumBackward0, check=_real("minimum"), doc="The smaller of two; nan where one is.",
+    "minimum", K.minimum, MinimumBackward0, check=_real("minimum"), numbers=False, doc="The smaller of two; nan where one is.",
     example="torch.minimum(torch.tensor([1, 5]), torch.tensor([3, 2])) -> tensor([1, 2])",
 )  # fmt: skip
 fmax = _define(
-    "fmax", K.fmax, FmaxBackward0, check=_real("fmax"), doc="The larger of two; a number rather than nan.",
+    "fmax", K.fmax, FmaxBackward0, check=_real("fmax"), numbers=False, doc="The larger of two; a number rather than nan.",
     example="torch.fmax(torch.tensor([1.0]), torch.tensor([float('nan')])) -> tensor([1.])",
 )  # fmt: skip
 fmin = _define(
-    "fmin", K.fmin, FminBackward0, check=_real("fmin"), doc="The smaller of two; a number rather than nan.",
+    "fmin", K.fmin, FminBackward0, check=_real("fmin"), numbers=False, doc="The smaller of two; a number rather than nan.",
     example="torch.fmin(torch.tensor([1.0]), torch.tensor([float('nan')])) -> tensor([1.])",
 )  # fmt: skip
 remainder = _define(
@@ -529,11 +533,11 @@ fmod = _define(
     example="torch.fmod(torch.tensor([-3, 3]), 2) -> tensor([-1,  1])",
 )  # fmt: skip
 atan2 = _define(
-    "atan2", K.atan2, Atan2Backward0, to_float=True, doc="The angle of the point (other, input), in radians.",
+    "atan2", K.atan2, Atan2Backward0, to_float=True, numbers=False, doc="The angle of the point (other, input), in radians.",
     aliases=("arctan2",), example="torch.atan2(torch.tensor([1.0]), torch.tensor([1.0])) -> tensor([0.7854])",
 )  # fmt: skip
 hypot = _define(
-    "hypot", K.hypot, HypotBackward0, doc="The length of the hypotenuse of a right triangle.",
+    "hypot", K.hypot, HypotBackward0, numbers=False, doc="The length of the hypotenuse of a right triangle.",
     example="torch.hypot(torch.tensor([3.0]), torch.tensor([4.0])) -> tensor([5.])",
 )  # fmt: skip
 
