@@ -373,7 +373,9 @@ def setitem(self, index, value):
     else:
         node = None
     source = value._array if is_tensor else _scalar(self, value)
-    _write(self, basic, arrays, source)
+    if is_tensor and source.dtype != self._array.dtype:
+        source = _cast_quietly(source, self._array.dtype)
+    _write(self._array, basic, arrays, source)
     after(self, node)
 
 
@@ -387,42 +389,41 @@ def _check_put_type(t: Tensor, arrays: tuple, value: Tensor) -> None:
         )
 
 
-def _scalar(t: Tensor, value) -> np.ndarray:
+def _scalar(t: Tensor, value):
+    kind = t._array.dtype
+    if type(value) in (float, int) and kind.kind == "f" and kind.itemsize > 2 and -3e38 < value < 3e38:
+        return value
     if not isinstance(value, (bool, int, float, complex, np.number, np.bool_)):
         raise TypeError(
             f"can't assign a {type(value).__name__} to a torch.{SCALAR_NAMES[t.dtype]}Tensor; wrap it: "
             "x[...] = torch.tensor(value)"
         )
-    return np.asarray(fill_value_of(value, t.dtype, "setitem"))
-
-
-def _write(t: Tensor, basic: tuple, arrays: tuple | None, source: np.ndarray) -> None:
-    array = t._array
-    try:
-        target = array[basic]
-    except IndexError as error:
-        raise _index_error(array, basic, error) from None
-    if source.ndim > target.ndim and arrays is None:
-        source = _without_leading_ones(source, target.ndim)
-    if source.dtype != target.dtype and source.dtype.kind == "c":
-        source = source.real
     with np.errstate(all="ignore"):
-        try:
-            target[... if arrays is None else arrays] = source
-        except IndexError as error:
-            raise _array_error(target, arrays, error) from None
-        except ValueError:
-            wanted = target.shape if arrays is None else take_arrays(target, arrays).shape
-            raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(source.shape)} cannot be broadcast to indexing result of "
-                f"shape {list(wanted)}"
-            ) from None
+        return np.asarray(fill_value_of(value, t.dtype, "setitem")).astype(kind)
 
 
-def _without_leading_ones(array: np.ndarray, ndim: int) -> np.ndarray:
-    while array.ndim > ndim and array.shape[0] == 1:
-        array = array[0]
-    return array
+def _cast_quietly(source: np.ndarray, kind: np.dtype) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return (source.real if source.dtype.kind == "c" and kind.kind != "c" else source).astype(kind)
+
+
+def _write(array: np.ndarray, basic: tuple, arrays: tuple | None, source) -> None:
+    """Write numbers, of the array's own type, to the elements at an index."""
+    try:
+        if arrays is None:
+            array[basic] = source
+        else:
+            array[basic][arrays] = source
+    except IndexError as error:
+        if arrays is None:
+            raise _index_error(array, basic, error) from None
+        raise _array_error(array[basic], arrays, error) from None
+    except ValueError:
+        wanted = array[basic] if arrays is None else take_arrays(array[basic], arrays)
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(source.shape)} cannot be broadcast to indexing result of "
+            f"shape {list(wanted.shape)}"
+        ) from None
 
 
 def delitem(self, index):
@@ -537,7 +538,7 @@ def fill_(self, value):
         return after(self, node)
     if self._rg and MODE.enabled:
         node = connect(FillBackward2(), (before(self),))
-    self._array.fill(_scalar(self, value)[()])
+    self._array.fill(_scalar(self, value))
     return after(self, node)
 
 

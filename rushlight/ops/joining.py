@@ -90,22 +90,28 @@ def keep_format(result: Tensor, *inputs: Tensor) -> Tensor:
     return result
 
 
-def _cat_shape(arrays: list, dim: int) -> tuple:
+def _cat_error(arrays: list, dim: int) -> Exception:
+    """PyTorch's error for arrays that NumPy refused to join."""
     first = arrays[0].shape
-    total = 0
     for i, array in enumerate(arrays):
         shape = array.shape
-        total += shape[dim]
-        if shape != first:
-            if len(shape) != len(first):
-                raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
-            for d, (m, n) in enumerate(zip(first, shape, strict=True)):
-                if d != dim and m != n:
-                    raise RuntimeError(
-                        f"Sizes of tensors must match except in dimension {dim}. Expected size {m} but got size {n} "
-                        f"for tensor number {i} in the list. (shapes {[list(a.shape) for a in arrays]}, dimension {d})"
-                    )
-    return (*first[:dim], total, *first[dim + 1 :])
+        if len(shape) != len(first):
+            return RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
+        for d, (m, n) in enumerate(zip(first, shape, strict=True)):
+            if d != dim and m != n:
+                return RuntimeError(
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {m} but got size {n} for "
+                    f"tensor number {i} in the list. (shapes {[list(a.shape) for a in arrays]}, dimension {d})"
+                )
+    return RuntimeError(f"cat: cannot join tensors of shapes {[list(a.shape) for a in arrays]}")
+
+
+def _joined(arrays: list, dim: int) -> np.ndarray:
+    """The arrays along one dimension: in order in memory, or channels last where all of them are."""
+    array = np.concatenate(arrays, dim)
+    if array.flags.c_contiguous or (_is_channels_last(array) and builtins.all(map(_is_channels_last, arrays))):
+        return array
+    return np.ascontiguousarray(array)
 
 
 @op(method=False)
@@ -126,25 +132,31 @@ def cat(tensors, dim=0, *, axis=None, out=None):
     tensors = _tensors("cat", tensors)
     if axis is not None:
         dim = axis
-    kept = [t for t in tensors if t._array.shape != (0,)] or tensors[:1]
-    arrays = [t._array for t in kept]
+    arrays = [t._array for t in tensors]
     ndim = arrays[0].ndim
-    if ndim == 0:
-        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated; use torch.stack")
-    dim = check_dim(dim, ndim)
-    shape = _cat_shape(arrays, dim)
-    if ndim > 2 and builtins.all(map(_is_channels_last, arrays)):
-        array = empty_like_layout(arrays[0], shape)
-        np.concatenate(arrays, dim, out=array)
-    else:
-        array = np.empty(shape, arrays[0].dtype)
-        np.concatenate(arrays, dim, out=array)
-    if recording(*kept):
-        result = record(array, CatBackward0, kept, dim=dim, lengths=[a.shape[dim] for a in arrays])
+    try:
+        array = _joined(arrays, dim)
+    except (ValueError, IndexError):
+        # Tensors of shape (0,) are left out, whatever the shape of the others.
+        tensors = [t for t in tensors if t._array.shape != (0,)] or tensors[:1]
+        arrays = [t._array for t in tensors]
+        ndim = arrays[0].ndim
+        if ndim == 0:
+            raise RuntimeError(
+                "zero-dimensional tensor (at position 0) cannot be concatenated; use torch.stack"
+            ) from None
+        dim = check_dim(dim, ndim)
+        try:
+            array = _joined(arrays, dim)
+        except ValueError:
+            raise _cat_error(arrays, dim) from None
+    if recording(*tensors):
+        dim = check_dim(dim, ndim)
+        result = record(array, CatBackward0, tensors, dim=dim, lengths=[a.shape[dim] for a in arrays])
     else:
         result = wrap(array)
     if ndim > 3:
-        keep_format(result, *kept)
+        keep_format(result, *tensors)
     return result if out is None else write_out(result, out)
 
 
@@ -183,7 +195,8 @@ def stack(tensors, dim=0, *, out=None):
             )
     dim = check_dim(dim, len(shape) + 1)
     array = np.empty((*shape[:dim], len(tensors), *shape[dim:]), tensors[0]._array.dtype)
-    np.stack([t._array for t in tensors], dim, out=array)
+    insert = (*(slice(None),) * dim, None)
+    np.concatenate([t._array[insert] for t in tensors], dim, out=array)
     if recording(*tensors):
         return write_out(record(array, StackBackward0, tensors, dim=dim), out)
     return write_out(wrap(array), out)

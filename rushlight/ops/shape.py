@@ -4,7 +4,7 @@ import math
 import warnings
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided as _np_as_strided
+from numpy.lib.stride_tricks import as_strided as as_strided_array
 
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import _index_in, after, before, check_writable, place, rejoin, view_of
@@ -95,6 +95,13 @@ def dims_tuple(dims, ndim: int, op_name: str) -> tuple:
 def same_memory(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether a reshaped array still lies in the other's memory."""
     return a.size == 0 or np.may_share_memory(a, b)
+
+
+def strided(array: np.ndarray, shape: tuple, strides: tuple) -> np.ndarray:
+    """A writeable view of an array with this shape and these steps in bytes."""
+    if array.flags.c_contiguous and array.dtype.kind != "V" and array.size:
+        return np.ndarray(shape, array.dtype, array, 0, strides)  # ten times quicker than as_strided
+    return as_strided_array(array, shape, strides)
 
 
 def _at(dim: int, what) -> tuple:
@@ -671,7 +678,7 @@ def _expanded(x: Tensor, shape: tuple) -> Tensor:
                 step = 0
         new_shape.append(n)
         strides.append(step)
-    return viewed(x, _np_as_strided(array, tuple(new_shape), tuple(strides)), ExpandBackward0, shape=have)
+    return viewed(x, strided(array, tuple(new_shape), tuple(strides)), ExpandBackward0, shape=have)
 
 
 @op()
@@ -872,7 +879,7 @@ def unfold(input, dimension, size, step):
         return viewed(input, array.reshape(1)[:size], UnfoldBackward0, shape=(), window=(0, size, step))
     shape = (*array.shape[:dim], (length - size) // step + 1, *array.shape[dim + 1 :], size)
     strides = (*array.strides[:dim], array.strides[dim] * step, *array.strides[dim + 1 :], array.strides[dim])
-    out = _np_as_strided(array, shape, strides)
+    out = strided(array, shape, strides)
     return viewed(input, out, UnfoldBackward0, shape=array.shape, window=(dim, size, step))
 
 
@@ -913,7 +920,7 @@ def as_strided(input, size, stride, storage_offset=None):
         )
     input._strided()
     base = input if input._base is None else input._base
-    memory = _np_as_strided(base._array, (base._array.size,), (base._array.itemsize,))
+    memory = as_strided_array(base._array, (base._array.size,), (base._array.itemsize,))
     needed = start + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1 if 0 not in size else 0
     if start < 0 or needed > memory.size:
         raise RuntimeError(
@@ -921,7 +928,7 @@ def as_strided(input, size, stride, storage_offset=None):
             f"{memory.itemsize} requiring a storage size of {needed * memory.itemsize} are out of bounds for storage of "
             f"size {memory.nbytes}"
         )
-    view = view_of(input, _np_as_strided(memory[start:], size, tuple(s * memory.itemsize for s in stride)))
+    view = view_of(input, as_strided_array(memory[start:], size, tuple(s * memory.itemsize for s in stride)))
     if input._rg and MODE.enabled:
         rejoin(view)
     return view
@@ -947,7 +954,7 @@ def view_as_real(input):
     if array.dtype.kind != "c":
         raise RuntimeError(f"view_as_real is only supported for complex tensors, got {input.dtype}")
     real = array.real
-    out = _np_as_strided(real, (*array.shape, 2), (*array.strides, real.itemsize))
+    out = as_strided_array(real, (*array.shape, 2), (*array.strides, real.itemsize))
     return viewed(input, out, ViewAsRealBackward0)
 
 
