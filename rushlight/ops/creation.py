@@ -10,6 +10,7 @@ from rushlight.autograd.node import Node
 from rushlight.devices import channels_last, channels_last_3d, contiguous_format, preserve_format, strided
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import Tensor, check_tensor, record, recording, wrap, write_out
+from rushlight.ops.complex_parts import view_as_real
 from rushlight.ops.data import (
     BFloat16Tensor,
     BoolTensor,
@@ -33,8 +34,8 @@ from rushlight.ops.data import (
     require_grad,
     tensor,
 )
+from rushlight.ops.parts import broadcast_tensors, select
 from rushlight.ops.registry import op
-from rushlight.ops.shape import broadcast_tensors, select, view_as_real
 
 __all__ = [
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
@@ -53,7 +54,9 @@ def _check_options(op_name: str, layout, device) -> None:
     if device is not None:
         devices.check_device(device)
     if layout is not None and layout is not strided:
-        raise RuntimeError(f"{op_name}: expected layout torch.strided, got {layout}; other layouts are not supported")
+        raise RuntimeError(
+            f"{op_name}: expected layout torch.strided, got {layout}; other layouts are not supported"
+        )
 
 
 def _filled(op_name: str, shape, kind: np.dtype, fill) -> np.ndarray:
@@ -167,7 +170,9 @@ def _formatted(array: np.ndarray, memory_format) -> Tensor:
         return wrap(array)
     rank = {channels_last: 4, channels_last_3d: 5}.get(memory_format)
     if array.ndim != rank:
-        raise RuntimeError(f"required rank {rank} tensor to use {memory_format} format, got shape {list(array.shape)}")
+        raise RuntimeError(
+            f"required rank {rank} tensor to use {memory_format} format, got shape {list(array.shape)}"
+        )
     last = array.reshape((array.shape[0], *array.shape[2:], array.shape[1]))  # all elements are equal
     result = wrap(np.moveaxis(last, -1, 1))
     result._format = memory_format
@@ -214,7 +219,9 @@ def fill_value_of(value, kind: dtypes.dtype, op_name: str):
     if isinstance(value, Tensor):
         value = value.item()
     if kind.category != 3 and isinstance(value, complex_number):
-        raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow: {op_name} got {value}")
+        raise RuntimeError(
+            f"value cannot be converted to type {kind.name} without overflow: {op_name} got {value}"
+        )
     if kind.category == 1 and not isinstance(value, bool):
         return _whole_number(value, kind, op_name)
     return value
@@ -222,13 +229,17 @@ def fill_value_of(value, kind: dtypes.dtype, op_name: str):
 
 def _whole_number(value, kind: dtypes.dtype, op_name: str):
     if isinstance(value, float) and not math.isfinite(value):
-        raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow: {op_name} got {value}")
+        raise RuntimeError(
+            f"value cannot be converted to type {kind.name} without overflow: {op_name} got {value}"
+        )
     value = int(value)
     limits = np.iinfo(kind.numpy)
     if kind.itemsize == 8 and not -(2**63) <= value <= limits.max:
         raise ValueError(f"Overflow when unpacking long long: {op_name} got {value}")
     if not (limits.min or -limits.max) <= value <= limits.max:
-        raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow: {op_name} got {value}")
+        raise RuntimeError(
+            f"value cannot be converted to type {kind.name} without overflow: {op_name} got {value}"
+        )
     return np.int64(value).astype(kind.numpy) if value < 2**63 else kind.numpy.type(value)
 
 
@@ -244,7 +255,16 @@ def _full(op_name: str, shape, value, kind: dtypes.dtype) -> Tensor:
 
 @op(method=False)
 def full(
-    size, fill_value, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, names=None
+    size,
+    fill_value,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    names=None,
 ):
     """A tensor in which all elements are `fill_value`.
 
@@ -261,7 +281,9 @@ def full(
     """
     _check_options("full", layout, device)
     if not isinstance(size, (tuple, list)):
-        raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
+        raise TypeError(
+            f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}"
+        )
     if dtype is None:
         value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
         kind = dtypes.scalar_dtype(value) if out is None else out.dtype
@@ -321,7 +343,9 @@ def scalar_tensor(s, *, dtype=None, layout=None, device=None, pin_memory=False, 
 
 
 @op(method=False)
-def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def empty_strided(
+    size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """A tensor that is not initialised, with given steps in memory.
 
     Args:
@@ -338,7 +362,9 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
 
 def _strided_empty(size, stride, kind: np.dtype) -> Tensor:
     if len(size) != len(stride):
-        raise RuntimeError(f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})")
+        raise RuntimeError(
+            f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})"
+        )
     needed = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     array = _np_as_strided(np.empty(needed, kind), tuple(size), tuple(s * kind.itemsize for s in stride))
     result = wrap(array)
@@ -601,7 +627,9 @@ def complex(real, imag, *, out=None):
 def _check_parts(a: Tensor, b: Tensor) -> None:
     names = SCALAR_NAMES[a.dtype], SCALAR_NAMES[b.dtype]
     if not (a.dtype.is_floating_point and b.dtype.is_floating_point):
-        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {names[0]} and {names[1]}")
+        raise RuntimeError(
+            f"Expected both inputs to be Half, Float or Double tensors but got {names[0]} and {names[1]}"
+        )
     if a.dtype is not b.dtype:
         raise RuntimeError(
             f"Expected object of scalar type {names[0]} but got scalar type {names[1]} for second argument"

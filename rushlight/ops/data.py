@@ -6,8 +6,8 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.devices import Size, check_device, cpu
-from rushlight.dtypes import from_numpy_dtype, promote_types
 from rushlight.dtypes import dtype as dtype_class
+from rushlight.dtypes import from_numpy_dtype, promote_types
 from rushlight.ops.common import Tensor, wrap
 from rushlight.ops.registry import op
 
@@ -101,7 +101,9 @@ def to_array(data, kind: dtype_class | None) -> np.ndarray:
     if hasattr(data, "__len__") and hasattr(data, "__getitem__") and not isinstance(data, dict):
         return _from_list(list(data), kind)
     if hasattr(data, "__index__") or hasattr(data, "__float__"):
-        return _convert(data, kind or (dtypes.int64 if hasattr(data, "__index__") else dtypes.get_default_dtype()))
+        return _convert(
+            data, kind or (dtypes.int64 if hasattr(data, "__index__") else dtypes.get_default_dtype())
+        )
     raise RuntimeError(f"Could not infer dtype of {kind_of_data.__name__}")
 
 
@@ -130,7 +132,9 @@ def _plain(data):
     """Nested sequences of any kind as nested lists."""
     if isinstance(data, (str, bytes, dict, Tensor, np.ndarray, np.generic)):
         if isinstance(data, Tensor) and data._array.size != 1:
-            raise ValueError("only one element tensors can be converted to Python scalars. Use torch.stack(list) instead.")
+            raise ValueError(
+                "only one element tensors can be converted to Python scalars. Use torch.stack(list) instead."
+            )
         return data
     if isinstance(data, (list, tuple)) or (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
         return [_plain(item) for item in data]
@@ -199,10 +203,14 @@ def _check_lengths(data) -> None:
     def check(item, depth):
         if depth == len(shape):
             if isinstance(item, (list, tuple)):
-                raise TypeError(f"'{type(item).__name__}' object cannot be interpreted as a number at dim {depth}")
+                raise TypeError(
+                    f"'{type(item).__name__}' object cannot be interpreted as a number at dim {depth}"
+                )
             return
         if not isinstance(item, (list, tuple)):
-            raise TypeError(f"not a sequence: expected one of length {shape[depth]} at dim {depth} (got {item!r})")
+            raise TypeError(
+                f"not a sequence: expected one of length {shape[depth]} at dim {depth} (got {item!r})"
+            )
         if len(item) != shape[depth]:
             raise ValueError(f"expected sequence of length {shape[depth]} at dim {depth} (got {len(item)})")
         for inner in item:
@@ -309,7 +317,9 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     shared = _shared(obj, kind)
     if shared is None or (kind is not None and shared.dtype is not kind):
         if copy is False:
-            raise ValueError("can't alias arbitrary sequence into a tensor: asarray needs a copy, got copy=False")
+            raise ValueError(
+                "can't alias arbitrary sequence into a tensor: asarray needs a copy, got copy=False"
+            )
         result = tensor(obj, dtype=kind) if shared is None else shared.to(kind)
     else:
         result = shared.clone() if copy else shared
@@ -398,7 +408,9 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     if length == 0 or count == 0:
         raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
     if not 0 <= offset < length:
-        raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({length} bytes) minus 1")
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({length} bytes) minus 1"
+        )
     if count < 0:
         if (length - offset) % kind.itemsize:
             raise ValueError(
@@ -440,7 +452,11 @@ def legacy_tensor(cls, *args, dtype=None, device=None, **kwargs) -> Tensor:
     if not args:
         return wrap(np.empty(0, kind.numpy), cls)
     only = args[0]
-    if len(args) == 1 and not isinstance(only, Size) and not (isinstance(only, int) and not isinstance(only, bool)):
+    if (
+        len(args) == 1
+        and not isinstance(only, Size)
+        and not (isinstance(only, int) and not isinstance(only, bool))
+    ):
         return _legacy_from_data(cls, only, kind, dtype is not None)
     shape = only if isinstance(only, Size) else args
     try:
@@ -452,7 +468,9 @@ def legacy_tensor(cls, *args, dtype=None, device=None, **kwargs) -> Tensor:
 def _legacy_from_data(cls, data, kind, explicit: bool) -> Tensor:
     if isinstance(data, Tensor):
         if explicit and data.dtype is not kind:
-            raise TypeError(f"expected a tensor of type {kind}, got {data.dtype}. Convert it with .to({kind}).")
+            raise TypeError(
+                f"expected a tensor of type {kind}, got {data.dtype}. Convert it with .to({kind})."
+            )
         alias = wrap(data._strided(), cls)
         alias._vc, alias._format = data._counter(), data._format
         return alias

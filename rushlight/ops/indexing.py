@@ -71,7 +71,9 @@ def _basic(index: tuple):
             continue
         if kind is slice:
             if i.step is not None and i.step <= 0:
-                raise ValueError(f"step must be greater than zero, got {i}. Use torch.flip to reverse a dimension.")
+                raise ValueError(
+                    f"step must be greater than zero, got {i}. Use torch.flip to reverse a dimension."
+                )
         elif i is Ellipsis:
             dots = True
         else:
@@ -135,7 +137,8 @@ def _index_array(item) -> np.ndarray:
         return array.astype(np.int64)
     if kind == np.uint8:
         warnings.warn(
-            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", stacklevel=5
+            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.",
+            stacklevel=5,
         )
         return array.astype(np.bool_)
     raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {array.dtype}")
@@ -147,7 +150,9 @@ def _item(item):
         return item
     if isinstance(item, slice):
         if item.step is not None and item.step <= 0:
-            raise ValueError(f"step must be greater than zero, got {item}. Use torch.flip to reverse a dimension.")
+            raise ValueError(
+                f"step must be greater than zero, got {item}. Use torch.flip to reverse a dimension."
+            )
         return item
     if isinstance(item, (bool, np.bool_)):
         return bool(item)
@@ -172,7 +177,9 @@ def _means_tuple(index) -> bool:
         return True
     if not isinstance(index, list) or len(index) >= 32:
         return False
-    if not any(i is None or i is Ellipsis or isinstance(i, (Tensor, np.ndarray, list, tuple, slice)) for i in index):
+    if not any(
+        i is None or i is Ellipsis or isinstance(i, (Tensor, np.ndarray, list, tuple, slice)) for i in index
+    ):
         return False
     warnings.warn(
         "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
@@ -262,14 +269,18 @@ def _array_error(array: np.ndarray, where: tuple, error: Exception) -> Exception
     text = str(error)
     if "shape mismatch" in text:
         shapes = ", ".join(str(list(w.shape)) for w in where if w is not _FULL)
-        return IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}")
+        return IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+        )
     dim = 0
     for w in where:
         if w is not _FULL and w.dtype != np.bool_ and w.size:
             n = array.shape[dim]
             low, high = int(w.min()), int(w.max())
             if high >= n or low < -n:
-                return IndexError(f"index {high if high >= n else low} is out of bounds for dimension {dim} with size {n}")
+                return IndexError(
+                    f"index {high if high >= n else low} is out of bounds for dimension {dim} with size {n}"
+                )
         dim += 1 if w is _FULL or w.dtype != np.bool_ else w.ndim
     return IndexError(text)
 
@@ -496,7 +507,9 @@ def _copy_error(shape: tuple, source: tuple) -> RuntimeError:
         both = np.broadcast_shapes(shape, source)
     except ValueError:
         return broadcast_error("copy_", shape, source)
-    return RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(both)} (copy_)")
+    return RuntimeError(
+        f"output with shape {list(shape)} doesn't match the broadcast shape {list(both)} (copy_)"
+    )
 
 
 class FillBackward2(Node):

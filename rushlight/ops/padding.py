@@ -196,7 +196,9 @@ def pad(input, pad, mode="constant", value=None):
     dims = len(pad) // 2
     _check_border(input, sides, mode, dims)
     sources = [
-        (d, _SOURCES[mode](input._array.shape[d], low, high)) for d, (low, high) in enumerate(sides) if low or high
+        (d, _SOURCES[mode](input._array.shape[d], low, high))
+        for d, (low, high) in enumerate(sides)
+        if low or high
     ]
     node_type = CircularPadBackward0 if mode == "circular" else _NODES[mode][dims]
     result = _bordered(input, sources, node_type)

@@ -1,4 +1,4 @@
-"""Views: other shapes, orders and parts of the same memory."""
+"""The same memory in other shapes and orders: view, reshape, transpose, permute and their like."""
 
 import math
 import warnings
@@ -7,10 +7,11 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided as as_strided_array
 
 from rushlight.autograd.node import Node, connect
-from rushlight.autograd.views import _index_in, after, before, check_writable, place, rejoin, view_of
+from rushlight.autograd.views import before, check_writable, view_of
 from rushlight.devices import contiguous_format
-from rushlight.dtypes import SCALAR_NAMES, dtype as dtype_class
-from rushlight.ops.common import MODE, Tensor, check_tensor, record, recording, sum_to, wrap
+from rushlight.dtypes import SCALAR_NAMES
+from rushlight.dtypes import dtype as dtype_class
+from rushlight.ops.common import MODE, Tensor, check_tensor, record, recording, wrap
 from rushlight.ops.registry import alias, op
 from rushlight.tensor import check_dim
 
@@ -77,7 +78,7 @@ def sizes(op_name: str, args: tuple):
         except TypeError:
             pass
     elif not args:
-        raise TypeError(f"{op_name}() missing 1 required positional arguments: \"shape\"")
+        raise TypeError(f'{op_name}() missing 1 required positional arguments: "shape"')
     return args
 
 
@@ -104,8 +105,19 @@ def strided(array: np.ndarray, shape: tuple, strides: tuple) -> np.ndarray:
     return as_strided_array(array, shape, strides)
 
 
-def _at(dim: int, what) -> tuple:
+def at_dim(dim: int, what) -> tuple:
     return (slice(None),) * dim + (what,)
+
+
+class AliasBackward0(Node):
+    def backward(self, grad):
+        return grad
+
+
+def slice_dim(x: Tensor, dim: int, start: int, stop: int) -> Tensor:
+    """The positions from `start` up to `stop` of a dimension, as a view."""
+    where = at_dim(dim, slice(start, stop))
+    return part(x, lambda a: a[where], SliceBackward0)
 
 
 # -- other shapes -----------------------------------------------------------------------------------
@@ -139,7 +151,9 @@ def _shape_error(array: np.ndarray, shape) -> Exception:
             f"cannot reshape tensor of 0 elements into shape {shape} because the unspecified dimension size -1 can be "
             "any value and is ambiguous"
         )
-    return RuntimeError(f"shape '{shape}' is invalid for input of size {array.size} (got a tensor of shape {list(array.shape)})")
+    return RuntimeError(
+        f"shape '{shape}' is invalid for input of size {array.size} (got a tensor of shape {list(array.shape)})"
+    )
 
 
 def _reshaped(x: Tensor, shape) -> Tensor:
@@ -203,7 +217,7 @@ def view(input, *shape, size=None, dtype=None):
     """
     if size is not None:
         shape = (size,)
-    if dtype is not None or len(shape) == 1 and isinstance(shape[0], dtype_class):
+    if dtype is not None or (len(shape) == 1 and isinstance(shape[0], dtype_class)):
         return _view_dtype(input, dtype or shape[0])
     shape = sizes("view", shape)
     array = input._strided()
@@ -385,7 +399,7 @@ class UnsqueezeBackward1(ViewBackward0):
     pass
 
 
-_INSERT = [_at(d, None) for d in range(8)]
+_INSERT = [at_dim(d, None) for d in range(8)]
 
 
 def _unsqueeze(array: np.ndarray, dim: int) -> np.ndarray:
@@ -394,7 +408,7 @@ def _unsqueeze(array: np.ndarray, dim: int) -> np.ndarray:
         dim += rank
     if not 0 <= dim < rank:
         check_dim(dim if dim >= rank else dim - rank, rank)
-    return array[_INSERT[dim] if dim < 8 else _at(dim, None)]
+    return array[_INSERT[dim] if dim < 8 else at_dim(dim, None)]
 
 
 @op(inplace=lambda self, dim: _set_view(self, _unsqueeze(self._strided(), dim), UnsqueezeBackward1))
@@ -575,19 +589,6 @@ def movedim(input, source, destination):
 alias("moveaxis", movedim)
 
 
-@op()
-def adjoint(input):
-    """The last two dimensions swapped, and complex numbers conjugated.
-
-    >>> import rushlight as torch
-    >>> torch.zeros(2, 3).adjoint().shape
-    torch.Size([3, 2])
-    """
-    if input._array.ndim < 2:
-        raise RuntimeError(f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
-    return conj(transpose(input, -2, -1))
-
-
 def _T(self):
     """The dimensions in reverse order: the transpose of a matrix."""
     array = self._strided()
@@ -604,514 +605,13 @@ def _T(self):
 def _mT(self):
     """The last two dimensions swapped."""
     if self._array.ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor."
+        )
     return transpose(self, -2, -1)
 
 
-def _H(self):
-    """The conjugate transpose of a matrix."""
-    if self._array.ndim not in (0, 2):
-        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.")
-    return conj(transpose(self, 0, 1)) if self._array.ndim else conj(self)
-
-
-Tensor.T, Tensor.mT, Tensor.H = property(_T), property(_mT), property(_H)
-Tensor.mH = property(adjoint)
-
-
-# -- larger: expanded -------------------------------------------------------------------------------
-
-
-class ExpandBackward0(Node):
-    def backward(self, grad):
-        return sum_to(grad, self.shape)
-
-
-@op()
-def expand(input, *shape, implicit=False, **named):
-    """A view in which dimensions of size 1 are repeated, without a copy.
-
-    Args:
-        input: a tensor.
-        shape: the new dimensions, new ones in front; -1 keeps a dimension as it is.
-    Raises:
-        RuntimeError: a dimension that is not of size 1 would change.
-
-    >>> import rushlight as torch
-    >>> torch.tensor([[1], [2]]).expand(2, 3)
-    tensor([[1, 1, 1],
-            [2, 2, 2]])
-    """
-    if named:
-        shape = (named["size"],)
-    return _expanded(input, () if not shape else sizes("expand", shape))
-
-
-def _expanded(x: Tensor, shape: tuple) -> Tensor:
-    array = x._strided()
-    have, steps = array.shape, array.strides
-    lead = len(shape) - len(have)
-    if lead < 0:
-        raise RuntimeError(
-            f"expand({SCALAR_NAMES[x.dtype]}Tensor{{{list(have)}}}, size={list(shape)}): the number of sizes provided "
-            f"({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
-        )
-    new_shape, strides = [], []
-    for i, n in enumerate(shape):
-        n = int(n)
-        if i < lead:
-            if n < 0:
-                raise RuntimeError(
-                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
-                )
-            step = 0
-        else:
-            m, step = have[i - lead], steps[i - lead]
-            if n == -1:
-                n = m
-            elif n != m:
-                if m != 1 or n < 0:
-                    raise RuntimeError(
-                        f"The expanded size of the tensor ({n}) must match the existing size ({m}) at non-singleton "
-                        f"dimension {i}.  Target sizes: {list(shape)}.  Tensor sizes: {list(have)}"
-                    )
-                step = 0
-        new_shape.append(n)
-        strides.append(step)
-    return viewed(x, strided(array, tuple(new_shape), tuple(strides)), ExpandBackward0, shape=have)
-
-
-@op()
-def expand_as(input, other):
-    """`expand` to the shape of another tensor.
-
-    >>> import rushlight as torch
-    >>> torch.tensor([1]).expand_as(torch.zeros(3))
-    tensor([1, 1, 1])
-    """
-    return _expanded(input, other._array.shape)
-
-
-@op()
-def broadcast_to(input, *size, **named):
-    """`expand` to this shape.
-
-    >>> import rushlight as torch
-    >>> torch.broadcast_to(torch.tensor([1, 2]), (2, 2))
-    tensor([[1, 2],
-            [1, 2]])
-    """
-    return _expanded(input, tuple(named["size"]) if named else sizes("broadcast_to", size))
-
-
-@op(method=False)
-def broadcast_tensors(*tensors):
-    """All the tensors expanded to their common shape.
-
-    Raises:
-        RuntimeError: they have none.
-
-    >>> import rushlight as torch
-    >>> a, b = torch.broadcast_tensors(torch.zeros(2, 1), torch.zeros(3))
-    >>> a.shape, b.shape
-    (torch.Size([2, 3]), torch.Size([2, 3]))
-    """
-    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
-        tensors = tensors[0]
-    shape = broadcast_shapes(*(t._array.shape for t in tensors))
-    return tuple(t if t._array.shape == shape else _expanded(t, shape) for t in tensors)
-
-
-@op(method=False)
-def broadcast_shapes(*shapes):
-    """The common shape to which tensors of these shapes broadcast.
-
-    Raises:
-        RuntimeError: there is none.
-
-    >>> import rushlight as torch
-    >>> torch.broadcast_shapes((2, 1), (3,))
-    torch.Size([2, 3])
-    """
-    from rushlight.devices import Size
-
-    shapes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
-    try:
-        return Size(np.broadcast_shapes(*shapes))
-    except ValueError:
-        raise RuntimeError(
-            "Shape mismatch: objects cannot be broadcast to a single shape: got "
-            + " and ".join(str(list(s)) for s in shapes)
-        ) from None
-
-
-# -- smaller: parts ---------------------------------------------------------------------------------
-
-
-@op()
-def select(input, dim, index):
-    """The part at one position of a dimension, which goes away.
-
-    Args:
-        input: a tensor.
-        dim: the dimension.
-        index: the position; negative ones count from the end.
-    Raises:
-        IndexError: there is no such dimension or position.
-
-    >>> import rushlight as torch
-    >>> torch.tensor([[1, 2], [3, 4]]).select(1, 0)
-    tensor([1, 3])
-    """
-    array = input._strided()
-    if array.ndim == 0:
-        raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    dim = check_dim(dim, array.ndim)
-    where = (*(slice(None),) * dim, index, ...)
-    try:
-        out = array[where]
-    except IndexError:
-        raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(array.shape)} at dimension {dim}"
-        ) from None
-    view = view_of(input, out)
-    if input._rg and MODE.enabled:
-        node = connect(SelectBackward0(), (input,))
-        node.shape, node.pick = array.shape, lambda a: a[where]
-        view._node, view._rg = node, True
-    return view
-
-
-@op()
-def narrow(input, dim, start, length):
-    """The positions from `start` to `start + length` of a dimension.
-
-    Raises:
-        RuntimeError: they exceed the dimension.
-
-    >>> import rushlight as torch
-    >>> torch.arange(5).narrow(0, 1, 3)
-    tensor([1, 2, 3])
-    """
-    if isinstance(start, Tensor):
-        start = int(start)
-    if input._array.ndim == 0:
-        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    dim = check_dim(dim, input._array.ndim)
-    size = input._array.shape[dim]
-    if length < 0:
-        raise RuntimeError("narrow(): length must be non-negative.")
-    if not -size <= start <= size:
-        raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but got {start})")
-    if start < 0:
-        start += size
-    if start + length > size:
-        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
-    return _sliced(input, dim, start, start + length)
-
-
-def _sliced(x: Tensor, dim: int, start: int, stop: int) -> Tensor:
-    where = _at(dim, slice(start, stop))
-    return part(x, lambda a: a[where], SliceBackward0)
-
-
-@op()
-def diagonal(input, offset=0, dim1=0, dim2=1):
-    """The diagonal of two dimensions, as a view whose last dimension it is.
-
-    Args:
-        input: a tensor.
-        offset: how far above the main diagonal (below where negative).
-        dim1, dim2: the two dimensions.
-
-    >>> import rushlight as torch
-    >>> torch.tensor([[1, 2], [3, 4]]).diagonal()
-    tensor([1, 4])
-    """
-    ndim = check_tensor("diagonal", input)._array.ndim
-    first, second = check_dim(dim1, ndim), check_dim(dim2, ndim)
-    if first == second:
-        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-
-    def pick(array):
-        found = array.diagonal(offset, first, second)
-        if array.flags.writeable:
-            found.flags.writeable = True
-        return found
-
-    return part(input, pick, DiagonalBackward0)
-
-
-class UnfoldBackward0(Node):
-    def backward(self, grad):
-        dim, size, step = self.window
-        if not self.shape:
-            return reshape(grad, ()) if size else grad.new_zeros(())
-        windows = np.arange(0, self.shape[dim] - size + 1, step)[:, None] + np.arange(size)
-        zeros = grad.new_zeros(self.shape)
-        parts = movedim(grad, -1, dim + 1)
-        shape = (*self.shape[:dim], windows.size, *self.shape[dim + 1 :])
-        return zeros.index_add(dim, wrap(windows.reshape(-1)), reshape(parts, shape))
-
-
-def unfold(input, dimension, size, step):
-    """All windows of `size` positions, `step` apart, of a dimension, in a new last dimension.
-
-    Raises:
-        RuntimeError: a window is larger than the dimension, or the step is not positive.
-
-    >>> import rushlight as torch
-    >>> torch.arange(4).unfold(0, 2, 1)
-    tensor([[0, 1],
-            [1, 2],
-            [2, 3]])
-    """
-    array = input._strided()
-    dim = check_dim(dimension, array.ndim)
-    length = array.shape[dim] if array.ndim else 1
-    if size < 0:
-        raise RuntimeError(f"size is {size} but must be >= 0")
-    if size > length:
-        raise RuntimeError(f"maximum size for tensor at dimension {dim} is {length} but size is {size}")
-    if step <= 0:
-        raise RuntimeError(f"step is {step} but must be > 0")
-    if array.ndim == 0:
-        return viewed(input, array.reshape(1)[:size], UnfoldBackward0, shape=(), window=(0, size, step))
-    shape = (*array.shape[:dim], (length - size) // step + 1, *array.shape[dim + 1 :], size)
-    strides = (*array.strides[:dim], array.strides[dim] * step, *array.strides[dim + 1 :], array.strides[dim])
-    out = strided(array, shape, strides)
-    return viewed(input, out, UnfoldBackward0, shape=array.shape, window=(dim, size, step))
-
-
-Tensor.unfold = unfold  # torch.unfold does not exist
-
-
-class AliasBackward0(Node):
-    def backward(self, grad):
-        return grad
-
-
-@op()
-def as_strided(input, size, stride, storage_offset=None):
-    """A view of the tensor's memory with any shape and steps.
-
-    Args:
-        input: a tensor.
-        size: the shape.
-        stride: the step along each dimension, in elements.
-        storage_offset: where it starts, in elements; where the input starts by default.
-    Raises:
-        RuntimeError: it would leave the memory.
-
-    >>> import rushlight as torch
-    >>> torch.arange(4).as_strided((2, 2), (1, 2))
-    tensor([[0, 2],
-            [1, 3]])
-    """
-    start = input.storage_offset() if storage_offset is None else int(storage_offset)
-    size, stride = tuple(int(n) for n in size), tuple(int(n) for n in stride)
-    if len(size) != len(stride):
-        raise RuntimeError(
-            f"mismatch in length of strides and shape: got {len(stride)} strides for {len(size)} dimensions"
-        )
-    if any(s < 0 for s in stride):
-        raise RuntimeError(
-            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
-        )
-    input._strided()
-    base = input if input._base is None else input._base
-    memory = as_strided_array(base._array, (base._array.size,), (base._array.itemsize,))
-    needed = start + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1 if 0 not in size else 0
-    if start < 0 or needed > memory.size:
-        raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start}, and itemsize "
-            f"{memory.itemsize} requiring a storage size of {needed * memory.itemsize} are out of bounds for storage of "
-            f"size {memory.nbytes}"
-        )
-    view = view_of(input, as_strided_array(memory[start:], size, tuple(s * memory.itemsize for s in stride)))
-    if input._rg and MODE.enabled:
-        rejoin(view)
-    return view
-
-
-# -- parts of complex numbers -----------------------------------------------------------------------
-
-
-class ViewAsRealBackward0(Node):
-    def backward(self, grad):
-        return view_as_complex(grad.contiguous())
-
-
-@op(method=False)
-def view_as_real(input):
-    """Complex numbers as pairs of real ones, in a new last dimension of size 2.
-
-    >>> import rushlight as torch
-    >>> torch.view_as_real(torch.tensor([1 + 2j]))
-    tensor([[1., 2.]])
-    """
-    array = check_tensor("view_as_real", input)._strided()
-    if array.dtype.kind != "c":
-        raise RuntimeError(f"view_as_real is only supported for complex tensors, got {input.dtype}")
-    real = array.real
-    out = as_strided_array(real, (*array.shape, 2), (*array.strides, real.itemsize))
-    return viewed(input, out, ViewAsRealBackward0)
-
-
-class ViewAsComplexBackward0(Node):
-    def backward(self, grad):
-        return view_as_real(grad)
-
-
-@op(method=False)
-def view_as_complex(input):
-    """Pairs of real numbers in the last dimension as complex ones.
-
-    Raises:
-        RuntimeError: the last dimension is not of size 2, or its elements are not neighbours in memory.
-
-    >>> import rushlight as torch
-    >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
-    tensor([1.+2.j])
-    """
-    array = check_tensor("view_as_complex", input)._strided()
-    if array.dtype not in (np.float32, np.float64):
-        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {SCALAR_NAMES[input.dtype]}")
-    if not array.ndim or array.shape[-1] != 2:
-        raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(array.shape)}")
-    if array.strides[-1] != array.itemsize:
-        raise RuntimeError("Tensor must have a last dimension with stride 1")
-    if any(s % (2 * array.itemsize) for s, n in zip(array.strides[:-1], array.shape[:-1], strict=True) if n > 1):
-        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
-    kind = np.dtype(np.complex64 if array.itemsize == 4 else np.complex128)
-    return viewed(input, array.view(kind)[..., 0], ViewAsComplexBackward0)
-
-
-@op(method=False)
-def real(input):
-    """The real parts, as a view; a real tensor as it is.
-
-    >>> import rushlight as torch
-    >>> torch.real(torch.tensor([1 + 2j]))
-    tensor([1.])
-    """
-    if check_tensor("real", input)._array.dtype.kind != "c":
-        return input
-    return view_as_real(input)[..., 0]
-
-
-@op(method=False)
-def imag(input):
-    """The imaginary parts, as a view.
-
-    Raises:
-        RuntimeError: the tensor is real.
-
-    >>> import rushlight as torch
-    >>> torch.imag(torch.tensor([1 + 2j]))
-    tensor([2.])
-    """
-    if check_tensor("imag", input)._array.dtype.kind != "c":
-        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return view_as_real(input)[..., 1]
-
-
-def _set_real(self, value):
-    real(self).copy_(value if isinstance(value, Tensor) else wrap(np.asarray(value)))
-
-
-def _set_imag(self, value):
-    imag(self).copy_(value if isinstance(value, Tensor) else wrap(np.asarray(value)))
-
-
-Tensor.real, Tensor.imag = property(real, _set_real), property(imag, _set_imag)
-
-
-class ConjBackward0(Node):
-    def backward(self, grad):
-        return conj(grad)
-
-
-@op()
-def conj(input):
-    """The complex conjugate; a real tensor as it is.
-
-    >>> import rushlight as torch
-    >>> torch.tensor([1 + 2j]).conj()
-    tensor([1.-2.j])
-    """
-    x = check_tensor("conj", input)._array
-    if x.dtype.kind != "c":
-        return input
-    array = np.asarray(np.conjugate(x))
-    return record(array, ConjBackward0, (input,)) if recording(input) else wrap(array)
-
-
-def _conj_in_place(self):
-    """In-place form of `conj_physical`."""
-    if self._array.dtype.kind != "c":
-        return self
-    check_writable(self)
-    result = conj(before(self))
-    np.copyto(self._array, result._array)
-    return after(self, result._node)
-
-
-@op(inplace=_conj_in_place)
-def conj_physical(input, *, out=None):
-    """The complex conjugate, written out in memory.
-
-    >>> import rushlight as torch
-    >>> torch.conj_physical(torch.tensor([1 + 2j]))
-    tensor([1.-2.j])
-    """
-    from rushlight.ops.common import write_out
-
-    return write_out(conj(input), out)
-
-
-@op()
-def resolve_conj(input):
-    """The tensor itself: conjugation is never pending here.
-
-    >>> import rushlight as torch
-    >>> torch.tensor([1 + 2j]).resolve_conj()
-    tensor([1.+2.j])
-    """
-    return check_tensor("resolve_conj", input)
-
-
-@op()
-def resolve_neg(input):
-    """The tensor itself: negation is never pending here.
-
-    >>> import rushlight as torch
-    >>> torch.tensor([1.0]).resolve_neg()
-    tensor([1.])
-    """
-    return check_tensor("resolve_neg", input)
-
-
-@op()
-def is_conj(input) -> bool:
-    """Whether a conjugation is pending: never.
-
-    >>> import rushlight as torch
-    >>> torch.tensor([1j]).conj().is_conj()
-    False
-    """
-    return False
-
-
-@op()
-def is_neg(input) -> bool:
-    """Whether a negation is pending: never.
-
-    >>> import rushlight as torch
-    >>> torch.tensor([1.0]).is_neg()
-    False
-    """
-    return False
+Tensor.T, Tensor.mT = property(_T), property(_mT)
 
 
 # -- other sizes of one's own memory ----------------------------------------------------------------

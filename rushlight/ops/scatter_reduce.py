@@ -1,0 +1,171 @@
+"""`scatter_reduce`: values combined where an index tensor says, by sum, product, mean or extremum."""
+
+import numpy as np
+
+from rushlight.autograd.node import Node
+from rushlight.autograd.views import before, check_writable
+from rushlight.ops.common import (
+    MODE,
+    Tensor,
+    check_tensor,
+    record,
+    recording,
+    wrap,
+    write_out,
+)
+from rushlight.ops.gather import gather, grid, scatter, scatter_add, scatter_index, source_grad, source_part
+from rushlight.ops.positions import same_dtype
+from rushlight.ops.registry import op
+
+
+class ScatterReduceBackward0(Node):
+    """The gradient of a reduction flows as from the same reduction over all that met at a place."""
+
+    def backward(self, grad):
+        x, source, result = self.unpack()
+        if MODE.enabled:
+            result = scatter_reduce(
+                x, self.dim, self.index, source, self.reduce, include_self=self.include_self
+            )
+        to_self, to_source = self.edges
+        shares = getattr(self, "_" + self.reduce)(grad, x, source, result)
+        kept, given = shares
+        if not self.include_self:
+            kept = scatter(kept, self.dim, self.index, 0)
+        return None if to_self is None else kept, None if to_source is None else source_grad(
+            given, self.shape
+        )
+
+    def _sum(self, grad, x, source, result):
+        return grad, gather(grad, self.dim, self.index)
+
+    def _mean(self, grad, x, source, result):
+        ones = x.new_ones(x.shape) if self.include_self else x.new_zeros(x.shape)
+        used = source.new_ones(self.index.shape)
+        count = scatter_add(ones, self.dim, self.index, used)
+        count = count.masked_fill(count == 0, 1)
+        return grad / count, gather(grad / count, self.dim, self.index)
+
+    def _prod(self, grad, x, source, result):
+        flat = grad * result
+        if bool((x == 0).any()) or bool((source == 0).any()):
+            return self._prod_with_zeros(grad, x, source)
+        part = _corner(source, self.index)
+        return flat / x, gather(flat, self.dim, self.index) / part
+
+    def _prod_with_zeros(self, grad, x, source):
+        """Where zeros meet, the gradient is the product of all others, which is not zero for a single zero."""
+        part = _corner(source, self.index)
+        own_zero, part_zero = (x == 0), (part == 0)
+        zeros = own_zero.to(x.dtype) if self.include_self else x.new_zeros(x.shape)
+        zeros = scatter_add(zeros, self.dim, self.index, part_zero.to(x.dtype))
+        start = x.masked_fill(own_zero, 1) if self.include_self else x.new_ones(x.shape)
+        others = scatter_reduce(start, self.dim, self.index, part.masked_fill(part_zero, 1), "prod")
+        none, one = (zeros == 0).to(x.dtype), (zeros == 1).to(x.dtype)
+        kept = grad * others * (none / x.masked_fill(own_zero, 1)).masked_fill(
+            own_zero, 0
+        ) + grad * others * (one * own_zero.to(x.dtype))
+        at = lambda t: gather(t, self.dim, self.index)  # noqa: E731
+        given = at(grad * others * none) / part.masked_fill(part_zero, 1) + at(
+            grad * others * one
+        ) * part_zero.to(x.dtype)
+        return kept, given
+
+    def _amax(self, grad, x, source, result):
+        part = _corner(source, self.index)
+        own = (x == result).to(x.dtype)
+        theirs = (part == gather(result, self.dim, self.index)).to(x.dtype)
+        ties = scatter_add(own if self.include_self else x.new_zeros(x.shape), self.dim, self.index, theirs)
+        if not self.include_self:
+            untouched = scatter(x.new_ones(x.shape), self.dim, self.index, 0)
+            ties = ties + untouched
+            own = untouched
+        share = grad / ties
+        return share * own, gather(share, self.dim, self.index) * theirs
+
+    _amin = _amax
+
+
+def _corner(source: Tensor, index: Tensor) -> Tensor:
+    """The part of a source that an index covers."""
+    shape = index._array.shape
+    return source if source._array.shape == shape else source[tuple(slice(n) for n in shape)]
+
+
+_REDUCTIONS = {"sum": (np.add, 0), "prod": (np.multiply, 1), "mean": (np.add, 0), "amax": (np.maximum, None), "amin": (np.minimum, None)}  # fmt: skip
+
+
+def _scatter_reduced(array, dim, positions, part, reduce, include_self) -> None:
+    ufunc, neutral = _REDUCTIONS[reduce]
+    where = grid(positions, dim)
+    if not include_self:
+        array[where] = part if neutral is None else neutral
+    ufunc.at(array, where, part)
+    if reduce == "mean":
+        count = np.ones(array.shape, np.int64) if include_self else np.zeros(array.shape, np.int64)
+        np.add.at(count, where, 1)
+        count = np.maximum(count, 1)
+        array[...] = array // count if array.dtype.kind in "iu" else array / count.astype(array.dtype)
+
+
+def _scatter_reduce_parts(input, dim, index, src, reduce, include_self):
+    if reduce not in _REDUCTIONS:
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    dim, positions = scatter_index(
+        "scatter_reduce", input, dim, index, check_tensor("scatter_reduce", src, "src", 4)
+    )
+    same_dtype("scatter", input, src, "src")
+    return dim, positions
+
+
+def _scatter_reduce_in_place(self, dim, index, src, reduce, *, include_self=True):
+    """In-place form of `scatter_reduce`."""
+    from rushlight.autograd.views import assign
+
+    check_writable(self)
+    old = before(self)
+    if old is not self:  # its values are needed again in the backward pass
+        old._array, old._vc = old._array.copy(), None
+    return assign(self, scatter_reduce(old, dim, index, src, reduce, include_self=include_self))
+
+
+@op(inplace=_scatter_reduce_in_place)
+def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
+    """A tensor with values combined where an index tensor says.
+
+    Args:
+        input: a tensor.
+        dim: the dimension.
+        index: positions along it, in a tensor with as many dimensions that is nowhere else larger.
+        src: a tensor at least as large as the index.
+        reduce: "sum", "prod", "mean", "amax" or "amin".
+        include_self: whether what is there takes part.
+    Raises:
+        RuntimeError: shapes or types don't fit, or a position is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).scatter_reduce(0, torch.tensor([1, 1]), torch.tensor([2.0, 3.0]), "amax")
+    tensor([0., 3.])
+    """
+    dim, positions = _scatter_reduce_parts(input, dim, index, src, reduce, include_self)
+    array = input._array.copy()
+    if positions.size:
+        _scatter_reduced(
+            array.reshape(array.shape or (1,)),
+            dim,
+            positions,
+            source_part(src, positions),
+            reduce,
+            include_self,
+        )
+    if not recording(input, src):
+        return write_out(wrap(array), out)
+    saved = (input, src, wrap(array.copy()))
+    fields = {
+        "dim": dim,
+        "index": index,
+        "reduce": reduce,
+        "include_self": include_self,
+        "shape": src._array.shape,
+    }
+    return write_out(record(array, ScatterReduceBackward0, (input, src), *saved, **fields), out)

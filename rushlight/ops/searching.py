@@ -1,0 +1,114 @@
+"""Where and which: nonzero, argwhere, unique, unique_consecutive."""
+
+import numpy as np
+
+from rushlight.ops.common import (
+    check_tensor,
+    wrap,
+    write_out,
+)
+from rushlight.ops.registry import op
+from rushlight.tensor import check_dim
+
+# -- searches ---------------------------------------------------------------------------------------
+
+
+@op()
+def nonzero(input, *, as_tuple=False, out=None):
+    """The positions of all elements that are not zero.
+
+    Args:
+        input: a tensor.
+        as_tuple: one vector per dimension instead, as indices for `input[...]`.
+    Returns:
+        (number of such elements, number of dimensions), int64; or that tuple.
+
+    >>> import rushlight as torch
+    >>> torch.nonzero(torch.tensor([0, 5, 6]))
+    tensor([[1],
+            [2]])
+    """
+    array = check_tensor("nonzero", input)._strided()
+    if as_tuple:
+        return tuple(wrap(p.copy()) for p in np.atleast_1d(array).nonzero())
+    if array.ndim == 0:
+        found = np.empty((int(bool(array)), 0), np.int64)
+    else:
+        found = np.stack(array.nonzero()).T
+    return write_out(wrap(found), out)
+
+
+@op()
+def argwhere(input):
+    """The positions of all elements that are not zero: (number of them, number of dimensions).
+
+    >>> import rushlight as torch
+    >>> torch.argwhere(torch.tensor([0, 5]))
+    tensor([[1]])
+    """
+    return nonzero(input)
+
+
+def _results(values, inverse, counts, return_inverse: bool, return_counts: bool):
+    found = [wrap(values)]
+    if return_inverse:
+        found.append(wrap(inverse.astype(np.int64, copy=False)))
+    if return_counts:
+        found.append(wrap(counts.astype(np.int64, copy=False)))
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+@op()
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The different elements, in order; or the different slices of a dimension.
+
+    Args:
+        input: a tensor.
+        sorted: accepted; the result always is.
+        return_inverse: also return where each element is in the result.
+        return_counts: also return how often each occurs.
+        dim: the dimension; all elements as one row where None.
+
+    >>> import rushlight as torch
+    >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
+    (tensor([1, 3]), tensor([1, 2]))
+    """
+    array = check_tensor("unique", input)._strided()
+    if dim is None:
+        values, inverse, counts = np.unique(array, return_inverse=True, return_counts=True, equal_nan=False)
+        return _results(values, inverse.reshape(array.shape), counts, return_inverse, return_counts)
+    dim = check_dim(dim, array.ndim)
+    values, inverse, counts = np.unique(array, return_inverse=True, return_counts=True, axis=dim)
+    return _results(np.ascontiguousarray(values), inverse.reshape(-1), counts, return_inverse, return_counts)
+
+
+@op()
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """The elements, or slices of a dimension, without repetitions of their left neighbour.
+
+    Args:
+        input: a tensor.
+        return_inverse: also return where each element is in the result.
+        return_counts: also return how long each repetition is.
+        dim: the dimension; all elements as one row where None.
+
+    >>> import rushlight as torch
+    >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]))
+    tensor([1, 2, 1])
+    """
+    array = check_tensor("unique_consecutive", input)._strided()
+    shape = array.shape
+    if dim is None:
+        array, dim = array.reshape(-1), 0
+    else:
+        dim, shape = check_dim(dim, array.ndim), None
+    rows = np.moveaxis(array, dim, 0).reshape(array.shape[dim], -1)
+    new = np.ones(rows.shape[0], np.bool_)
+    new[1:] = (rows[1:] != rows[:-1]).any(1)
+    starts = np.flatnonzero(new)
+    inverse = np.cumsum(new) - 1
+    counts = np.diff(np.append(starts, rows.shape[0]))
+    return _results(
+        array.take(starts, dim), inverse if shape is None else inverse.reshape(shape), counts, return_inverse,
+        return_counts,
+    )  # fmt: skip
