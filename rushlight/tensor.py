@@ -147,7 +147,8 @@ class Tensor(TensorBase):
         array = self._strided()
         strides = tuple(s // array.itemsize for s in array.strides)
         if array.size <= 1 or 1 in array.shape:
-            strides = _strides_with_ones(array.shape, strides)
+            fresh = self._base is None and array.flags.c_contiguous
+            strides = _strides_with_ones(array.shape, strides, fresh)
         return strides if dim is None else strides[check_dim(dim, array.ndim)]
 
     def storage_offset(self) -> int:
@@ -553,12 +554,15 @@ def _channels_last(array: np.ndarray) -> bool:
     return np.moveaxis(array, 1, -1).flags.c_contiguous
 
 
-def _strides_with_ones(shape, strides) -> tuple:
-    """Strides where those of dimensions of size 1, which NumPy leaves arbitrary, are what PyTorch would say."""
+def _strides_with_ones(shape, strides, fresh: bool) -> tuple:
+    """Strides that are what PyTorch would say where NumPy leaves them arbitrary.
+
+    That is all of them in memory of its own in order (`fresh`), and those of new dimensions, which NumPy calls 0.
+    """
     fixed = list(strides)
     expected = 1
     for i in reversed(range(len(shape))):
-        if shape[i] == 1:
+        if fresh or (shape[i] == 1 and strides[i] == 0):
             fixed[i] = expected
         expected = fixed[i] * max(shape[i], 1)
     return tuple(fixed)
