@@ -351,6 +351,7 @@ bool run_walk(const Walk& w, const Pair& p, const char* x, const char* y, char* 
   const std::int64_t n = w.size[inner];
   if (n > 1 && ((w.x[inner] && w.x[inner] != p.x_item) || (w.y[inner] && w.y[inner] != p.y_item) || w.out[inner] != p.out_item))
     return false;
+  if (n > 1 && !w.x[inner] && !w.y[inner]) return false;  // both broadcast: the loops read at least one in full
   const Mode mode = n == 1 || (w.x[inner] && w.y[inner]) ? kBoth : w.x[inner] ? kSecondSingle : kFirstSingle;
   std::int64_t rows = 1;
   for (int k = 0; k < inner; ++k) rows *= w.size[k];
