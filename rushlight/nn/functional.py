@@ -1,0 +1,178 @@
+"""The functions behind the layers, under the names and with the arguments of `torch.nn.functional`.
+
+The mathematics is in `rushlight.ops`; here are only those functions that take other arguments than the op.
+"""
+
+import functools
+import warnings
+
+from rushlight.ops.activation import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    gumbel_softmax,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    logsigmoid,
+    mish,
+    prelu,
+    relu6,
+    rrelu,
+    selu,
+    silu,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+    threshold,
+)
+from rushlight.ops.classification import cross_entropy, nll_loss
+from rushlight.ops.conv import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    fold,
+    unfold,
+)
+from rushlight.ops.distance import cosine_similarity, normalize, pairwise_distance, pdist
+from rushlight.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from rushlight.ops.embedding import embedding, one_hot
+from rushlight.ops.linear import bilinear, linear
+from rushlight.ops.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+from rushlight.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
+from rushlight.ops.padding import pad
+from rushlight.ops.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool2d_with_indices,
+    max_pool3d,
+    max_pool3d_with_indices,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
+from rushlight.ops.resize import (
+    channel_shuffle,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
+from rushlight.ops.softmax import log_softmax as _log_softmax
+from rushlight.ops.softmax import softmax as _softmax
+from rushlight.ops.unary import relu as _relu
+from rushlight.ops.unary import sigmoid, tanh
+from rushlight.tensor import Tensor
+
+
+def relu(input, inplace=False):
+    """max(x, 0).
+
+    Args:
+        input: a tensor.
+        inplace: write the result into the input.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.relu(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return input.relu_() if inplace else _relu(input)
+
+
+def _implicit_dim(name: str, input: Tensor, stacklevel: int) -> int:
+    """The dimension that PyTorch chooses, with a warning, where none is given."""
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel + 1,
+    )
+    return 0 if input.dim() in (0, 1, 3) else 1
+
+
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """exp(x) divided by its sum along `dim`: probabilities.
+
+    Args:
+        input: a tensor.
+        dim: the dimension that is summed over.
+        dtype: the type to compute in and return.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.softmax(torch.zeros(2), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    if dim is None:
+        dim = _implicit_dim("softmax", input, _stacklevel)
+    return _softmax(input, dim, dtype)
+
+
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """The logarithm of `softmax`, computed so that it does not overflow; arguments as for `softmax`.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.log_softmax(torch.zeros(2), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
+    if dim is None:
+        dim = _implicit_dim("log_softmax", input, _stacklevel)
+    return _log_softmax(input, dim, dtype)
+
+
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """softmax(-x); arguments as for `softmax`.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.softmin(torch.zeros(2), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    if dim is None:
+        dim = _implicit_dim("softmin", input, _stacklevel)
+    return _softmax(-input, dim, dtype)
+
+
+def _in_place(function):
+    """The form of an activation that writes its result into the input."""
+
+    @functools.wraps(function)
+    def changed(input, *args, **kwargs):
+        return function(input, *args, **kwargs, inplace=True)
+
+    changed.__name__ = changed.__qualname__ = function.__name__ + "_"
+    changed.__doc__ = f"In-place form of `{function.__name__}`: writes the result into the input, and returns it."
+    return changed
+
+
+relu_, elu_, selu_, celu_, leaky_relu_, hardtanh_, threshold_, rrelu_ = map(
+    _in_place, (relu, elu, selu, celu, leaky_relu, hardtanh, threshold, rrelu)
+)
