@@ -90,7 +90,7 @@ class Optimizer:
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                f"torch.{type(params).__name__}. Pass a list: [tensor]"
+                f"{params.type()}. Pass a list: [tensor]"
             )
         self.state = defaultdict(dict)
         self.param_groups: list[dict] = []
