@@ -1,12 +1,13 @@
 """Normalisation over the batch, over features, over groups of channels and over neighbouring channels."""
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
 
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
-from rushlight.dtypes import SCALAR_NAMES, float32, from_numpy_dtype
+from rushlight.dtypes import SCALAR_NAMES, from_numpy_dtype
 from rushlight.ops.common import MODE, Tensor, check_tensor, record, wrap
 from rushlight.ops.conv import mark_format
 from rushlight.ops.padding import constant_pad_nd
@@ -20,30 +21,17 @@ def _low(array: np.ndarray) -> bool:
     return array.dtype.itemsize <= 2
 
 
-def _array(t: Tensor | None):
-    return None if t is None else t._array
-
-
-def _float_only(name: str, input: Tensor) -> None:
-    if input._array.dtype.kind in "iubc":
-        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}: convert the input, x.float()')
-
-
-def _same_type(name: str, input: Tensor, *others) -> None:
-    """Refuse parameters of another type than the input's, save float32 ones beside a half-precision input."""
-    kind = input._array.dtype
+def _check_types(name: str, kind: np.dtype, *others) -> None:
+    """Refuse integers, and parameters of another type than the input's save float32 beside half precision."""
+    wanted = SCALAR_NAMES[from_numpy_dtype(kind)]
+    if kind.kind in "iubc":
+        raise NotImplementedError(f"\"{name}\" not implemented for '{wanted}': convert the input, x.float()")
     for other in others:
-        if (
-            other is not None
-            and other._array.dtype != kind
-            and not (_low(input._array) and other.dtype is float32)
-        ):
-            found, wanted = SCALAR_NAMES[other.dtype], SCALAR_NAMES[from_numpy_dtype(kind)]
+        if other is not None and other != kind and not (kind.itemsize <= 2 and other == np.float32):
             raise RuntimeError(
-                f"{name}: mixed dtype (CPU): expect parameter to have scalar type of {wanted}, got {found}; "
-                "all inputs "
-                "must share same datatype. Convert the input, x.to(weight.dtype), or the module, "
-                "module.to(x.dtype)"
+                f"{name}: mixed dtype (CPU): expect parameter to have scalar type of {wanted}, got "
+                f"{SCALAR_NAMES[from_numpy_dtype(other)]}; all inputs must share same datatype. Convert the "
+                "input, x.to(weight.dtype), or the module, module.to(x.dtype)"
             )
 
 
@@ -155,16 +143,8 @@ def batch_norm(
         error = _batch_norm_error(input, running_mean, running_var, weight, bias, training)
         if error:
             raise error
-        _float_only("batch_norm", input)
-        _same_type("batch_norm", input, running_mean, running_var, weight, bias)
-    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-
-
-op(method=False)(batch_norm)
-
-
-def _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps) -> Tensor:
-    x = input._array
+        given = (t._array.dtype for t in (running_mean, running_var, weight, bias) if t is not None)
+        _check_types("batch_norm", x.dtype, *given)
     w, b = None if weight is None else weight._array, None if bias is None else bias._array
     if training:
         y, mean, rstd, var = K.batch_norm_train(x, w, b, eps)
@@ -172,19 +152,15 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
         if running_mean is not None and count:
             _move(running_mean, mean, momentum)
         if running_var is not None and count:
-            _move(running_var, var * (count / max(count - 1, 1)), momentum)
+            _move(running_var, var, momentum, count / max(count - 1, 1))
     else:
         y = K.batch_norm_eval(x, running_mean._array, running_var._array, w, b, eps)
         mean = rstd = None
-    if MODE.enabled and recording(input, weight, bias):
+    if recording(input, weight, bias):
         if mean is None:
-            wide = np.float32 if _low(x) else x.dtype
-            mean = running_mean._array.astype(wide)
-            rstd = (1 / np.sqrt(running_var._array.astype(wide) + wide.type(eps))).astype(wide)
-        out = record(
-            y, NativeBatchNormBackward0, (input, weight, bias), input, weight,
-            mean=mean, rstd=rstd, train=training, eps=eps,
-        )  # fmt: skip
+            mean, rstd = _given_statistics(running_mean._array, running_var._array, x, eps)
+        fields = {"mean": mean, "rstd": rstd, "train": training, "eps": eps}
+        out = record(y, NativeBatchNormBackward0, (input, weight, bias), input, weight, **fields)
     else:
         out = wrap(y)
     if input._format is not None or input._base is not None:
@@ -192,12 +168,29 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
     return out
 
 
-def _move(running: Tensor, found: np.ndarray, momentum: float) -> None:
-    """running = (1 - momentum) * running + momentum * found, in place."""
+op(method=False)(batch_norm)
+
+
+@lru_cache(maxsize=256)
+def _number(value: float, kind: np.dtype) -> np.ndarray:
+    """A 0-d array: half the cost of a Python number in an operation on a small array."""
+    return np.array(value, kind)
+
+
+def _move(running: Tensor, found: np.ndarray, momentum: float, correction: float = 1.0) -> None:
+    """running = (1 - momentum) * running + momentum * correction * found, in place."""
     array = running._array
-    array *= 1 - momentum
-    array += (found * momentum).astype(array.dtype, copy=False)
+    kind = array.dtype
+    step = found * _number(momentum * correction, found.dtype)
+    array *= _number(1 - momentum, kind)
+    array += step if step.dtype is kind else step.astype(kind)
     running._bump()
+
+
+def _given_statistics(mean, var, x, eps):
+    """Mean and 1 / sqrt(var + eps) in the type of the arithmetic, as a backward pass needs them."""
+    kind = np.dtype(np.float32) if _low(x) else x.dtype
+    return mean.astype(kind), (1 / np.sqrt(var.astype(kind) + kind.type(eps))).astype(kind)
 
 
 # -- layer normalisation --------------------------------------------------------------------------------
@@ -243,39 +236,48 @@ class NativeLayerNormBackward0(Node):
         return gx, gw, gb
 
 
-def _check_normalized(name: str, input, normalized_shape, weight, bias) -> tuple:
+@lru_cache(maxsize=1024)
+def _check_normalized(name, x_shape, x_kind, normalized_shape, w, b) -> tuple:
+    """The trailing dimensions to normalise over; `w` and `b` are the parameters' (shape, type), or None."""
+    shape = tuple([n.__index__() for n in normalized_shape])
+    if not shape:
+        raise RuntimeError(
+            f"{name}: Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
+            "element, but got normalized_shape = []"
+        )
+    for what, given in (("weight", w), ("bias", b)):
+        if given is not None and given[0] != shape:
+            raise RuntimeError(
+                f"{name}: Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
+                f"{list(given[0])} and normalized_shape = {list(shape)}"
+            )
+    if x_shape[max(len(x_shape) - len(shape), 0) :] != shape:
+        wanted = ", ".join(map(str, shape))
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {wanted}], but got input "
+            f"of size{list(x_shape)}: {name} normalises the last dimensions; make it with normalized_shape="
+            f"{list(x_shape[-len(shape) :])}"
+        )
+    _check_types(name, x_kind, *(given and given[1] for given in (w, b)))
+    return shape
+
+
+def _normalized(name: str, input, normalized_shape, weight, bias) -> tuple:
     """The trailing dimensions to normalise over, checked against the input and the parameters."""
-    x = check_tensor(name, input)._array
     try:
-        shape = tuple([n.__index__() for n in normalized_shape])
-    except (TypeError, AttributeError):
+        x = input._array
+        w = None if weight is None else (weight._array.shape, weight._array.dtype)
+        b = None if bias is None else (bias._array.shape, bias._array.dtype)
+        sizes = tuple(normalized_shape)
+    except (AttributeError, TypeError):
+        for what, value in (("input", input), ("weight", weight), ("bias", bias)):
+            if value is not None or what == "input":
+                check_tensor(name, value, what)
         raise TypeError(
             f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, not "
             f"{type(normalized_shape).__name__}"
         ) from None
-    if not shape:
-        raise RuntimeError(
-            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, "
-            "but got "
-            "normalized_shape = []"
-        )
-    for what, given in (("weight", weight), ("bias", bias)):
-        if given is not None and check_tensor(name, given, what)._array.shape != shape:
-            raise RuntimeError(
-                f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
-                f"{list(given.shape)} and normalized_shape = {list(shape)}"
-            )
-    if x.shape[max(x.ndim - len(shape), 0) :] != shape:
-        wanted = ", ".join(map(str, shape))
-        raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*, {wanted}], but got input "
-            "of "
-            f"size{list(x.shape)}: {name} normalises the last dimensions; make it with normalized_shape="
-            f"{list(x.shape[-len(shape) :])}"
-        )
-    _float_only(name, input)
-    _same_type(name, input, weight, bias)
-    return shape
+    return _check_normalized(name, x.shape, x.dtype, sizes, w, b)
 
 
 @op(method=False)
@@ -299,7 +301,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
     >>> torch.nn.functional.layer_norm(torch.tensor([[1.0, 3.0]]), (2,))
     tensor([[-1.0000,  1.0000]])
     """
-    shape = _check_normalized("layer_norm", input, normalized_shape, weight, bias)
+    shape = _normalized("layer_norm", input, normalized_shape, weight, bias)
     x = input._strided()
     width = prod(shape)
     rows = x.size // width if width else 0
@@ -387,8 +389,7 @@ def _check_groups(input, num_groups, weight, bias) -> None:
                 f"{what} of "
                 f"shape {list(given.shape)} and input of shape {list(shape)}"
             )
-    _float_only("group_norm", input)
-    _same_type("group_norm", input, weight, bias)
+    _check_types("group_norm", input._array.dtype, *(t._array.dtype for t in (weight, bias) if t is not None))
 
 
 @op(method=False)
@@ -537,7 +538,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     >>> torch.nn.functional.rms_norm(torch.tensor([[3.0, 3.0]]), (2,))
     tensor([[1., 1.]])
     """
-    shape = _check_normalized("rms_norm", input, normalized_shape, weight, None)
+    shape = _normalized("rms_norm", input, normalized_shape, weight, None)
     wide = input.float() if _low(input._array) else input
     eps = float(np.finfo(wide._array.dtype).eps) if eps is None else eps
     dims = tuple(range(-len(shape), 0))

@@ -8,7 +8,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.ops.adjoint import LinearNode, apply_linear, tuple_of
-from rushlight.ops.common import MODE, Tensor, check_tensor, record_many, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, record, wrap
 from rushlight.ops.conv import mark_format
 from rushlight.ops.registry import op
 
@@ -189,9 +189,9 @@ def _max_result(input: Tensor, kernel, node_type, return_indices: bool, unbatche
     if input._rg and MODE.enabled:
         if unbatched:
             source = input.unsqueeze(0)
-            out = _record_max(y, index, source, node_type).squeeze(0)
+            out = record(y, node_type, (source,), wrap(index), shape=x.shape).squeeze(0)
         else:
-            out = _record_max(y, index, input, node_type)
+            out = record(y, node_type, (input,), wrap(index), shape=x.shape)
     else:
         out = wrap(y[0] if unbatched else y)
     if input._format is not None or input._base is not None:
@@ -199,11 +199,6 @@ def _max_result(input: Tensor, kernel, node_type, return_indices: bool, unbatche
     if not return_indices:
         return out
     return out, wrap((index[0] if unbatched else index).astype(np.int64))
-
-
-def _record_max(y, index, input: Tensor, node_type) -> Tensor:
-    values = record_many((y,), node_type, (input,), wrap(index), shape=input._array.shape)
-    return values[0]
 
 
 _MAX_DOC = """The largest element of each window.
