@@ -16,7 +16,7 @@ from rushlight.autograd.node import Node
 from rushlight.devices import channels_last, channels_last_3d
 from rushlight.dtypes import SCALAR_NAMES, from_numpy_dtype
 from rushlight.ops.adjoint import LinearNode, apply_linear, tuple_of
-from rushlight.ops.common import MODE, Tensor, check_tensor, record, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, conj, record, wrap
 from rushlight.ops.padding import constant_pad_nd
 from rushlight.ops.registry import op
 from rushlight.tensor import recording
@@ -33,18 +33,19 @@ class ConvolutionBackward0(Node):
         x, w = self.unpack()
         to_x, to_w, to_b = self.edges
         gx = gw = gb = None
-        if to_x is not None:
-            gx = (
-                _convolve(grad, w, self.settings)
-                if self.transposed
-                else _input_gradient(grad, w, x._array.shape, self.settings)
-            )
+        if to_x is not None and self.transposed:
+            gx = _convolve(grad, conj(w), self.settings)
+        elif to_x is not None:
+            gx = _input_gradient(grad, conj(w), x._array.shape, self.settings)
         if to_w is not None:
-            small, large = (x, grad) if self.transposed else (grad, x)
-            if to_b is not None and not self.transposed and not MODE.enabled:
-                arrays = K.conv_backward_weight(grad._array, x._array, w._array.shape, *self.settings, True)
+            shape = w._array.shape
+            if self.transposed:
+                gw = _weight_gradient(conj(x), grad, shape, self.settings)
+            elif to_b is None or MODE.enabled:
+                gw = _weight_gradient(grad, conj(x), shape, self.settings)
+            else:
+                arrays = K.conv_backward_weight(grad._array, conj(x)._array, shape, *self.settings, True)
                 return gx, wrap(arrays[0]), wrap(arrays[1])
-            gw = _weight_gradient(small, large, w._array.shape, self.settings)
         if to_b is not None:
             gb = grad.sum((0, *range(2, grad._array.ndim)))
         return gx, gw, gb
@@ -57,14 +58,14 @@ class ConvolutionBackwardBackward0(Node):
         g, x = self.unpack()
         to_g, to_x = self.edges
         return (
-            None if to_g is None else _convolve(x, grad, self.settings),
-            None if to_x is None else _input_gradient(g, grad, x._array.shape, self.settings),
+            None if to_g is None else _convolve(conj(x), grad, self.settings),
+            None if to_x is None else _input_gradient(conj(g), grad, x._array.shape, self.settings),
         )
 
 
 def _convolve(x: Tensor, w: Tensor, settings, bias: Tensor | None = None) -> Tensor:
     array = K.conv(x._array, w._array, None if bias is None else bias._array, *settings)
-    if MODE.enabled and recording(x, w, bias):
+    if recording(x, w, bias):
         return record(array, ConvolutionBackward0, (x, w, bias), x, w, settings=settings)
     return wrap(array)
 
@@ -73,14 +74,14 @@ def _input_gradient(g: Tensor, w: Tensor, x_shape: tuple, settings, bias: Tensor
     array = K.conv_backward_input(g._array, w._array, x_shape, *settings)
     if bias is not None:
         array = K.add(array, bias._array.reshape(-1, *(1,) * (array.ndim - 2)), out=array)
-    if MODE.enabled and recording(g, w, bias):
+    if recording(g, w, bias):
         return record(array, ConvolutionBackward0, (g, w, bias), g, w, settings=settings, transposed=True)
     return wrap(array)
 
 
 def _weight_gradient(g: Tensor, x: Tensor, w_shape: tuple, settings) -> Tensor:
     array = K.conv_backward_weight(g._array, x._array, w_shape, *settings, False)[0]
-    if MODE.enabled and recording(g, x):
+    if recording(g, x):
         return record(array, ConvolutionBackwardBackward0, (g, x), g, x, settings=settings)
     return wrap(array)
 

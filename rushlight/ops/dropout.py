@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from math import prod
 
 import numpy as np
 
@@ -21,9 +22,11 @@ class MulBackward0(LinearNode):
 def _drawn(input: Tensor, shape: tuple, keep: float) -> np.ndarray:
     """Ones with probability `keep`, else zeros, in the memory order in which PyTorch's mask is drawn."""
     x = input._array
-    user_layout = shape == x.shape and (input._format is not None or input._base is not None)
-    mask = np.empty_like(x) if user_layout else np.empty(shape, x.dtype)
-    return wrap(mask).bernoulli_(keep)._array
+    draws = wrap(np.empty(prod(shape), x.dtype)).bernoulli_(keep)._array
+    if shape == x.shape and (input._format is not None or input._base is not None):
+        order = sorted(range(x.ndim), key=lambda d: -x.strides[d])
+        return draws.reshape([shape[d] for d in order]).transpose(np.argsort(order))
+    return draws.reshape(shape)
 
 
 def _masked(input: Tensor, p: float, shape: tuple) -> Tensor:

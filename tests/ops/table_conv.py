@@ -3,7 +3,7 @@
 import warnings
 
 from tests.ops.functional import F
-from tests.ops.table import I, Row, T
+from tests.ops.table import C, I, Row, T
 
 
 def conv(n, x, w, bias=True, id="", transposed=False, **settings):
@@ -96,6 +96,20 @@ ROWS = [
         groups=2),
     Row("conv2d", lambda torch, x, w: F(torch).conv2d(x, w), (I((1, 2, 4, 4)), I((3, 2, 3, 3))), grad=False,
         id="int"),
+    Row(
+        "conv2d",
+        lambda torch, x, w, b: F(torch).conv2d(x, w, b, 2, 1),
+        (C((1, 2, 4, 4)), C((3, 2, 3, 3)), C((3,))),
+        id="complex",
+        tol32=1e-4,
+    ),
+    Row(
+        "conv_transpose1d",
+        lambda torch, x, w: F(torch).conv_transpose1d(x, w),
+        (C((1, 2, 4)), C((2, 3, 3))),
+        id="complex",
+        tol32=1e-4,
+    ),
     # transposed
     conv(1, (2, 3, 5), (3, 4, 3), transposed=True), conv(1, (3, 5), (3, 4, 3), id="unbatched",
         transposed=True),
