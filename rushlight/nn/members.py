@@ -37,8 +37,15 @@ class Members(dict):
         return dict, (), None, None, iter(self.items())
 
     # dict's own versions of these would leave the attributes as they were.
-    update, setdefault = MutableMapping.update, MutableMapping.setdefault
-    pop, clear = MutableMapping.pop, MutableMapping.clear
+    update, setdefault, clear = MutableMapping.update, MutableMapping.setdefault, MutableMapping.clear
+
+    def pop(self, name, *default):
+        """Remove a member, and return it, or `default` where there is none."""
+        if name not in self and default:
+            return default[0]
+        member = self[name]
+        del self[name]
+        return member
 
     def popitem(self):
         """Remove the newest member, and return its name and value."""
