@@ -169,6 +169,7 @@ def compound(lib, kind):
     return opt, s.ChainedScheduler(parts[:2])
 
 
+@pytest.mark.filterwarnings("ignore:Detected call")  # PyTorch too warns about the nested one
 @pytest.mark.parametrize("kind", ["sequential", "nested", "chained"])
 def test_compound(kind):
     def rates(lib):
