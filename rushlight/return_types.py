@@ -1,4 +1,4 @@
-"""The named tuples that ops with several results return, such as `torch.return_types.max(values=..., indices=...)`."""
+"""The named tuples that ops with several results return, such as `torch.return_types.max`."""
 
 
 class _Fields(tuple):
@@ -33,10 +33,9 @@ def _named(name: str, *names: str) -> type:
 
     fields = {field: _item(i) for i, field in enumerate(names)}
     doc = f"The result of `torch.{name}`: a tuple ({', '.join(names)})."
-    return type(name, (_Fields,), {
-        "__slots__": (), "__doc__": doc, "__module__": "rushlight.return_types", "__new__": new, "_names": names,
-        "__match_args__": names, "n_fields": len(names), "n_sequence_fields": len(names), "n_unnamed_fields": 0, **fields,
-    })  # fmt: skip
+    counts = {"n_fields": len(names), "n_sequence_fields": len(names), "n_unnamed_fields": 0}
+    about = {"__slots__": (), "__doc__": doc, "__module__": "rushlight.return_types", "__match_args__": names}
+    return type(name, (_Fields,), {**about, **counts, **fields, "__new__": new, "_names": names})
 
 
 max = _named("max", "values", "indices")

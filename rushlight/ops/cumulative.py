@@ -66,7 +66,7 @@ def cumsum(input, dim, *, dtype=None, out=None):
 
 class CumprodBackward0(Node):
     def backward(self, grad):
-        shared, x = self.unpack()
+        _, x = self.unpack()
         if not x._array.ndim:
             return grad
         if not (x._array == 0).any():
@@ -115,7 +115,7 @@ def cumprod(input, dim, *, dtype=None, out=None):
 
 class LogcumsumexpBackward0(Node):
     def backward(self, grad):
-        shared, x = self.unpack()
+        _, x = self.unpack()
         if not x._array.ndim:
             return grad
         y, lowest = self.unpack_output(), float(np.finfo(x._array.dtype).min)
@@ -187,6 +187,3 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
         later, earlier = x.narrow(axis, min(1, size), max(size - 1, 0)), x.narrow(axis, 0, max(size - 1, 0))
         x = later.logical_xor(earlier) if x._array.dtype.kind == "b" else later - earlier
     return write_out(x.clone() if n == 0 else x, out)
-
-
-__all__ = ["cumprod", "cumsum", "diff", "logcumsumexp"]

@@ -16,7 +16,7 @@ from rushlight.tensor import check_dim
 
 
 class TakenNode(Node):
-    """Values taken at `indices` along the dimension `axis` of a tensor of `shape`, and the indices themselves."""
+    """Values taken at `indices` along dimension `axis` of a tensor of `shape`; and the indices themselves."""
 
     def backward(self, grad, _):
         return put_along(grad, self.indices, self.shape, self.axis, self.keepdim)
@@ -33,7 +33,7 @@ class TakeAlongBackward0(Node):
 
 
 def put_along(values: Tensor, indices: np.ndarray, shape: tuple, axis: int, keepdim: bool) -> Tensor:
-    """Zeros of `shape` with the values added at these indices along `axis`; where not `keepdim`, they lack it."""
+    """Zeros of `shape` with values added at indices along `axis`, which both lack if not `keepdim`."""
     given = values._array
     array = np.zeros(shape, given.dtype)
     if not shape:
@@ -102,7 +102,8 @@ def axis_of(name: str, x: np.ndarray, dim) -> int:
     axis = check_dim(dim, x.ndim)
     if x.ndim and x.shape[axis] == 0:
         raise IndexError(
-            f"{name}(): Expected reduction dim {axis} to have non-zero size. Got a tensor of shape {list(x.shape)}."
+            f"{name}(): Expected reduction dim {axis} to have non-zero size. Got a tensor of shape "
+            f"{list(x.shape)}."
         )
     return axis
 
@@ -114,7 +115,7 @@ class ExtremumNode(ReductionNode):
     """The largest or smallest over dimensions: elements equal to it share the gradient."""
 
     def backward(self, grad):
-        shared, x = self.unpack()
+        _, x = self.unpack()
         return self.share(grad, x, self.unpack_output())
 
     def share(self, grad, x, y):
@@ -153,7 +154,8 @@ def _over_dims(name: str, kernel, node_type, input: Tensor, axes, keepdim) -> Te
     """The extremum over dimensions."""
     x = input._array
     if x.dtype.kind == "c":
-        raise not_implemented(name, x)
+        kernels = {"max": "max_all", "min": "min_all", "amax": "max_values_cpu", "amin": "min_values_cpu"}
+        raise not_implemented(kernels[name], x)
     if x.size == 0:
         _check_not_empty(name, x, axes)
     result = reduced(kernel(x, axes, keepdim), node_type, input, axes, keepdim)
@@ -165,7 +167,8 @@ def _over_dims(name: str, kernel, node_type, input: Tensor, axes, keepdim) -> Te
 def _check_not_empty(name: str, x: np.ndarray, axes) -> None:
     if axes is None:
         raise RuntimeError(
-            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+            "reduction dim with the "
             f"'dim' argument. Got a tensor of shape {list(x.shape)}."
         )
     for axis in axes:
@@ -190,7 +193,8 @@ def _extremum(name: str, over_all, along, other_op, full_node, dim_node):
             keepdim = keepdim if keepdims is None else keepdims
         else:
             raise TypeError(
-                f"{name}() received an invalid combination of arguments: keepdim must be bool, not {type(keepdim).__name__}"
+                f"{name}() received an invalid combination of arguments: keepdim must be bool, not "
+                f"{type(keepdim).__name__}"
             )
         if x.dtype.kind == "c":
             raise not_implemented(name, x)
@@ -202,7 +206,7 @@ def _extremum(name: str, over_all, along, other_op, full_node, dim_node):
 
     best, example = ("largest", "tensor([2, 4])") if name == "max" else ("smallest", "tensor([1, 3])")
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"""The {best} element; or the {best} along one dimension and where it is; or the {best} of two tensors.
+    function.__doc__ = f"""The {best} element; or that along one dimension, and where it is; or that of two.
 
     Args:
         input: a tensor of real numbers.
@@ -510,7 +514,3 @@ def _so_far(name: str, ufunc, node_type, best: str, example: str):
 
 cummax = _so_far("cummax", np.maximum, CummaxBackward0, "largest", "tensor([2, 2, 3])")
 cummin = _so_far("cummin", np.minimum, CumminBackward0, "smallest", "tensor([2, 1, 1])")
-
-__all__ = [
-    "amax", "amin", "aminmax", "argmax", "argmin", "cummax", "cummin", "max", "median", "min", "mode", "nanmedian",
-]  # fmt: skip

@@ -59,7 +59,7 @@ def spread(grad: Tensor, shape: tuple, axes: tuple | None, keepdim: bool) -> Ten
 
 
 def restore_dims(t: Tensor, shape: tuple, axes: tuple | None, keepdim: bool) -> Tensor:
-    """A reduction's result with the reduced dimensions as ones, so that it broadcasts with the input's `shape`."""
+    """A reduction's result with the reduced dimensions as ones: it broadcasts with the input's `shape`."""
     if axes is None:
         return t.reshape((1,) * len(shape))
     return t if keepdim else t.reshape([1 if i in axes else n for i, n in enumerate(shape)])
@@ -193,7 +193,8 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, kee
     if x.dtype.kind in "iub":
         which = "Input" if dtype is None else "Optional"
         raise RuntimeError(
-            f"mean(): could not infer output dtype. {which} dtype must be either a floating point or complex dtype. Got: "
+            f"mean(): could not infer output dtype. {which} dtype must be either a floating point or "
+            "complex dtype. Got: "
             f"{SCALAR_NAMES[input.dtype]}. Convert it first: x.float().mean()"
         )
     axes = None if dim is None else axes_of(dim, x.ndim)
@@ -267,7 +268,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 class ProdBackward0(ReductionNode):
     def backward(self, grad):
-        shared, x = self.unpack()
+        _, x = self.unpack()
         if self.axes is None:
             grad, x, axis = grad.reshape(1), x.reshape(-1), 0
         else:
@@ -316,7 +317,8 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, kee
     keepdim = keepdim if keepdims is None else keepdims
     if isinstance(dim, (tuple, list)):
         raise TypeError(
-            f"prod(): argument 'dim' must be int, not {type(dim).__name__}; reduce one dimension after another"
+            f"prod(): argument 'dim' must be int, not {type(dim).__name__}; reduce one dimension after "
+            "another"
         )
     input = check_tensor("prod", input) if dtype is None else cast(check_tensor("prod", input), dtype)
     x = input._array
@@ -346,14 +348,16 @@ def _variance(name: str, input, dim, correction, keepdim) -> tuple:
     x = check_tensor(name, input)._array
     if x.dtype.kind in "iub":
         raise RuntimeError(
-            f"std and var only support floating point and complex dtypes: {name} got {input.dtype}. Convert it first: "
+            f"std and var only support floating point and complex dtypes: {name} got {input.dtype}. Convert "
+            "it first: "
             f"x.float().{name}()"
         )
     axes = axes_of(dim, x.ndim)
     results = math.prod(n for i, n in enumerate(x.shape) if axes is not None and i not in axes)
     if (x.size / results if results else 0) <= correction:
         warnings.warn(
-            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input "
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction "
+            "factor (input "
             "numel divided by output numel).",
             stacklevel=3,
         )
@@ -407,7 +411,7 @@ def var(
 
 class StdBackward0(VarBackward0):
     def backward(self, grad):
-        shared, x = self.unpack()
+        _, x = self.unpack()
         y = self.unpack_output()
         return self.slope((grad / (y * 2)).masked_fill(y == 0, 0), x)
 
@@ -547,7 +551,7 @@ def count_nonzero(input, dim=None):
 
 class LogsumexpBackward0(ReductionNode):
     def backward(self, grad):
-        shared, x = self.unpack()
+        _, x = self.unpack()
         top = self.restore(self.unpack_output())
         return self.restore(grad) * (x - top.masked_fill(top.abs() == math.inf, 0)).exp()
 
@@ -575,9 +579,3 @@ def logsumexp(input, dim, keepdim=False, *, out=None):
     if result._node is not None:
         result._node.save_output(result, input)
     return write_out(result, out)
-
-
-__all__ = [
-    "all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "std",
-    "std_mean", "sum", "var", "var_mean",
-]  # fmt: skip

@@ -36,7 +36,8 @@ def _softmax(name: str, kernel, node_type, input, dim, dtype, out) -> Tensor:
         raise
     if x.dtype.kind in "iub":
         raise NotImplementedError(
-            f"\"{name}_lastdim_kernel_impl\" not implemented for '{SCALAR_NAMES[input.dtype]}': expected floating-point "
+            f"\"{name}_lastdim_kernel_impl\" not implemented for '{SCALAR_NAMES[input.dtype]}': expected "
+            "floating-point "
             f"numbers, got shape {list(x.shape)}. Convert it first: x.float()"
         )
     axis = dim + x.ndim if type(dim) is int and -x.ndim <= dim < 0 else check_dim(dim, x.ndim)
@@ -87,6 +88,3 @@ def log_softmax(input, dim, dtype=None, *, out=None):
     tensor([-1.3863, -1.3863, -1.3863, -1.3863])
     """
     return _softmax("log_softmax", K.log_softmax, LogSoftmaxBackward0, input, dim, dtype, out)
-
-
-__all__ = ["log_softmax", "softmax"]

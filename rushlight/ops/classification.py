@@ -1,0 +1,290 @@
+"""Losses of class scores: cross entropy and negative log likelihood."""
+
+import math
+
+import numpy as np
+
+from rushlight import kernels as K
+from rushlight.autograd.node import Node, connect, tick
+from rushlight.dtypes import SCALAR_NAMES
+from rushlight.ops.common import MODE, Tensor, check_tensor, wrap
+from rushlight.ops.loss import REDUCTIONS, reduction_of
+from rushlight.ops.registry import op
+from rushlight.ops.softmax import SoftmaxBackward0, log_softmax
+
+
+class _ClassNode(Node):
+    """A loss of scores [n, classes] and class numbers [n]; saves scores or probabilities, target, weight."""
+
+    def scale(self, grad):
+        """The gradient of each row's loss: a Tensor under `create_graph`, else a number or an array."""
+        if MODE.enabled:
+            return grad / self.total if self.reduction == "mean" else grad
+        if self.reduction == "mean":
+            return float(grad._array) / self.total if self.total else math.nan
+        return grad._array if self.reduction == "none" else float(grad._array)
+
+    def shares(self, dtype, classes: int, smoothing: float = 0.0) -> Tensor:
+        """What the loss of a row multiplies the negative log probability of each class with: [n, classes]."""
+        _, target, weight = self.saved
+        target = target._array
+        w = np.ones(classes, dtype) if weight is None else weight._array
+        used = target != self.ignore_index
+        shares = np.zeros((len(target), classes), dtype)
+        rows = np.flatnonzero(used)
+        shares[rows, target[rows]] = w[target[rows]] * (1 - smoothing)
+        if smoothing:
+            shares += (w * (smoothing / classes)) * used[:, None]
+        return wrap(shares)
+
+
+class CrossEntropyNode(_ClassNode):
+    def backward(self, grad):
+        p, target, weight = self.unpack()
+        scale = self.scale(grad)
+        if not MODE.enabled:
+            w = None if weight is None else weight._array
+            smoothing = self.label_smoothing
+            return wrap(
+                K.cross_entropy_backward(p._array, target._array, w, self.ignore_index, smoothing, scale)
+            )
+        shares = self.shares(p._array.dtype, p._array.shape[1], self.label_smoothing)
+        scale = scale.unsqueeze(1) if scale._array.ndim else scale
+        return scale * (self.probabilities(p) * shares.sum(1, True) - shares)
+
+    def probabilities(self, p: Tensor) -> Tensor:
+        """The saved probabilities as the softmax of the input that they are, so that gradients flow on."""
+        node = SoftmaxBackward0()
+        node.seq, node.edges, node.axis = tick(), self.edges, 1
+        node.edge_outputs = self.edge_outputs
+        p = wrap(p._array)
+        node.save_output(p)
+        p._node, p._rg = node, True
+        return p
+
+
+class NllNode(_ClassNode):
+    def backward(self, grad):
+        x, target, weight = self.unpack()
+        scale = self.scale(grad)
+        if not MODE.enabled:
+            w = None if weight is None else weight._array
+            return wrap(K.nll_loss_backward(x._array, target._array, w, self.ignore_index, scale))
+        shares = self.shares(x._array.dtype, x._array.shape[1])
+        return -(scale.unsqueeze(1) if scale._array.ndim else scale) * shares
+
+
+def _named(base: type, name: str) -> type:
+    """The node under PyTorch's name, which both losses share."""
+    return type(name, (base,), {"__module__": __name__})
+
+
+_NODES = {
+    (base, flat): _named(base, "NllLossBackward0" if flat else "NllLoss2DBackward0")
+    for base in (CrossEntropyNode, NllNode)
+    for flat in (True, False)
+}
+
+
+def _class_loss(
+    name: str, base: type, input: Tensor, target: Tensor, weight, ignore_index, reduction, smoothing=0.0
+):
+    """The loss of scores [n, classes, ...] or [classes] and class numbers [n, ...] or []."""
+    x, t = input._array, target._array
+    shape = t.shape
+    if not (
+        x.ndim == 2 and t.ndim == 1 and x.shape[0] == t.shape[0] and t.dtype == np.int64 and weight is None
+    ):
+        _check(name, x, target, weight)
+        if x.ndim == 1:
+            input, target = input.unsqueeze(0), target.reshape(1)
+        elif x.ndim > 2:
+            input, target = input.movedim(1, -1).reshape(-1, x.shape[1]), target.reshape(-1)
+        if t.dtype == np.uint8:
+            target = wrap(target._array.astype(np.int64))
+    flat, x, t = x.ndim <= 2, input._array, target._array
+    if x.dtype.kind in "iub":
+        raise NotImplementedError(
+            f"\"log_softmax_lastdim_kernel_impl\" not implemented for '{SCALAR_NAMES[input.dtype]}': {name} "
+            "expected "
+            "floating-point scores. Convert them first: input.float()"
+        )
+    w = None if weight is None else weight._array
+    if base is CrossEntropyNode:
+        rows, saved, total = K.cross_entropy(x, t, w, ignore_index, smoothing)
+    else:
+        rows, total = K.nll_loss(x, t, w, ignore_index)
+    if reduction == "none":
+        result = wrap(rows.reshape(shape))
+    else:
+        array = K.sum(rows)
+        result = wrap(K.div(array, total).astype(array.dtype, copy=False) if reduction == "mean" else array)
+    if input._rg and MODE.enabled:
+        node = connect(_NODES[base, flat](), (input,))
+        node.save(wrap(saved) if base is CrossEntropyNode else input, target, weight)
+        node.total, node.reduction, node.ignore_index, node.label_smoothing = (
+            total,
+            reduction,
+            ignore_index,
+            smoothing,
+        )
+        if reduction == "none" and len(shape) != 1:
+            result = wrap(rows)
+            result._node, result._rg = node, True
+            return result.reshape(shape)
+        result._node, result._rg = node, True
+    return result
+
+
+def _check(name: str, x: np.ndarray, target: Tensor, weight) -> None:
+    """Raise where sizes or types do not go together, as PyTorch does."""
+    t = target._array
+    if not x.ndim:
+        raise ValueError(f"{name}: expected scores with 1 or more dimensions, got a number")
+    if x.ndim == 1 and t.ndim == 1 and t.shape[0] != 1:
+        raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {t.shape[0]}")
+    batch = t.shape[0] if t.ndim else 0
+    if x.ndim > 1 and x.shape[0] != batch:
+        raise ValueError(
+            f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({batch}). {name}: got "
+            "input "
+            f"{list(x.shape)} and target {list(t.shape)}"
+        )
+    if x.ndim <= 2 and t.ndim > 1:
+        raise RuntimeError(
+            f"0D or 1D target tensor expected, multi-target not supported. {name}: got input "
+            f"{list(x.shape)} and target "
+            f"{list(t.shape)}{'; squeeze the target: target.squeeze(1)' if t.shape[1:] == (1,) else ''}"
+        )
+    if x.ndim > 2 and t.shape[1:] != x.shape[2:]:
+        expected = [x.shape[0], *x.shape[2:]]
+        raise RuntimeError(
+            f"Expected target size {expected}, got {list(t.shape)} ({name}: input {list(x.shape)})"
+        )
+    if t.dtype not in (np.int64, np.uint8):
+        raise RuntimeError(
+            f"expected target dtype to be Long or Byte, but got {SCALAR_NAMES[target.dtype]}. {name}: class "
+            "numbers are "
+            "wanted; convert them: target.long()"
+        )
+    classes = x.shape[0] if x.ndim == 1 else x.shape[1]
+    if weight is not None:
+        if weight._array.shape != (classes,):
+            raise RuntimeError(
+                f"weight tensor should be defined either for all {classes} classes or no classes but got "
+                "weight tensor of "
+                f"shape: {list(weight.shape)}"
+            )
+        if weight._array.dtype != x.dtype:
+            raise RuntimeError(
+                f"expected scalar type {SCALAR_NAMES[wrap(x).dtype]} but found {SCALAR_NAMES[weight.dtype]} "
+                f"({name}: weight)"
+            )
+
+
+@op(method=False)
+def cross_entropy(
+    input,
+    target,
+    weight=None,
+    size_average=None,
+    ignore_index=-100,
+    reduce=None,
+    reduction="mean",
+    label_smoothing=0.0,
+):
+    """The cross entropy of softmax(input) with class numbers, or with probabilities of classes.
+
+    Args:
+        input: scores [n, classes, ...], or [classes] for one sample.
+        target: class numbers [n, ...], or []; or probabilities of the input's shape.
+        weight: a tensor [classes]: the weight of each class.
+        size_average, reduce: deprecated; use `reduction`.
+        ignore_index: the class number of samples to leave out.
+        reduction: "mean" (weighted), "sum" or "none".
+        label_smoothing: how much of the target, from 0 to 1, is spread evenly over the classes.
+    Returns:
+        A number; with "none" the loss of every sample.
+    Raises:
+        ValueError: the batch sizes differ. IndexError: a class number is out of bounds. RuntimeError: other
+            sizes or the
+            types do not go together.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.cross_entropy(torch.zeros(1, 2), torch.tensor([1]))
+    tensor(0.6931)
+    """
+    if size_average is not None or reduce is not None or reduction not in REDUCTIONS:
+        reduction = reduction_of(size_average, reduce, reduction)
+    try:
+        shapes = input._array.shape, target._array.shape
+    except AttributeError:
+        check_tensor("cross_entropy_loss", input)
+        check_tensor("cross_entropy_loss", target, "target", 2)
+        raise
+    if label_smoothing and not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if shapes[0] == shapes[1]:
+        return _with_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
+    return _class_loss(
+        "cross_entropy", CrossEntropyNode, input, target, weight, ignore_index, reduction, label_smoothing
+    )
+
+
+def _with_probabilities(input, target, weight, ignore_index, reduction, smoothing) -> Tensor:
+    """Cross entropy where the target is the probability of every class."""
+    if target._array.dtype.kind in "iub":
+        raise RuntimeError(
+            "Expected floating point type for target with class probabilities, got "
+            f"{SCALAR_NAMES[target.dtype]} (class numbers have one dimension less than the scores: input "
+            f"{list(input.shape)})"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    shape = input._array.shape
+    axis = 0 if len(shape) == 1 else 1
+    classes = shape[axis]
+    if weight is not None and weight._array.shape != (classes,):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes or no classes "
+            "but got weight "
+            f"tensor of shape: {list(weight.shape)}"
+        )
+    logs = log_softmax(input, axis)
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / classes
+    if weight is not None:
+        target = target * weight.reshape([classes if i == axis else 1 for i in range(len(shape))])
+    loss = -(logs * target).sum(axis)
+    if reduction == "mean":
+        return loss.sum() / max(math.prod(shape) // max(classes, 1), 1) if loss._array.size else loss.mean()
+    return loss.sum() if reduction == "sum" else loss
+
+
+@op(method=False)
+def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+    """The negative log likelihood of classes, from log probabilities.
+
+    Args:
+        input: log probabilities [n, classes, ...], or [classes] for one sample.
+        target: class numbers [n, ...], or [].
+        weight: a tensor [classes]: the weight of each class.
+        size_average, reduce: deprecated; use `reduction`.
+        ignore_index: the class number of samples to leave out.
+        reduction: "mean" (weighted), "sum" or "none".
+    Returns:
+        A number; with "none" the loss of every sample.
+    Raises:
+        ValueError: the batch sizes differ. IndexError: a class number is out of bounds. RuntimeError: other
+            sizes or the
+            types do not go together.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.nll_loss(torch.tensor([[-1.0, -2.0]]), torch.tensor([1]))
+    tensor(2.)
+    """
+    if size_average is not None or reduce is not None or reduction not in REDUCTIONS:
+        reduction = reduction_of(size_average, reduce, reduction)
+    check_tensor("nll_loss_nd", input)
+    check_tensor("nll_loss_nd", target, "target", 2)
+    return _class_loss("nll_loss", NllNode, input, target, weight, ignore_index, reduction)
