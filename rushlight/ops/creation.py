@@ -518,7 +518,8 @@ def _spaced(start, end, steps, kind: dtypes.dtype) -> np.ndarray:
     first, last = work(start), work(end)
     step = (last - first) / work(steps - 1)
     i = np.arange(steps)
-    fused = np.complex128 if kind.category == 3 else np.float64
+    # With more digits than the result has, because PyTorch multiplies and adds in one step.
+    fused = np.complex128 if kind.category == 3 else np.longdouble
     i = i.astype(fused)
     from_start = fused(first) + fused(step) * i
     from_end = fused(last) - fused(step) * (steps - 1 - i)

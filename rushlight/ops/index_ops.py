@@ -113,9 +113,9 @@ def _few(positions: np.ndarray) -> bool:
 
 
 def _add_rows(array: np.ndarray, dim: int, positions: np.ndarray, added: np.ndarray) -> None:
-    moved = np.moveaxis(array, dim, 0)
-    rows = np.ascontiguousarray(np.moveaxis(added, dim, 0)).reshape(positions.size, -1)
-    if rows.size:
+    if added.size:
+        moved = np.moveaxis(array, dim, 0)
+        rows = np.ascontiguousarray(np.moveaxis(added, dim, 0)).reshape(positions.size, -1)
         moved += K.embedding_backward(rows, positions, moved.shape[0]).reshape(moved.shape)
 
 

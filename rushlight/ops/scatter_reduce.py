@@ -65,7 +65,7 @@ class ScatterReduceBackward0(Node):
         kept = grad * others * (none / x.masked_fill(own_zero, 1)).masked_fill(
             own_zero, 0
         ) + grad * others * (one * own_zero.to(x.dtype))
-        at = lambda t: gather(t, self.dim, self.index)  # noqa: E731
+        at = lambda t: gather(t, self.dim, self.index)
         given = at(grad * others * none) / part.masked_fill(part_zero, 1) + at(
             grad * others * one
         ) * part_zero.to(x.dtype)
