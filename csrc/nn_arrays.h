@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common.h"
+#include "simd.h"
 
 #include <array>
 #include <vector>
@@ -10,9 +11,6 @@
 namespace rushlight {
 
 using i64 = std::int64_t;
-
-// A vectorised loop, compiled for each instruction set and chosen once at load time.
-#define RUSHLIGHT_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 
 inline bool is_array(nb::handle h) { return h.is_valid() && PyArray_Check(h.ptr()); }
 

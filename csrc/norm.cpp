@@ -8,7 +8,6 @@
 namespace rushlight {
 namespace {
 
-constexpr i64 kLanes = 16;
 constexpr i64 kBlock = 16384;  // elements summed by one task
 
 // An activation seen as rows of channels (channels last), or as planes of one channel each.
@@ -26,64 +25,94 @@ View view(nb::handle x, bool last) {
 }
 
 // -- two sums per channel ---------------------------------------------------------------------------
-// Moments: x - p and its square, of which p (any value near the mean) keeps the precision.
+// Moments: x - p and its square, of which p (a value near the mean) keeps the precision.
 // Products: g and g (x - p).
+// Eight terms are added in the type itself, everything beyond that in float64.
 
-template <bool kProducts, class T>
-inline void add_terms(T x, T g, double pivot, double& first, double& second) {
-  const double shifted = static_cast<double>(x) - pivot;
-  if (kProducts) {
-    first += g;
-    second += g * shifted;
-  } else {
-    first += shifted;
-    second += shifted * shifted;
-  }
+constexpr i64 kRun = 8;
+
+template <bool kProducts, class V>
+RUSHLIGHT_INLINE void add_terms(const V& x, const V& g, const V& pivot, V& first, V& second) {
+  const V shifted = x - pivot;
+  first += kProducts ? g : shifted;
+  second += (kProducts ? g : shifted) * shifted;
 }
 
-// Rows [0, rows) of `width` columns, `stride` apart; adds to first[width], second[width].
+// Eight neighbouring columns over all rows, `stride` elements apart.
 template <bool kProducts, class T>
-inline void sum_rows(const T* x, const T* g, const double* pivot, i64 rows, i64 width, double* first, double* second) {
-  i64 c = 0;
-  for (; c + kLanes <= width; c += kLanes) {
-    double a[kLanes] = {}, b[kLanes] = {}, p[kLanes];
-    for (i64 l = 0; l < kLanes; ++l) p[l] = pivot[c + l];
-    for (i64 r = 0; r < rows; ++r)
-      for (i64 l = 0; l < kLanes; ++l)
-        add_terms<kProducts, T>(x[r * width + c + l], g[r * width + c + l], p[l], a[l], b[l]);
-    for (i64 l = 0; l < kLanes; ++l) first[c + l] += a[l], second[c + l] += b[l];
+RUSHLIGHT_INLINE void sum_strip(const T* x, const T* g, const T* pivot, i64 rows, i64 stride, double* first,
+                                double* second) {
+  Values<T> p, u, v;
+  load(p, pivot);
+  Doubles a = {}, b = {};
+  for (i64 r = 0; r < rows;) {
+    Values<T> short_a = {}, short_b = {};
+    for (const i64 stop = r + kRun < rows ? r + kRun : rows; r < stop; ++r) {
+      load(u, x + r * stride);
+      load(v, g + r * stride);
+      add_terms<kProducts>(u, v, p, short_a, short_b);
+    }
+    add_wide<T>(a, short_a);
+    add_wide<T>(b, short_b);
   }
-  for (; c < width; ++c)
-    for (i64 r = 0; r < rows; ++r)
-      add_terms<kProducts, T>(x[r * width + c], g[r * width + c], pivot[c], first[c], second[c]);
+  store(first, a);
+  store(second, b);
+}
+
+// Rows [0, rows) of `width` columns: sets first[width], second[width].
+template <bool kProducts, class T>
+RUSHLIGHT_INLINE void sum_rows(const T* x, const T* g, const T* pivot, i64 rows, i64 width, double* first,
+                               double* second) {
+  if (width < kEight) {
+    for (i64 c = 0; c < width; ++c) {
+      first[c] = second[c] = 0;
+      for (i64 r = 0; r < rows; ++r)
+        add_terms<kProducts, double>(x[r * width + c], g[r * width + c], pivot[c], first[c], second[c]);
+    }
+    return;
+  }
+  for (i64 c = 0; c < width; c += kEight) {  // the last strip may overlap the one before
+    const i64 at = c + kEight <= width ? c : width - kEight;
+    sum_strip<kProducts, T>(x + at, g + at, pivot + at, rows, width, first + at, second + at);
+  }
 }
 
 // One plane of a single channel.
 template <bool kProducts, class T>
-inline void sum_plane(const T* x, const T* g, double pivot, i64 n, double& first, double& second) {
-  double a[kLanes] = {}, b[kLanes] = {};
+RUSHLIGHT_INLINE void sum_plane(const T* x, const T* g, T pivot, i64 n, double& first, double& second) {
+  Values<T> p = {}, u, v;
+  fill(p, pivot);
+  Doubles a = {}, b = {};
   i64 i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (i64 l = 0; l < kLanes; ++l) add_terms<kProducts, T>(x[i + l], g[i + l], pivot, a[l], b[l]);
-  first = second = 0;
-  for (; i < n; ++i) add_terms<kProducts, T>(x[i], g[i], pivot, first, second);
-  for (i64 l = 0; l < kLanes; ++l) first += a[l], second += b[l];
+  while (i + kEight <= n) {
+    Values<T> short_a = {}, short_b = {};
+    for (const i64 stop = i + kRun * kEight; i < stop && i + kEight <= n; i += kEight) {
+      load(u, x + i);
+      load(v, g + i);
+      add_terms<kProducts>(u, v, p, short_a, short_b);
+    }
+    add_wide<T>(a, short_a);
+    add_wide<T>(b, short_b);
+  }
+  first = sum_of(a);
+  second = sum_of(b);
+  for (; i < n; ++i) add_terms<kProducts, double>(x[i], g[i], pivot, first, second);
 }
 
 // y = x scale + shift, over rows of channels.
 template <class T>
-inline void scale_rows(const T* x, const T* scale, const T* shift, T* y, i64 rows, i64 width) {
+RUSHLIGHT_INLINE void scale_rows(const T* x, const T* scale, const T* shift, T* y, i64 rows, i64 width) {
   for (i64 r = 0; r < rows; ++r)
     for (i64 c = 0; c < width; ++c) y[r * width + c] = x[r * width + c] * scale[c] + shift[c];
 }
 
-template <class T> inline void scale_plane(const T* x, T scale, T shift, T* y, i64 n) {
+template <class T> RUSHLIGHT_INLINE void scale_plane(const T* x, T scale, T shift, T* y, i64 n) {
   for (i64 i = 0; i < n; ++i) y[i] = x[i] * scale + shift;
 }
 
 // gx = (g - a - (x - mean) k) s, over rows of channels.
 template <class T>
-inline void gradient_rows(const T* g, const T* x, const T* a, const T* mean, const T* k, const T* s, T* gx, i64 rows,
+RUSHLIGHT_INLINE void gradient_rows(const T* g, const T* x, const T* a, const T* mean, const T* k, const T* s, T* gx, i64 rows,
                           i64 width) {
   for (i64 r = 0; r < rows; ++r)
     for (i64 c = 0; c < width; ++c) {
@@ -92,44 +121,66 @@ inline void gradient_rows(const T* g, const T* x, const T* a, const T* mean, con
     }
 }
 
-template <class T> inline void gradient_plane(const T* g, const T* x, T a, T mean, T k, T s, T* gx, i64 n) {
+template <class T> RUSHLIGHT_INLINE void gradient_plane(const T* g, const T* x, T a, T mean, T k, T s, T* gx, i64 n) {
   for (i64 i = 0; i < n; ++i) gx[i] = (g[i] - a - (x[i] - mean) * k) * s;
 }
 
 // -- layer normalisation, one row -------------------------------------------------------------------
 
-template <class T> inline void layer_row(const T* x, const T* w, const T* b, double eps, T* y, T* mean, T* rstd, i64 n) {
-  double sum = 0, unused = 0, squares = 0;
-  sum_plane<false, T>(x, x, 0.0, n, sum, unused);
-  const double centre = sum / static_cast<double>(n);
-  sum_plane<false, T>(x, x, centre, n, unused, squares);
-  const T m = static_cast<T>(centre), s = static_cast<T>(1 / std::sqrt(squares / static_cast<double>(n) + eps));
-  for (i64 i = 0; i < n; ++i) y[i] = (x[i] - m) * s;
-  if (w)
-    for (i64 i = 0; i < n; ++i) y[i] *= w[i];
-  if (b)
-    for (i64 i = 0; i < n; ++i) y[i] += b[i];
+template <class T>
+RUSHLIGHT_INLINE void layer_row(const T* x, const T* w, const T* b, double eps, T* y, T* mean, T* rstd, i64 n) {
+  const double count = static_cast<double>(n);
+  double sum = 0, squares = 0, unused = 0;
+  sum_plane<false, T>(x, x, x[0], n, sum, unused);
+  const T m = static_cast<T>(static_cast<double>(x[0]) + sum / count);
+  sum_plane<false, T>(x, x, m, n, sum, squares);
+  const double rest = sum / count;  // what rounding left of the mean
+  const T s = static_cast<T>(1 / std::sqrt((squares / count - rest * rest < 0 ? 0 : squares / count - rest * rest) + eps));
+  if (w && b)
+    for (i64 i = 0; i < n; ++i) y[i] = (x[i] - m) * s * w[i] + b[i];
+  else
+    for (i64 i = 0; i < n; ++i) y[i] = (x[i] - m) * s * (w ? w[i] : T(1)) + (b ? b[i] : T(0));
   *mean = m;
   *rstd = s;
 }
 
-// gx of one row; adds to the weight's and the bias' gradients.
+// Sums over a row of v = g w and of v times the normalised x.
 template <class T>
-inline void layer_row_backward(const T* g, const T* x, T mean, T rstd, const T* w, T* gx, double* gw, double* gb, i64 n) {
-  double direct[kLanes] = {}, along[kLanes] = {}, sum = 0, dot = 0;
+RUSHLIGHT_INLINE void layer_sums(const T* g, const T* x, T mean, T rstd, const T* w, i64 n, double& sum, double& dot) {
+  Values<T> u, v, k = {}, m = {}, s = {};
+  fill(k, T(1));
+  fill(m, mean);
+  fill(s, rstd);
+  Doubles a = {}, b = {};
   i64 i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (i64 l = 0; l < kLanes; ++l) {
-      const double v = w ? g[i + l] * w[i + l] : g[i + l];
-      direct[l] += v;
-      along[l] += v * ((x[i + l] - mean) * rstd);
+  while (i + kEight <= n) {
+    Values<T> short_a = {}, short_b = {};
+    for (const i64 stop = i + kRun * kEight; i < stop && i + kEight <= n; i += kEight) {
+      load(u, x + i);
+      load(v, g + i);
+      if (w) load(k, w + i);
+      v *= k;
+      short_a += v;
+      short_b += v * ((u - m) * s);
     }
+    add_wide<T>(a, short_a);
+    add_wide<T>(b, short_b);
+  }
+  sum = sum_of(a);
+  dot = sum_of(b);
   for (; i < n; ++i) {
     const double v = w ? g[i] * w[i] : g[i];
     sum += v;
     dot += v * ((x[i] - mean) * rstd);
   }
-  for (i64 l = 0; l < kLanes; ++l) sum += direct[l], dot += along[l];
+}
+
+// gx of one row; adds to the weight's and the bias' gradients.
+template <class T>
+RUSHLIGHT_INLINE void layer_row_backward(const T* g, const T* x, T mean, T rstd, const T* w, T* gx, double* gw,
+                                         double* gb, i64 n) {
+  double sum = 0, dot = 0;
+  layer_sums(g, x, mean, rstd, w, n, sum, dot);
   const T a = static_cast<T>(sum / static_cast<double>(n)), k = static_cast<T>(dot / static_cast<double>(n));
   for (i64 j = 0; j < n; ++j) {
     const T normal = (x[j] - mean) * rstd;
@@ -140,16 +191,16 @@ inline void layer_row_backward(const T* g, const T* x, T mean, T rstd, const T* 
 }
 
 #define RUSHLIGHT_NORM_LOOPS(T)                                                                                         \
-  RUSHLIGHT_CLONES void moments(const T* x, const double* p, i64 rows, i64 width, double* a, double* b) {               \
+  RUSHLIGHT_CLONES void moments(const T* x, const T* p, i64 rows, i64 width, double* a, double* b) {               \
     sum_rows<false, T>(x, x, p, rows, width, a, b);                                                                     \
   }                                                                                                                     \
-  RUSHLIGHT_CLONES void products(const T* x, const T* g, const double* p, i64 rows, i64 width, double* a, double* b) {  \
+  RUSHLIGHT_CLONES void products(const T* x, const T* g, const T* p, i64 rows, i64 width, double* a, double* b) {  \
     sum_rows<true, T>(x, g, p, rows, width, a, b);                                                                      \
   }                                                                                                                     \
-  RUSHLIGHT_CLONES void plane_moments(const T* x, double p, i64 n, double& a, double& b) {                              \
+  RUSHLIGHT_CLONES void plane_moments(const T* x, T p, i64 n, double& a, double& b) {                              \
     sum_plane<false, T>(x, x, p, n, a, b);                                                                              \
   }                                                                                                                     \
-  RUSHLIGHT_CLONES void plane_products(const T* x, const T* g, double p, i64 n, double& a, double& b) {                 \
+  RUSHLIGHT_CLONES void plane_products(const T* x, const T* g, T p, i64 n, double& a, double& b) {                 \
     sum_plane<true, T>(x, g, p, n, a, b);                                                                               \
   }                                                                                                                     \
   RUSHLIGHT_CLONES void normalise_rows(const T* x, const T* s, const T* t, T* y, i64 rows, i64 width) {                 \
@@ -204,7 +255,7 @@ struct Sums {
 };
 
 // The two sums of each channel: of x - pivot and its square, or (with g) of g and g (x - pivot).
-template <class T> Sums channel_sums(const T* x, const T* g, const View& v, const std::vector<double>& pivot) {
+template <class T> Sums channel_sums(const T* x, const T* g, const View& v, const std::vector<T>& pivot) {
   const auto channels = static_cast<size_t>(v.channels);
   Sums total{std::vector<double>(channels), std::vector<double>(channels)};
   if (!v.last) {
@@ -212,7 +263,8 @@ template <class T> Sums channel_sums(const T* x, const T* g, const View& v, cons
     std::vector<double> part(static_cast<size_t>(2 * planes));
     parallel_for(planes, std::max<i64>(1, kGrain / v.plane), [&](i64 begin, i64 end) {
       for (i64 p = begin; p < end; ++p) {
-        double *a = &part[static_cast<size_t>(2 * p)], *b = a + 1, at = pivot[static_cast<size_t>(p % v.channels)];
+        double *a = &part[static_cast<size_t>(2 * p)], *b = a + 1;
+        const T at = pivot[static_cast<size_t>(p % v.channels)];
         g ? plane_products(x + p * v.plane, g + p * v.plane, at, v.plane, *a, *b)
           : plane_moments(x + p * v.plane, at, v.plane, *a, *b);
       }
@@ -240,7 +292,11 @@ template <class T> Sums channel_sums(const T* x, const T* g, const View& v, cons
     }
   });
   const i64 left = v.rows() - groups * at_once;
-  if (left > 0) sum(groups * at_once, left, v.channels, total.first.data(), total.second.data());
+  for (i64 row = 0; row < left; ++row) {  // fewer rows than are worked on at once
+    std::vector<double> a(channels), b(channels);
+    sum((groups * at_once) + row, 1, v.channels, a.data(), b.data());
+    for (size_t c = 0; c < channels; ++c) total.first[c] += a[c], total.second[c] += b[c];
+  }
   for (i64 block = 0; block < blocks; ++block) {
     const double* a = &part[static_cast<size_t>(2 * block * width)];
     for (i64 c = 0; c < width; ++c) {
@@ -291,12 +347,20 @@ nb::object scaled(nb::handle x, const View& v, const std::vector<T>& scale, cons
   return y;
 }
 
-// A value of each channel near which its mean will be: its first.
-template <class T> std::vector<double> pivots(const T* x, const View& v) {
-  std::vector<double> result(static_cast<size_t>(v.channels));
-  for (i64 c = 0; c < v.channels; ++c) {
-    const double first = x[v.last ? c : c * v.plane];
-    result[static_cast<size_t>(c)] = std::isfinite(first) ? first : 0;
+// A value of each channel near its mean: the mean of a few elements spread over the whole.
+template <class T> std::vector<T> pivots(const T* x, const View& v) {
+  constexpr i64 kSamples = 32;
+  const i64 samples = std::min(kSamples, v.rows());
+  std::vector<double> sums(static_cast<size_t>(v.channels));
+  for (i64 sample = 0; sample < samples; ++sample) {
+    const i64 row = v.rows() * sample / samples, image = row / v.plane, at = row % v.plane;
+    const T* from = v.last ? x + row * v.channels : x + image * v.channels * v.plane + at;
+    for (i64 c = 0; c < v.channels; ++c) sums[static_cast<size_t>(c)] += from[v.last ? c : c * v.plane];
+  }
+  std::vector<T> result(sums.size());
+  for (size_t c = 0; c < sums.size(); ++c) {
+    const double mean = sums[c] / static_cast<double>(samples);
+    result[c] = std::isfinite(mean) ? static_cast<T>(mean) : T(0);
   }
   return result;
 }
@@ -316,7 +380,7 @@ nb::object batch_norm_train(nb::handle x_in, nb::handle w, nb::handle b, double 
     for (size_t c = 0; c < pivot.size(); ++c) {
       const double offset = sums.first[c] / count;
       const double variance = std::max(0.0, sums.second[c] / count - offset * offset);
-      mean[c] = static_cast<T>(pivot[c] + offset);
+      mean[c] = static_cast<T>(static_cast<double>(pivot[c]) + offset);
       var[c] = static_cast<T>(std::isnan(offset) ? offset : variance);
       rstd[c] = static_cast<T>(1 / std::sqrt((std::isnan(offset) ? offset : variance) + eps));
       scale[c] = rstd[c] * weight[c];
@@ -357,10 +421,9 @@ nb::object batch_norm_backward(nb::handle g_in, nb::handle x_in, nb::handle mean
     if (!is_vector(mean_in, type, v.channels) || !is_vector(rstd_in, type, v.channels)) return nb::none();
     if (!optional_vector(w, type, v.channels)) return nb::none();
     const auto mean = values<T>(mean_in, v.channels, 0), rstd = values<T>(rstd_in, v.channels, 1);
-    const std::vector<double> pivot(mean.begin(), mean.end());
     const T *gradient = data<const T>(g), *from = data<const T>(x);
-    const Sums sums = channel_sums<T>(from, gradient, v, pivot);
-    const auto n = pivot.size();
+    const Sums sums = channel_sums<T>(from, gradient, v, mean);
+    const auto n = mean.size();
     std::vector<T> gw(n), gb(n), offset(n), slope(n), scale = values<T>(w, v.channels, 1);
     const double count = static_cast<double>(v.rows());
     for (size_t c = 0; c < n; ++c) {

@@ -21,7 +21,7 @@ struct Windows {
 };
 
 constexpr Index kZero[1] = {0}, kOne[1] = {1};
-constexpr i64 kLanes = 16;          // channels worked on together
+constexpr i64 kLanes = 2 * kEight;  // channels worked on together
 constexpr i64 kChannelBlock = 256;  // channels that a thread takes at a time in backward passes
 
 const Index* table(nb::handle h, i64& length) {
@@ -70,7 +70,7 @@ inline Box box(const Windows& w, i64 d, i64 h, i64 x) {
 }
 
 // visit(position) for each position of a window in the flat plane.
-template <class Visit> inline void each_position(const Windows& w, const Box& b, const Visit& visit) {
+template <class Visit> RUSHLIGHT_INLINE void each_position(const Windows& w, const Box& b, const Visit& visit) {
   for (i64 d = b.first[0]; d < b.end[0]; d += w.step[0])
     for (i64 h = b.first[1]; h < b.end[1]; h += w.step[1])
       for (i64 x = b.first[2]; x < b.end[2]; x += w.step[2]) visit((d * w.size[1] + h) * w.size[2] + x);
@@ -82,82 +82,123 @@ inline i64 start(const Windows& w, const Box& b) {
   return at;
 }
 
-// Copies L results while the next ones will overwrite the surplus, just the wanted ones at the end of a range.
-template <class T> inline void store(T* to, const T* from, i64 wanted, i64 lanes, i64 room) {
-  if (room >= lanes) {
-    for (i64 l = 0; l < kLanes; ++l) to[l] = from[l];
-  } else {
-    for (i64 l = 0; l < wanted; ++l) to[l] = from[l];
-  }
+// Writes all lanes where later results will overwrite the surplus, else just the wanted ones.
+template <class T> RUSHLIGHT_INLINE void put(T* to, const T* lanes, i64 wanted, i64 room) {
+  if (room >= kLanes)
+    __builtin_memcpy(to, lanes, kLanes * sizeof(T));
+  else
+    for (i64 l = 0; l < wanted; ++l) to[l] = lanes[l];
 }
 
-// -- forward, channels last: rows [begin, end) of outputs, a row being (n, d, h) --------------------
-
-template <class T>
-inline void max_rows(const Windows& w, const T* x, T* y, Index* index, i64 begin, i64 end, i64 images) {
-  const i64 channels = w.channels, stop = end * w.out[2] * channels, total = images * w.plane() * channels;
+// Rows of outputs, a row being (n, d, h), whose channels lie last. Chunk is called for each output and each kLanes
+// channels: chunk(window, first element of the channel in the image, result's place, wanted lanes, room for results).
+template <class Chunk> RUSHLIGHT_INLINE void each_chunk(const Windows& w, i64 begin, i64 end, const Chunk& chunk) {
+  const i64 stop = end * w.out[2] * w.channels;
   for (i64 row = begin; row < end; ++row) {
     const i64 h = row % w.out[1], d = row / w.out[1] % w.out[0], n = row / (w.out[1] * w.out[0]);
     for (i64 o = 0; o < w.out[2]; ++o) {
       const Box b = box(w, d, h, o);
-      const Index at_first = static_cast<Index>(start(w, b));
-      for (i64 c = 0; c < channels; c += kLanes) {
-        const i64 base = n * w.plane() * channels + c, to = (row * w.out[2] + o) * channels + c;
-        const i64 wanted = channels - c < kLanes ? channels - c : kLanes;
-        T best[kLanes];
-        Index at[kLanes];
-        for (i64 l = 0; l < kLanes; ++l) best[l] = -std::numeric_limits<T>::infinity(), at[l] = at_first;
-        each_position(w, b, [&](i64 position) {
-          const T* v = x + base + position * channels;
-          const Index here = static_cast<Index>(position);
-          T tail[kLanes];
-          if (base + position * channels + kLanes > total) {  // don't read past the end of the array
-            for (i64 l = 0; l < kLanes; ++l) tail[l] = l < wanted ? v[l] : T(0);
-            v = tail;
-          }
-          for (i64 l = 0; l < kLanes; ++l) {
-            const bool better = (v[l] > best[l]) | (v[l] != v[l]);
-            best[l] = better ? v[l] : best[l];
-            at[l] = better ? here : at[l];
-          }
-        });
-        store(y + to, best, wanted, kLanes, stop - to);
-        store(index + to, at, wanted, kLanes, stop - to);
+      const i64 count = i64{w.count[0][d]} * w.count[1][h] * w.count[2][o];
+      for (i64 c = 0; c < w.channels; c += kLanes) {
+        const i64 to = (row * w.out[2] + o) * w.channels + c;
+        const i64 wanted = w.channels - c < kLanes ? w.channels - c : kLanes;
+        chunk(b, count, n * w.plane() * w.channels + c, to, wanted, stop - to);
       }
     }
   }
 }
 
+// Whether reading kLanes channels at any position of a window stays inside the array.
+RUSHLIGHT_INLINE bool stays_inside(const Windows& w, const Box& b, i64 base, i64 total) {
+  const i64 last = ((b.end[0] - 1) * w.size[1] + b.end[1] - 1) * w.size[2] + b.end[2] - 1;
+  return base + last * w.channels + kLanes <= total;
+}
+
 template <class T>
-inline void mean_rows(const Windows& w, i64 divisor, const T* x, T* y, i64 begin, i64 end, i64 images) {
-  const i64 channels = w.channels, stop = end * w.out[2] * channels, total = images * w.plane() * channels;
-  for (i64 row = begin; row < end; ++row) {
-    const i64 h = row % w.out[1], d = row / w.out[1] % w.out[0], n = row / (w.out[1] * w.out[0]);
-    for (i64 o = 0; o < w.out[2]; ++o) {
-      const Box b = box(w, d, h, o);
-      const i64 count = divisor ? divisor : i64{w.count[0][d]} * w.count[1][h] * w.count[2][o];
-      for (i64 c = 0; c < channels; c += kLanes) {
-        const i64 base = n * w.plane() * channels + c, to = (row * w.out[2] + o) * channels + c;
-        const i64 wanted = channels - c < kLanes ? channels - c : kLanes;
-        T sum[kLanes] = {};
-        each_position(w, b, [&](i64 position) {
-          const T* v = x + base + position * channels;
-          if (base + position * channels + kLanes > total) {
-            for (i64 l = 0; l < wanted; ++l) sum[l] += v[l];
-          } else {
-            for (i64 l = 0; l < kLanes; ++l) sum[l] += v[l];
-          }
-        });
-        for (i64 l = 0; l < kLanes; ++l) sum[l] /= static_cast<T>(count);
-        store(y + to, sum, wanted, kLanes, stop - to);
+RUSHLIGHT_INLINE void max_chunk(const Windows& w, const Box& b, const T* x, i64 first, T* best, Index* at) {
+  Values<T> best0 = {}, best1, v0, v1;
+  Integers<T> at0 = {}, at1, here = {};
+  fill(best0, -std::numeric_limits<T>::infinity());
+  best1 = best0;
+  fill(at0, first);
+  at1 = at0;
+  each_position(w, b, [&](i64 position) __attribute__((always_inline)) {
+    load(v0, x + position * w.channels);
+    load(v1, x + position * w.channels + kEight);
+    fill(here, position);
+    const Integers<T> better0 = (v0 > best0) | (v0 != v0), better1 = (v1 > best1) | (v1 != v1);
+    best0 = better0 ? v0 : best0;
+    best1 = better1 ? v1 : best1;
+    at0 = better0 ? here : at0;
+    at1 = better1 ? here : at1;
+  });
+  store(best, best0);
+  store(best + kEight, best1);
+  store(at, __builtin_convertvector(at0, Indices));
+  store(at + kEight, __builtin_convertvector(at1, Indices));
+}
+
+// A single channel, its positions `across` elements apart.
+template <class T>
+RUSHLIGHT_INLINE void max_one(const Windows& w, const Box& b, const T* x, i64 across, i64 first, T& best, Index& at) {
+  T value = -std::numeric_limits<T>::infinity();
+  i64 where = first;
+  each_position(w, b, [&](i64 position) __attribute__((always_inline)) {
+    const T v = x[position * across];
+    const bool better = (v > value) | (v != v);
+    value = better ? v : value;
+    where = better ? position : where;
+  });
+  best = value;
+  at = static_cast<Index>(where);
+}
+
+template <class T>
+RUSHLIGHT_INLINE void max_rows(const Windows& w, const T* x, T* y, Index* index, i64 begin, i64 end, i64 images) {
+  const i64 total = images * w.plane() * w.channels;
+  each_chunk(w, begin, end, [&](const Box& b, i64, i64 base, i64 to, i64 wanted, i64 room) __attribute__((always_inline)) {
+    T best[kLanes];
+    Index at[kLanes];
+    const i64 first = start(w, b);
+    if (stays_inside(w, b, base, total))
+      max_chunk(w, b, x + base, first, best, at);
+    else
+      for (i64 l = 0; l < wanted; ++l) max_one(w, b, x + base + l, w.channels, first, best[l], at[l]);
+    put(y + to, best, wanted, room);
+    put(index + to, at, wanted, room);
+  });
+}
+
+template <class T>
+RUSHLIGHT_INLINE void mean_rows(const Windows& w, i64 divisor, const T* x, T* y, i64 begin, i64 end, i64 images) {
+  const i64 total = images * w.plane() * w.channels;
+  each_chunk(w, begin, end, [&](const Box& b, i64 count, i64 base, i64 to, i64 wanted, i64 room) __attribute__((always_inline)) {
+    T mean[kLanes];
+    const T by = static_cast<T>(divisor ? divisor : count);
+    if (stays_inside(w, b, base, total)) {
+      Values<T> sum0 = {}, sum1 = {}, v0, v1;
+      each_position(w, b, [&](i64 position) __attribute__((always_inline)) {
+        load(v0, x + base + position * w.channels);
+        load(v1, x + base + position * w.channels + kEight);
+        sum0 += v0;
+        sum1 += v1;
+      });
+      store(mean, sum0 / by);
+      store(mean + kEight, sum1 / by);
+    } else {
+      for (i64 l = 0; l < wanted; ++l) {
+        T sum = 0;
+        each_position(w, b, [&](i64 position) __attribute__((always_inline)) { sum += x[base + position * w.channels + l]; });
+        mean[l] = sum / by;
       }
     }
-  }
+    put(y + to, mean, wanted, room);
+  });
 }
 
 // -- forward, contiguous: planes [begin, end) -------------------------------------------------------
 
-template <class T> inline void max_planes(const Windows& w, const T* x, T* y, Index* index, i64 begin, i64 end) {
+template <class T> RUSHLIGHT_INLINE void max_planes(const Windows& w, const T* x, T* y, Index* index, i64 begin, i64 end) {
   for (i64 plane = begin; plane < end; ++plane) {
     const T* from = x + plane * w.plane();
     i64 to = plane * w.out_plane();
@@ -165,21 +206,12 @@ template <class T> inline void max_planes(const Windows& w, const T* x, T* y, In
       for (i64 h = 0; h < w.out[1]; ++h)
         for (i64 o = 0; o < w.out[2]; ++o, ++to) {
           const Box b = box(w, d, h, o);
-          T best = -std::numeric_limits<T>::infinity();
-          i64 at = start(w, b);
-          each_position(w, b, [&](i64 position) {
-            const T v = from[position];
-            const bool better = (v > best) | (v != v);
-            best = better ? v : best;
-            at = better ? position : at;
-          });
-          y[to] = best;
-          index[to] = static_cast<Index>(at);
+          max_one(w, b, from, 1, start(w, b), y[to], index[to]);
         }
   }
 }
 
-template <class T> inline void mean_planes(const Windows& w, i64 divisor, const T* x, T* y, i64 begin, i64 end) {
+template <class T> RUSHLIGHT_INLINE void mean_planes(const Windows& w, i64 divisor, const T* x, T* y, i64 begin, i64 end) {
   for (i64 plane = begin; plane < end; ++plane) {
     const T* from = x + plane * w.plane();
     i64 to = plane * w.out_plane();
@@ -205,7 +237,7 @@ template <class T> inline void clear_channels(T* gx, i64 plane, i64 channels, i6
 }
 
 template <class T>
-inline void mean_spread(const Windows& w, i64 divisor, const T* g, T* gx, i64 channels, i64 from, i64 to) {
+RUSHLIGHT_INLINE void mean_spread(const Windows& w, i64 divisor, const T* g, T* gx, i64 channels, i64 from, i64 to) {
   clear_channels(gx, w.plane(), channels, from, to);
   i64 out = 0;
   for (i64 d = 0; d < w.out[0]; ++d)

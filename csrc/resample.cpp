@@ -9,6 +9,7 @@ namespace {
 
 using Index = std::int32_t;
 constexpr i64 kChannelBlock = 256;
+constexpr i64 kMaxTaps = 64;  // of one output, all dimensions together
 
 // One and two dimensions are three with leading ones.
 template <class T> struct Taps {
@@ -46,77 +47,151 @@ template <class T> Taps<T> taps(nb::handle tables, const std::vector<i64>& sizes
     for (i64 j = 0; j < t.out[i] * t.count[i]; ++j)
       if (t.index[i][j] < 0 || t.index[i][j] >= t.size[i]) throw nb::value_error("a tap lies outside the input");
   }
+  if (t.count[0] * t.count[1] * t.count[2] > kMaxTaps) throw nb::value_error("too many taps");
   return t;
 }
 
-// visit(position, weight) for every tap of an output; a single tap has weight one.
-template <class T, class Visit> inline void each_tap(const Taps<T>& t, i64 d, i64 h, i64 w, const Visit& visit) {
+// -- channels last: channels [from, to) of one image --------------------------------------------------
+
+// The taps of one output, all dimensions together.
+template <class T> struct Point {
+  i64 count = 0;
+  i64 position[kMaxTaps];
+  T weight[kMaxTaps];
+};
+
+template <class T> RUSHLIGHT_INLINE void point(const Taps<T>& t, i64 d, i64 h, i64 w, Point<T>& p) {
+  p.count = 0;
   for (i64 i = d * t.count[0]; i < (d + 1) * t.count[0]; ++i)
     for (i64 j = h * t.count[1]; j < (h + 1) * t.count[1]; ++j)
-      for (i64 k = w * t.count[2]; k < (w + 1) * t.count[2]; ++k)
-        visit((i64{t.index[0][i]} * t.size[1] + t.index[1][j]) * t.size[2] + t.index[2][k],
-              t.weight[0][i] * t.weight[1][j] * t.weight[2][k]);
+      for (i64 k = w * t.count[2]; k < (w + 1) * t.count[2]; ++k) {
+        p.position[p.count] = (i64{t.index[0][i]} * t.size[1] + t.index[1][j]) * t.size[2] + t.index[2][k];
+        p.weight[p.count++] = t.weight[0][i] * t.weight[1][j] * t.weight[2][k];
+      }
 }
 
-template <class T, class Visit> inline void each_output(const Taps<T>& t, const Visit& visit) {
+template <class T, class Visit> RUSHLIGHT_INLINE void each_point(const Taps<T>& t, const Visit& visit) {
+  Point<T> p;
   i64 out = 0;
   for (i64 d = 0; d < t.out[0]; ++d)
     for (i64 h = 0; h < t.out[1]; ++h)
-      for (i64 w = 0; w < t.out[2]; ++w, ++out) visit(out, d, h, w);
+      for (i64 w = 0; w < t.out[2]; ++w, ++out) {
+        point(t, d, h, w, p);
+        visit(out, p);
+      }
 }
 
-// Channels [from, to) of one image whose positions lie `across` apart; a lone plane has across = 1.
-template <class T> inline void sample(const Taps<T>& t, const T* x, T* y, i64 across, i64 from, i64 to) {
-  const bool single = t.count[0] * t.count[1] * t.count[2] == 1;
-  each_output(t, [&](i64 out, i64 d, i64 h, i64 w) {
-    T* result = y + out * across;
-    if (!single)
-      for (i64 c = from; c < to; ++c) result[c] = 0;
-    each_tap(t, d, h, w, [&](i64 position, T weight) {
-      const T* v = x + position * across;
-      if (single)
-        for (i64 c = from; c < to; ++c) result[c] = v[c];
-      else
-        for (i64 c = from; c < to; ++c) result[c] += weight * v[c];
-    });
+template <class T> RUSHLIGHT_INLINE void sample(const Taps<T>& t, const T* x, T* y, i64 channels, i64 from, i64 to) {
+  each_point(t, [&](i64 out, const Point<T>& p) __attribute__((always_inline)) {
+    T* result = y + out * channels;
+    if (p.count == 1) {
+      std::memcpy(result + from, x + p.position[0] * channels + from, static_cast<size_t>(to - from) * sizeof(T));
+      return;
+    }
+    i64 c = from;
+    for (; c + kEight <= to; c += kEight) {
+      Values<T> sum = {}, v;
+      for (i64 i = 0; i < p.count; ++i) {
+        load(v, x + p.position[i] * channels + c);
+        sum += v * p.weight[i];
+      }
+      store(result + c, sum);
+    }
+    for (; c < to; ++c) {
+      result[c] = 0;
+      for (i64 i = 0; i < p.count; ++i) result[c] += x[p.position[i] * channels + c] * p.weight[i];
+    }
   });
 }
 
-template <class T> inline void spread(const Taps<T>& t, const T* g, T* gx, i64 across, i64 from, i64 to) {
-  for (i64 p = 0; p < t.plane(); ++p) std::memset(gx + p * across + from, 0, static_cast<size_t>(to - from) * sizeof(T));
-  each_output(t, [&](i64 out, i64 d, i64 h, i64 w) {
-    const T* v = g + out * across;
-    each_tap(t, d, h, w, [&](i64 position, T weight) {
-      T* at = gx + position * across;
-      for (i64 c = from; c < to; ++c) at[c] += weight * v[c];
-    });
+template <class T> RUSHLIGHT_INLINE void spread(const Taps<T>& t, const T* g, T* gx, i64 channels, i64 from, i64 to) {
+  for (i64 p = 0; p < t.plane(); ++p) std::memset(gx + p * channels + from, 0, static_cast<size_t>(to - from) * sizeof(T));
+  each_point(t, [&](i64 out, const Point<T>& p) __attribute__((always_inline)) {
+    const T* v = g + out * channels;
+    for (i64 i = 0; i < p.count; ++i) {
+      T* at = gx + p.position[i] * channels;
+      for (i64 c = from; c < to; ++c) at[c] += p.weight[i] * v[c];
+    }
   });
 }
 
-template <class T> inline void add_row(T* to, const T* from, i64 n) {
+// -- contiguous: one plane, by rows; `row` holds one row of the input ---------------------------------
+
+// visit(row number, weight) for the input rows of one output row.
+template <class T, class Visit> RUSHLIGHT_INLINE void each_row(const Taps<T>& t, i64 d, i64 h, const Visit& visit) {
+  for (i64 i = d * t.count[0]; i < (d + 1) * t.count[0]; ++i)
+    for (i64 j = h * t.count[1]; j < (h + 1) * t.count[1]; ++j)
+      visit(i64{t.index[0][i]} * t.size[1] + t.index[1][j], t.weight[0][i] * t.weight[1][j]);
+}
+
+template <class T> RUSHLIGHT_INLINE void sample_plane(const Taps<T>& t, const T* x, T* y, T* row) {
+  const i64 n = t.size[2], taps = t.count[2];
+  for (i64 d = 0; d < t.out[0]; ++d)
+    for (i64 h = 0; h < t.out[1]; ++h, y += t.out[2]) {
+      for (i64 k = 0; k < n; ++k) row[k] = 0;
+      each_row(t, d, h, [&](i64 number, T weight) __attribute__((always_inline)) {
+        const T* from = x + number * n;
+        for (i64 k = 0; k < n; ++k) row[k] += weight * from[k];
+      });
+      for (i64 w = 0; w < t.out[2]; ++w) {
+        T sum = 0;
+        for (i64 k = w * taps; k < (w + 1) * taps; ++k) sum += row[t.index[2][k]] * t.weight[2][k];
+        y[w] = sum;
+      }
+    }
+}
+
+template <class T> RUSHLIGHT_INLINE void spread_plane(const Taps<T>& t, const T* g, T* gx, T* row) {
+  const i64 n = t.size[2], taps = t.count[2];
+  std::memset(gx, 0, static_cast<size_t>(t.plane()) * sizeof(T));
+  for (i64 d = 0; d < t.out[0]; ++d)
+    for (i64 h = 0; h < t.out[1]; ++h, g += t.out[2]) {
+      for (i64 k = 0; k < n; ++k) row[k] = 0;
+      for (i64 w = 0; w < t.out[2]; ++w)
+        for (i64 k = w * taps; k < (w + 1) * taps; ++k) row[t.index[2][k]] += g[w] * t.weight[2][k];
+      each_row(t, d, h, [&](i64 number, T weight) __attribute__((always_inline)) {
+        T* to = gx + number * n;
+        for (i64 k = 0; k < n; ++k) to[k] += weight * row[k];
+      });
+    }
+}
+
+template <class T> RUSHLIGHT_INLINE void add_row(T* to, const T* from, i64 n) {
   for (i64 i = 0; i < n; ++i) to[i] += from[i];
 }
 
-#define RUSHLIGHT_RESAMPLE_LOOPS(T)                                                                      \
-  RUSHLIGHT_CLONES void run_sample(const Taps<T>& t, const T* x, T* y, i64 across, i64 from, i64 to) {   \
-    sample<T>(t, x, y, across, from, to);                                                                \
-  }                                                                                                      \
-  RUSHLIGHT_CLONES void run_spread(const Taps<T>& t, const T* g, T* gx, i64 across, i64 from, i64 to) {  \
-    spread<T>(t, g, gx, across, from, to);                                                               \
-  }                                                                                                      \
+#define RUSHLIGHT_RESAMPLE_LOOPS(T)                                                                        \
+  RUSHLIGHT_CLONES void run_sample(const Taps<T>& t, const T* x, T* y, i64 channels, i64 from, i64 to) {   \
+    sample<T>(t, x, y, channels, from, to);                                                                \
+  }                                                                                                        \
+  RUSHLIGHT_CLONES void run_spread(const Taps<T>& t, const T* g, T* gx, i64 channels, i64 from, i64 to) {  \
+    spread<T>(t, g, gx, channels, from, to);                                                               \
+  }                                                                                                        \
+  RUSHLIGHT_CLONES void run_sample_plane(const Taps<T>& t, const T* x, T* y, T* row) {                     \
+    sample_plane<T>(t, x, y, row);                                                                         \
+  }                                                                                                        \
+  RUSHLIGHT_CLONES void run_spread_plane(const Taps<T>& t, const T* g, T* gx, T* row) {                    \
+    spread_plane<T>(t, g, gx, row);                                                                        \
+  }                                                                                                        \
   RUSHLIGHT_CLONES void run_add_row(T* to, const T* from, i64 n) { add_row<T>(to, from, n); }
 RUSHLIGHT_RESAMPLE_LOOPS(float)
 RUSHLIGHT_RESAMPLE_LOOPS(double)
 #undef RUSHLIGHT_RESAMPLE_LOOPS
 
-// task(image, from, to) for blocks of channels where they lie last, else task(plane, 0, 1).
-template <class Task> void each_block(i64 images, i64 channels, i64 work, bool last, const Task& task) {
-  const i64 blocks = last ? (channels + kChannelBlock - 1) / kChannelBlock : channels;
-  const i64 each = work * (last ? std::min(channels, kChannelBlock) : 1);
-  parallel_for(images * blocks, std::max<i64>(1, kGrain / std::max<i64>(1, each)), [&](i64 begin, i64 end) {
-    for (i64 t = begin; t < end; ++t) {
-      const i64 from = last ? t % blocks * kChannelBlock : 0;
-      task(last ? t / blocks : t, from, last ? std::min(channels, from + kChannelBlock) : 1);
+// last(image, from, to) for blocks of channels where they lie last, else plane(number, a row of memory).
+template <class T, class Last, class Plane>
+void each_part(const Taps<T>& t, i64 images, i64 channels, bool channels_last, const Last& last, const Plane& plane) {
+  const i64 blocks = channels_last ? (channels + kChannelBlock - 1) / kChannelBlock : channels;
+  const i64 each = std::max(t.out_plane(), t.plane()) * (channels_last ? std::min(channels, kChannelBlock) : 1);
+  parallel_for(images * blocks, std::max<i64>(1, kGrain / each), [&](i64 begin, i64 end) {
+    std::vector<T> row(static_cast<size_t>(t.size[2]));
+    for (i64 part = begin; part < end; ++part) {
+      if (channels_last) {
+        const i64 from = part % blocks * kChannelBlock;
+        last(part / blocks, from, std::min(channels, from + kChannelBlock));
+      } else {
+        plane(part, row.data());
+      }
     }
   });
 }
@@ -132,13 +207,16 @@ nb::object resample(nb::handle x_in, nb::handle tables) {
     std::vector<npy_intp> shape = {dim(x, 0), dim(x, 1)};
     for (int i = 5 - ndim(x); i < 3; ++i) shape.push_back(t.out[i]);
     const bool last = is_channels_last(x);
-    const i64 across = last ? shape[1] : 1;
+    const i64 channels = shape[1], from_image = t.plane() * channels, to_image = t.out_plane() * channels;
     nb::object y = new_array(ndim(x), shape.data(), type_of<T>(), last);
     const T* from = data<const T>(x);
     T* to = data<T>(y);
-    each_block(shape[0], shape[1], t.out_plane(), last, [&](i64 image, i64 begin, i64 end) {
-      run_sample(t, from + image * t.plane() * across, to + image * t.out_plane() * across, across, begin, end);
-    });
+    each_part(
+        t, shape[0], channels, last,
+        [&](i64 image, i64 begin, i64 end) {
+          run_sample(t, from + image * from_image, to + image * to_image, channels, begin, end);
+        },
+        [&](i64 p, T* row) { run_sample_plane(t, from + p * t.plane(), to + p * t.out_plane(), row); });
     return y;
   });
 }
@@ -155,13 +233,16 @@ nb::object resample_backward(nb::handle g_in, nb::handle x_shape, nb::handle tab
     for (int i = 2; i < ndim(g); ++i)
       if (dim(g, i) != t.out[5 - ndim(g) + i - 2]) return nb::none();
     const bool last = is_channels_last(g);
-    const i64 across = last ? shape[1] : 1;
+    const i64 channels = shape[1], from_image = t.out_plane() * channels, to_image = t.plane() * channels;
     nb::object gx = new_array(ndim(g), shape.data(), type_of<T>(), last);
     const T* from = data<const T>(g);
     T* to = data<T>(gx);
-    each_block(shape[0], shape[1], t.out_plane(), last, [&](i64 image, i64 begin, i64 end) {
-      run_spread(t, from + image * t.out_plane() * across, to + image * t.plane() * across, across, begin, end);
-    });
+    each_part(
+        t, shape[0], channels, last,
+        [&](i64 image, i64 begin, i64 end) {
+          run_spread(t, from + image * from_image, to + image * to_image, channels, begin, end);
+        },
+        [&](i64 p, T* row) { run_spread_plane(t, from + p * t.out_plane(), to + p * t.plane(), row); });
     return gx;
   });
 }
