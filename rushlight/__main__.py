@@ -5,9 +5,8 @@ Usage:
     python -m rushlight -m module [arguments]
     python -m rushlight -c "commands" [arguments]
 
-Inside, `import torch` and its submodules give Rushlight. Everything else is as `python` would have it:
-arguments,
-`__main__`, the import path, exit codes, tracebacks.
+Inside, `import torch` and its submodules give Rushlight. Everything else is as `python`
+would have it: arguments, `__main__`, the import path, exit codes, tracebacks.
 """
 
 import builtins
@@ -80,7 +79,7 @@ def _run_source(source, name: str) -> None:
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, __annotations__={})
     if not name.startswith("<"):
-        module.__file__ = os.path.abspath(name)
+        name = module.__file__ = os.path.abspath(name)
         module.__cached__ = None
         module.__loader__ = SourceFileLoader("__main__", name)
     sys.modules["__main__"] = module
@@ -93,18 +92,16 @@ def _as_python(run) -> None:
     try:
         run()
     except Exception as error:
-        sys.excepthook(type(error), error, _own_frames(error))
-        _flush()
+        _report(error)
         sys.exit(1)
     except KeyboardInterrupt as error:
-        sys.excepthook(type(error), error, _own_frames(error))
-        _flush()
+        _report(error)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def _own_frames(error: BaseException):
-    """The traceback from the program's first frame on."""
+def _report(error: BaseException) -> None:
+    """Print the traceback, from the program's first frame on."""
     frame = error.__traceback__
     hidden = (__file__, runpy.__file__)
     while frame is not None and (
@@ -112,10 +109,8 @@ def _own_frames(error: BaseException):
         or frame.tb_frame.f_code.co_filename.startswith("<frozen runpy")
     ):
         frame = frame.tb_next
-    return frame
-
-
-def _flush() -> None:
+    error.__traceback__ = frame
+    sys.excepthook(type(error), error, frame)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -254,6 +254,9 @@ class _Reader:
         self.options = {"encoding": "utf-8", **options}
         self.place = _placer(map_location)
         self.storages: dict = {}
+        start = file.tell()
+        self.size = file.seek(0, os.SEEK_END) - start
+        file.seek(start)
 
     def load(self):
         """What the file holds, whichever format it has."""
@@ -272,7 +275,7 @@ class _Reader:
 
     def _unpickle(self, file, persistent_load):
         if self.weights_only:
-            return _unpickler.Unpickler(file, persistent_load).load()
+            return _unpickler.Unpickler(file, persistent_load, self.size).load()
         base = self.module.Unpickler
         return _unpickler.full_unpickler(base, file, persistent_load, **self.options).load()
 
@@ -309,9 +312,7 @@ class _Reader:
         def refuse(identity):
             raise pickle.UnpicklingError("unexpected storage")
 
-        start = self.file.tell()
-        self.budget = self.file.seek(0, os.SEEK_END) - start
-        self.file.seek(start)
+        self.budget = self.size
         if self._unpickle(self.file, refuse) != MAGIC_NUMBER:
             raise RuntimeError("Invalid magic number; corrupt file?")
         version = self._unpickle(self.file, refuse)

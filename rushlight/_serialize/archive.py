@@ -159,8 +159,10 @@ class ArchiveReader:
         stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
         if not stored or info.flag_bits & 1:
             raise _damaged(record, "it is compressed or encrypted; save the file again without")
-        self._file.seek(info.header_offset)
-        header = self._file.read(30)
+        header = b""
+        if 0 <= info.header_offset <= self.size - 30:
+            self._file.seek(info.header_offset)
+            header = self._file.read(30)
         if len(header) < 30 or header[:4] != b"PK\3\4":
             raise _damaged(record, "there is no header where the directory says")
         name_length, extra_length = struct.unpack("<2H", header[26:])

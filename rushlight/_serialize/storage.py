@@ -61,6 +61,17 @@ class Storage:
         self.data.view(f"u{width}").byteswap(inplace=True)
 
 
+def _owner(array: np.ndarray) -> np.ndarray:
+    """The array that an array is a view of, or a view of a view of, and so on."""
+    while True:
+        base = array.base
+        if base is not None and not isinstance(base, np.ndarray):
+            base = getattr(base, "base", None)  # as_strided puts a stand-in between
+        if not isinstance(base, np.ndarray):
+            return array
+        array = base
+
+
 class Memory:
     """The whole memory that an array looks at, as bytes, and where in it the array begins.
 
@@ -69,9 +80,7 @@ class Memory:
     """
 
     def __init__(self, array: np.ndarray):
-        root = array
-        while isinstance(root.base, np.ndarray):
-            root = root.base
+        root = _owner(array)
         low, high = np.lib.array_utils.byte_bounds(root)
         first, last = np.lib.array_utils.byte_bounds(array)
         if not array.size or not (low <= first and last <= high) or (first - low) % array.itemsize:

@@ -53,9 +53,11 @@ class Unpickler:
     Args:
         file: has `read` and `readline`.
         persistent_load: gives the storage for a ("storage", …) tuple.
+        limit: the size of the file, which no piece of text in it can exceed.
     """
 
-    def __init__(self, file, persistent_load):
+    def __init__(self, file, persistent_load, limit: int):
+        self._limit = limit
         self._read_some, self._readline = file.read, file.readline
         self._persistent_load = persistent_load
         self._user = _user_globals()
@@ -92,7 +94,7 @@ class Unpickler:
 
     def read(self, count: int) -> bytes:
         """Exactly that many bytes."""
-        data = self._read_some(count)
+        data = self._read_some(count) if count <= self._limit else b""
         if len(data) != count:
             raise EOFError("Ran out of input")
         return data
@@ -309,6 +311,9 @@ _ACTIONS = {
         pickle.SHORT_BINSTRING: _push(lambda m: m.read(m.unpack("<B"))),
         pickle.SHORT_BINBYTES: _push(lambda m: m.read(m.unpack("<B"))),
         pickle.BINBYTES: _push(lambda m: m.read(m.unpack("<I"))),
+        pickle.BINUNICODE8: _push(lambda m: m.text("<Q")),
+        pickle.BINBYTES8: _push(lambda m: m.read(m.unpack("<Q"))),
+        pickle.BYTEARRAY8: _push(lambda m: bytearray(m.read(m.unpack("<Q")))),
         pickle.EMPTY_TUPLE: _push(lambda m: ()),
         pickle.EMPTY_LIST: _push(lambda m: []),
         pickle.EMPTY_DICT: _push(lambda m: {}),
