@@ -112,5 +112,5 @@ def typename(obj) -> str:
 
     if isinstance(obj, Tensor):
         return obj.type()
-    kind = type(obj)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    kind = obj if hasattr(obj, "__qualname__") else type(obj)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
