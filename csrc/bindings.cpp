@@ -9,6 +9,8 @@ NB_MODULE(_native, m) {
   rushlight::bind_memory_pool(m);
   rushlight::bind_levels(m);
   rushlight::bind_elementwise(m);
+  rushlight::bind_reduce(m);
+  rushlight::bind_optim(m);
   rushlight::bind_dnn_cache(m);
   rushlight::bind_dnn_conv(m);
   rushlight::bind_dnn_matmul(m);
@@ -16,4 +18,5 @@ NB_MODULE(_native, m) {
   rushlight::bind_pool(m);
   rushlight::bind_resample(m);
   rushlight::bind_handle(m);
+  rushlight::bind_random(m);
 }

@@ -21,6 +21,8 @@ void bind_threads(nb::module_& m);
 void bind_memory_pool(nb::module_& m);
 void bind_levels(nb::module_& m);
 void bind_elementwise(nb::module_& m);
+void bind_reduce(nb::module_& m);
+void bind_optim(nb::module_& m);
 void bind_dnn_cache(nb::module_& m);
 void bind_dnn_conv(nb::module_& m);
 void bind_dnn_matmul(nb::module_& m);
@@ -28,6 +30,7 @@ void bind_norm(nb::module_& m);
 void bind_pool(nb::module_& m);
 void bind_resample(nb::module_& m);
 void bind_handle(nb::module_& m);
+void bind_random(nb::module_& m);
 
 // Threads that a parallel region may use: set_num_threads' number.
 int num_threads();

@@ -1,0 +1,43 @@
+// What the reduction, softmax, loss and optimizer loops of one CPU level offer. See reduce_loops.inc, optim_loops.inc.
+#pragma once
+
+#include <cstdint>
+
+namespace rushlight {
+
+// Reductions of a run. `mean` is what kSquares subtracts first.
+enum class Reduce { sum, squares, max, min, count };
+
+// One row of n elements into one result: sums in double, extremes in double too (exactly).
+using RowReduce = double (*)(const void* x, std::int64_t n, double mean);
+// rows x n elements, `stride` elements apart, into n accumulators, which hold a start already.
+using ColumnReduce = void (*)(const void* x, std::int64_t rows, std::int64_t stride, std::int64_t n, double* into,
+                              const double* means);
+
+// Rows of n contiguous elements. The last argument is unused, or a second input.
+using RowsLoop = void (*)(const void* x, void* out, std::int64_t rows, std::int64_t n, const void* second);
+
+struct CrossEntropy {
+  const std::int64_t* target;
+  const void* weight;  // one for each class, or null
+  std::int64_t ignore;
+  double smoothing;
+};
+
+struct ReduceLoops {
+  RowReduce row[static_cast<int>(Reduce::count)][2];
+  ColumnReduce column[static_cast<int>(Reduce::count)][2];
+  std::int64_t (*argmax[2])(const void* x, std::int64_t n);
+  std::int64_t (*argmin[2])(const void* x, std::int64_t n);
+  RowsLoop softmax[2], log_softmax[2], softmax_backward[2], log_softmax_backward[2];
+  // Loss and probabilities of rows; returns the sum of their weights. Targets are in range or ignored.
+  double (*cross_entropy[2])(const void* x, void* loss, void* probabilities, std::int64_t rows, std::int64_t n,
+                             const CrossEntropy& how);
+  // `scales`: one for each row (step 1) or one for all (step 0).
+  void (*cross_entropy_backward[2])(const void* probabilities, void* grad, std::int64_t rows, std::int64_t n,
+                                    const CrossEntropy& how, const void* scales, std::int64_t step);
+};
+
+const ReduceLoops& reduce_loops();  // of this machine's level
+
+}  // namespace rushlight
