@@ -4,14 +4,17 @@ import warnings
 
 from rushlight.autograd.node import Node
 from rushlight.ops.common import record_many
+from rushlight.ops.creation import zeros
 from rushlight.tensor import Tensor, recording
 
 
 class BackwardHookFunctionBackward(Node):
-    """Passes gradients on; the hooks sit on it."""
+    """Passes gradients on, zeros where there is none; the hooks sit on it."""
 
     def backward(self, *grads):
-        return grads
+        return tuple(
+            zeros(shape, dtype=kind) if g is None else g for g, (shape, kind) in zip(grads, self.kinds, strict=True)
+        )
 
 
 class BackwardHook:
@@ -101,6 +104,7 @@ def _through_node(values: tuple):
         BackwardHookFunctionBackward,
         tensors,
         differentiable=[t._rg for t in tensors],
+        kinds=[(t.shape, t.dtype) for t in tensors],
     )
     node = next(t._node for t in joined if t._node is not None)
     replaced = list(values)

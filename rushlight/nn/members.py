@@ -37,7 +37,7 @@ class Members(dict):
         return dict, (), None, None, iter(self.items())
 
     # dict's own versions of these would leave the attributes as they were.
-    update, setdefault, clear = MutableMapping.update, MutableMapping.setdefault, MutableMapping.clear
+    update, setdefault = MutableMapping.update, MutableMapping.setdefault
 
     def pop(self, name, *default):
         """Remove a member, and return it, or `default` where there is none."""
@@ -46,6 +46,11 @@ class Members(dict):
         member = self[name]
         del self[name]
         return member
+
+    def clear(self):
+        """Remove all members."""
+        for name in list(self):
+            del self[name]
 
     def popitem(self):
         """Remove the newest member, and return its name and value."""
