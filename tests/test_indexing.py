@@ -7,7 +7,7 @@ import rushlight
 
 torch = pytest.importorskip("torch")
 
-# Expressions in x, a (2, 3, 4) tensor that was computed: the node, the strides and whether it is a view agree.
+# Expressions in x, a computed (2, 3, 4) tensor: node, strides, and whether it is a view agree.
 VIEWS = """
 x.view(6, 4)
 x.reshape(6, 4)

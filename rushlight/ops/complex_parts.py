@@ -52,7 +52,8 @@ def view_as_complex(input):
     array = check_tensor("view_as_complex", input)._strided()
     if array.dtype not in (np.float32, np.float64):
         raise RuntimeError(
-            f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {SCALAR_NAMES[input.dtype]}"
+            "view_as_complex is only supported for half, float and double tensors, but got a tensor of "
+            f"scalar type: {SCALAR_NAMES[input.dtype]}"
         )
     if not array.ndim or array.shape[-1] != 2:
         raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(array.shape)}")
@@ -201,7 +202,8 @@ def adjoint(input):
     """
     if input._array.ndim < 2:
         raise RuntimeError(
-            f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
+            f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D "
+            "tensor."
         )
     return conj(transpose(input, -2, -1))
 

@@ -38,12 +38,45 @@ from rushlight.ops.parts import broadcast_tensors, select
 from rushlight.ops.registry import op
 
 __all__ = [
-    "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
-    "IntTensor", "LongTensor", "ShortTensor", "arange", "as_tensor", "asarray", "complex", "empty", "empty_like",
-    "empty_strided", "eye", "from_dlpack", "from_numpy", "frombuffer", "full", "full_like", "is_tensor",
-    "legacy_tensor", "linspace", "logspace", "numel", "ones", "ones_like", "polar", "range", "scalar_tensor", "tensor",
-    "tril_indices", "triu_indices", "zeros", "zeros_like",
-]  # fmt: skip
+    "BFloat16Tensor",
+    "BoolTensor",
+    "ByteTensor",
+    "CharTensor",
+    "DoubleTensor",
+    "FloatTensor",
+    "HalfTensor",
+    "IntTensor",
+    "LongTensor",
+    "ShortTensor",
+    "arange",
+    "as_tensor",
+    "asarray",
+    "complex",
+    "empty",
+    "empty_like",
+    "empty_strided",
+    "eye",
+    "from_dlpack",
+    "from_numpy",
+    "frombuffer",
+    "full",
+    "full_like",
+    "is_tensor",
+    "legacy_tensor",
+    "linspace",
+    "logspace",
+    "numel",
+    "ones",
+    "ones_like",
+    "polar",
+    "range",
+    "scalar_tensor",
+    "tensor",
+    "tril_indices",
+    "triu_indices",
+    "zeros",
+    "zeros_like",
+]
 
 
 def _numpy_type(dtype, op_name: str) -> np.dtype:
@@ -410,13 +443,16 @@ def _check_range(start, end, step) -> None:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError(
-            f"upper bound and lower bound inconsistent with step sign: got start {start}, end {end}, step {step}"
+            f"upper bound and lower bound inconsistent with step sign: got start {start}, end {end}, step "
+            f"{step}"
         )
 
 
 @op(method=False)
-def arange(*bounds, start=0, end=None, step=None, out=None, dtype=None, layout=None, device=None, pin_memory=False,
-           requires_grad=False):  # fmt: skip
+def arange(
+    *bounds, start=0, end=None, step=None, out=None, dtype=None, layout=None, device=None, pin_memory=False,
+    requires_grad=False,
+):  # fmt: skip
     """Numbers from `start` up to, but not including, `end`, `step` apart.
 
     Args:
@@ -469,7 +505,8 @@ def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devic
     import warnings
 
     warnings.warn(
-        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
+        "torch.range is deprecated and will be removed in a future release because its behavior is "
+        "inconsistent with "
         "Python's range builtin. Instead, use torch.arange, which produces values in [start, end).",
         stacklevel=2,
     )
@@ -527,8 +564,10 @@ def _spaced(start, end, steps, kind: dtypes.dtype) -> np.ndarray:
 
 
 @op(method=False)
-def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-             pin_memory=False):  # fmt: skip
+def logspace(
+    start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
+):  # fmt: skip
     """`base` to the power of `steps` numbers from `start` to `end`, both included, equally far apart.
 
     >>> import rushlight as torch

@@ -147,7 +147,8 @@ def _numbers(data):
         return [_numbers(item) for item in data]
     if isinstance(data, np.ndarray) and data.ndim:
         warnings.warn(
-            "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list to a "
+            "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting "
+            "the list to a "
             "single numpy.ndarray with numpy.array() before converting to a tensor.",
             stacklevel=6,
         )
@@ -222,14 +223,17 @@ def _check_lengths(data) -> None:
 def _check_ndarray(array: np.ndarray) -> None:
     if not array.dtype.isnative:
         raise ValueError(
-            "given numpy array has byte order different from the native byte order. Conversion between byte orders is "
+            "given numpy array has byte order different from the native byte order. Conversion between byte "
+            "orders is "
             "currently not supported. Use array.astype(array.dtype.newbyteorder('='))."
         )
     from_numpy_dtype(array.dtype)
     if any(s < 0 for s in array.strides) and array.size:
         raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-            "currently supported. (You can probably work around this by making a copy of your array  with array.copy().) "
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are "
+            "not "
+            "currently supported. (You can probably work around this by making a copy of your array  with "
+            "array.copy().) "
         )
 
 
@@ -362,9 +366,12 @@ def from_numpy(ndarray):
     _check_ndarray(ndarray)
     if not ndarray.flags.writeable:
         warnings.warn(
-            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing "
-            "to this tensor will result in undefined behavior. You may want to copy the array to protect its data or make "
-            "it writable before converting it to a tensor. This type of warning will be suppressed for the rest of this "
+            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This "
+            "means writing "
+            "to this tensor will result in undefined behavior. You may want to copy the array to protect its "
+            "data or make "
+            "it writable before converting it to a tensor. This type of warning will be suppressed for the "
+            "rest of this "
             "program.",
             stacklevel=2,
         )
@@ -409,23 +416,27 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
         raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
     if not 0 <= offset < length:
         raise ValueError(
-            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({length} bytes) minus 1"
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({length} "
+            "bytes) minus 1"
         )
     if count < 0:
         if (length - offset) % kind.itemsize:
             raise ValueError(
-                f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a multiple of element "
+                f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a multiple "
+                "of element "
                 f"size ({kind.itemsize})"
             )
         count = (length - offset) // kind.itemsize
     if offset + count * kind.itemsize > length:
         raise ValueError(
-            f"requested buffer length ({count} * {kind.itemsize} bytes) after offset ({offset} bytes) must not be greater "
+            f"requested buffer length ({count} * {kind.itemsize} bytes) after offset ({offset} bytes) must "
+            "not be greater "
             f"than actual buffer length ({length} bytes)"
         )
     if memory.readonly:
         warnings.warn(
-            "The given buffer is not writable, and PyTorch does not support non-writable tensors. You may want to copy "
+            "The given buffer is not writable, and PyTorch does not support non-writable tensors. You may "
+            "want to copy "
             "the buffer to protect its data or make it writable before converting it to a tensor.",
             stacklevel=2,
         )

@@ -124,8 +124,10 @@ def embedding(
         raise RuntimeError(f"'weight' must be 2-D, got shape {list(table.shape)}")
     if index.dtype not in (np.int64, np.int32):
         raise RuntimeError(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"torch.{SCALAR_NAMES[input.dtype]}Tensor instead (while checking arguments for embedding). Use input.long()."
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
+            "but got "
+            f"torch.{SCALAR_NAMES[input.dtype]}Tensor instead (while checking arguments for embedding). Use "
+            "input.long()."
         )
     rows = table.shape[0]
     padding = -1

@@ -48,7 +48,8 @@ def scatter_index(op_name: str, input: Tensor, dim: int, index, source: Tensor |
     dim = check_dim(dim, len(shape))
     if max(positions.ndim, 1) != max(len(shape), 1) and positions.size:
         raise RuntimeError(
-            f"Index tensor must have the same number of dimensions as {'input' if source is None else 'self'} tensor: "
+            "Index tensor must have the same number of dimensions as "
+            f"{'input' if source is None else 'self'} tensor: "
             f"{op_name} got index {list(index.shape)} and {list(shape)}"
         )
     full = shape or (1,)
@@ -57,7 +58,8 @@ def scatter_index(op_name: str, input: Tensor, dim: int, index, source: Tensor |
         for d, (n, m) in enumerate(zip(positions.shape, full, strict=True)):
             if d != dim and n > m:
                 raise RuntimeError(
-                    f"Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than self "
+                    f"Size does not match at dimension {d} expected index {list(index.shape)} to be no "
+                    "larger than self "
                     f"{list(shape)} apart from dimension {dim} ({op_name})"
                 )
     if source is not None and positions.size:
@@ -66,7 +68,8 @@ def scatter_index(op_name: str, input: Tensor, dim: int, index, source: Tensor |
             n > m for n, m in zip(positions.shape, given, strict=True)
         ):
             raise RuntimeError(
-                f"Expected index {list(index.shape)} to be no larger than self {list(shape)} apart from dimension {dim} "
+                f"Expected index {list(index.shape)} to be no larger than self {list(shape)} apart from "
+                f"dimension {dim} "
                 f"and to be no larger size than src {list(source.shape)} ({op_name})"
             )
 
@@ -101,7 +104,7 @@ class GatherBackward0(Node):
 
 @op()
 def gather(input, dim, index, *, sparse_grad=False, out=None):
-    """The elements that an index tensor names along one dimension: out[i][j] = input[index[i][j]][j] for dim 0.
+    """The elements that an index names along one dimension: out[i][j] = input[index[i][j]][j] for dim 0.
 
     Args:
         input: a tensor.
@@ -185,7 +188,8 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
         raise RuntimeError("reduce argument must be either add or multiply.")
     if reduce is not None and tensor is not None:
         warnings.warn(
-            "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch "
+            "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a "
+            "future PyTorch "
             "release. Use torch.scatter_reduce instead for more reduction options.",
             stacklevel=3,
         )

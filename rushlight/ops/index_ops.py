@@ -133,7 +133,8 @@ def _check_slices(op_name: str, input: Tensor, dim: int, positions: np.ndarray, 
     shape[dim] = positions.size
     if list(source._array.shape) != shape:
         raise RuntimeError(
-            f"{op_name}_(): source tensor shape must match self tensor shape, excluding the specified dimension: "
+            f"{op_name}_(): source tensor shape must match self tensor shape, excluding the specified "
+            "dimension: "
             f"expected {shape}, got self.shape = {list(input.shape)} source.shape = {list(source.shape)}"
         )
 
@@ -164,7 +165,8 @@ def index_copy(input, dim, index, source):
     dim, positions = index_line("index_copy", input, dim, index)
     if input._array.dtype != source._array.dtype:
         raise RuntimeError(
-            f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype} and "
+            f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype} "
+            "and "
             f"(source) {source.dtype}"
         )
     _check_slices("index_copy", input, dim, positions, source)
@@ -244,7 +246,8 @@ class IndexPutBackward0(Node):
 def index_put(input, indices, values, accumulate=False):
     if input._array.dtype != values._array.dtype:
         raise RuntimeError(
-            f"Index put requires the source and destination dtypes match, got {SCALAR_NAMES[input.dtype]} for the "
+            f"Index put requires the source and destination dtypes match, got {SCALAR_NAMES[input.dtype]} "
+            "for the "
             f"destination and {SCALAR_NAMES[values.dtype]} for the source."
         )
     indices = tuple(slice(None) if i is None else i for i in indices)
@@ -260,7 +263,8 @@ def index_put(input, indices, values, accumulate=False):
                 target[place] = values._array
         except ValueError:
             raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of "
+                f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing "
+                "result of "
                 f"shape {list(target[place].shape)}"
             ) from None
         except IndexError as error:
@@ -348,12 +352,14 @@ def put(input, index, source, accumulate=False):
     positions = _flat("put_", input, index)
     if input._array.dtype != source._array.dtype:
         raise RuntimeError(
-            f"put_(): self and source expected to have the same dtype, but got self.dtype = {input.dtype} and "
+            f"put_(): self and source expected to have the same dtype, but got self.dtype = {input.dtype} "
+            "and "
             f"source.dtype = {source.dtype}"
         )
     if positions.size != source._array.size:
         raise IndexError(
-            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            "put_(): Expected source and index to have the same number of elements, but got source.numel() "
+            "= "
             f"{source._array.size}, index.numel() = {positions.size}"
         )
 

@@ -111,7 +111,8 @@ def _index_error(array: np.ndarray, where: tuple, error: Exception) -> Exception
     """PyTorch's words for an index that NumPy refused."""
     if array.ndim == 0 and any(type(i) is int for i in where):
         return IndexError(
-            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+            "convert a "
             "0-dim tensor to a number"
         )
     text = str(error)
@@ -166,13 +167,14 @@ def _item(item):
     if hasattr(item, "__index__"):
         return operator.index(item)
     raise IndexError(
-        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+        "(got "
         f"{type(item).__name__})"
     )
 
 
 def _means_tuple(index) -> bool:
-    """Whether an index is several; PyTorch still takes short lists of lists, slices and tensors for tuples."""
+    """Whether an index is several; PyTorch takes short lists of lists, slices and tensors for tuples."""
     if isinstance(index, tuple):
         return True
     if not isinstance(index, list) or len(index) >= 32:
@@ -182,7 +184,8 @@ def _means_tuple(index) -> bool:
     ):
         return False
     warnings.warn(
-        "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
+        "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in "
+        "pytorch 2.9; use "
         "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
         "x[torch.tensor(seq)], which will result either in an error or a different result",
         stacklevel=5,
@@ -197,7 +200,7 @@ def parse(shape: tuple, index) -> tuple[tuple, tuple | None]:
         shape: that of the indexed tensor.
         index: as written between the brackets.
     Returns:
-        The basic index, and the index of the resulting view that consists of arrays and full slices (or None).
+        The basic index, and the index of the resulting view: arrays and full slices (or None).
     """
     items = [_item(i) for i in (index if _means_tuple(index) else (index,))]
     used = sum(i.ndim if isinstance(i, np.ndarray) and i.dtype == np.bool_ else _uses(i) for i in items)
@@ -226,7 +229,8 @@ def parse(shape: tuple, index) -> tuple[tuple, tuple | None]:
         elif i.dtype == np.bool_:
             if i.shape != shape[dim : dim + i.ndim]:
                 raise IndexError(
-                    f"The shape of the mask {list(i.shape)} at index {number} does not match the shape of the indexed "
+                    f"The shape of the mask {list(i.shape)} at index {number} does not match the shape of "
+                    "the indexed "
                     f"tensor {list(shape)} at index {dim}"
                 )
             basic += [_FULL] * i.ndim
@@ -395,7 +399,8 @@ def _check_put_type(t: Tensor, arrays: tuple, value: Tensor) -> None:
     masks = all(a is _FULL or a.dtype == np.bool_ for a in arrays)
     if not (masks and value._array.size == 1):
         raise RuntimeError(
-            f"Index put requires the source and destination dtypes match, got {SCALAR_NAMES[t.dtype]} for the "
+            f"Index put requires the source and destination dtypes match, got {SCALAR_NAMES[t.dtype]} for "
+            "the "
             f"destination and {SCALAR_NAMES[value.dtype]} for the source."
         )
 
@@ -432,7 +437,8 @@ def _write(array: np.ndarray, basic: tuple, arrays: tuple | None, source) -> Non
     except ValueError:
         wanted = array[basic] if arrays is None else take_arrays(array[basic], arrays)
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(source.shape)} cannot be broadcast to indexing result of "
+            f"shape mismatch: value tensor of shape {list(source.shape)} cannot be broadcast to indexing "
+            "result of "
             f"shape {list(wanted.shape)}"
         ) from None
 
@@ -542,7 +548,8 @@ def fill_(self, value):
     if isinstance(value, Tensor):
         if value._array.ndim:
             raise RuntimeError(
-                f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} "
+                "dimensions."
             )
         if recording(self, value):
             node = connect(FillBackward3(), (before(self), value))

@@ -102,8 +102,10 @@ def _cat_error(arrays: list, dim: int) -> Exception:
         for d, (m, n) in enumerate(zip(first, shape, strict=True)):
             if d != dim and m != n:
                 return RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {m} but got size {n} for "
-                    f"tensor number {i} in the list. (shapes {[list(a.shape) for a in arrays]}, dimension {d})"
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {m} but got size "
+                    f"{n} for "
+                    f"tensor number {i} in the list. (shapes {[list(a.shape) for a in arrays]}, dimension "
+                    f"{d})"
                 )
     return RuntimeError(f"cat: cannot join tensors of shapes {[list(a.shape) for a in arrays]}")
 
@@ -225,8 +227,13 @@ def _stacker(name: str, prepare, dim, doc: str, example: str):
     return op(method=False)(function)
 
 
-hstack = _stacker("hstack", atleast_1d, lambda t: 0 if t._array.ndim == 1 else 1,
-                  "Tensors side by side: along the second dimension, or the only one.", "torch.Size([4])")  # fmt: skip
+hstack = _stacker(
+    "hstack",
+    atleast_1d,
+    lambda t: 0 if t._array.ndim == 1 else 1,
+    "Tensors side by side, along the second dimension or the only one.",
+    "torch.Size([4])",
+)
 vstack = _stacker(
     "vstack", atleast_2d, lambda t: 0, "Tensors below one another, as rows.", "torch.Size([2, 2])"
 )
@@ -253,7 +260,8 @@ def block_diag(*tensors):
     for i, t in enumerate(tensors):
         if t._array.ndim > 2:
             raise RuntimeError(
-                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t._array.ndim} dimensions"
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has "
+                f"{t._array.ndim} dimensions"
             )
     blocks = _tensors("block_diag", [atleast_2d(t) for t in tensors])
     width = sum(t._array.shape[1] for t in blocks)

@@ -20,7 +20,8 @@ def _sides(pad, ndim: int) -> list:
         raise RuntimeError(f"Padding length must be divisible by 2, got {len(pad)}")
     if len(pad) > 2 * ndim:
         raise RuntimeError(
-            "Padding length should be less than or equal to two times the input dimension but got padding length "
+            "Padding length should be less than or equal to two times the input dimension but got padding "
+            "length "
             f"{len(pad)} and input of dimension {ndim}"
         )
     return [(0, 0)] * (ndim - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
@@ -47,7 +48,8 @@ def constant_pad_nd(input, pad, value=0):
     for d, (n, (low, high)) in enumerate(zip(array.shape, sides, strict=True)):
         if n + low + high < 0:
             raise RuntimeError(
-                f"The input size {n}, plus negative padding {low} and {high}, resulted in a negative output size, which "
+                f"The input size {n}, plus negative padding {low} and {high}, resulted in a negative output "
+                "size, which "
                 f"is invalid. Check dimension {d} of your input."
             )
         shape.append(n + low + high)
@@ -154,17 +156,20 @@ def _check_border(x: Tensor, sides: list, mode: str, dims: int) -> None:
     for d, (n, (low, high)) in enumerate(zip(shape, sides, strict=True)):
         if mode == "reflect" and max(low, high) >= n and (low or high):
             raise RuntimeError(
-                f"Argument #{2 * (len(shape) - d) + 2}: Padding size should be less than the corresponding input "
+                f"Argument #{2 * (len(shape) - d) + 2}: Padding size should be less than the corresponding "
+                "input "
                 f"dimension, but got: padding ({low}, {high}) at dimension {d} of input {list(shape)}"
             )
         if mode == "circular" and max(low, high) > n:
             raise RuntimeError(
-                f"Padding value causes wrapping around more than once: padding ({low}, {high}) at dimension {d} of input "
+                f"Padding value causes wrapping around more than once: padding ({low}, {high}) at dimension "
+                f"{d} of input "
                 f"{list(shape)}"
             )
         if d >= len(shape) - dims and n + low + high < 1:
             raise RuntimeError(
-                f"input (size {n}) is too small for padding ({low}, {high}) at dimension {d} of input {list(shape)}: "
+                f"input (size {n}) is too small for padding ({low}, {high}) at dimension {d} of input "
+                f"{list(shape)}: "
                 f"calculated output size {n + low + high}"
             )
 
@@ -179,11 +184,11 @@ def pad(input, pad, mode="constant", value=None):
         mode: "constant", "reflect" (mirrored, without the edge itself), "replicate" (the edge) or "circular".
         value: what constant borders hold; 0 by default.
     Raises:
-        RuntimeError: the widths don't fit. NotImplementedError: unknown mode, or a shape that it doesn't take.
+        RuntimeError: the widths don't fit. NotImplementedError: unknown mode, or no mode for this shape.
 
     >>> import rushlight as torch
-    >>> torch.nn.functional.pad(torch.tensor([[1, 2, 3]]), (2, 1), mode="reflect")
-    tensor([[3, 2, 1, 2, 3, 2]])
+    >>> torch.nn.functional.pad(torch.tensor([[1.0, 2.0, 3.0]]), (2, 1), mode="reflect")
+    tensor([[3., 2., 1., 2., 3., 2.]])
     """
     check_tensor("pad", input)
     if mode == "constant":

@@ -56,7 +56,8 @@ def _expanded(x: Tensor, shape: tuple) -> Tensor:
     lead = len(shape) - len(have)
     if lead < 0:
         raise RuntimeError(
-            f"expand({SCALAR_NAMES[x.dtype]}Tensor{{{list(have)}}}, size={list(shape)}): the number of sizes provided "
+            f"expand({SCALAR_NAMES[x.dtype]}Tensor{{{list(have)}}}, size={list(shape)}): the number of sizes "
+            "provided "
             f"({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
         )
     new_shape, strides = [], []
@@ -65,7 +66,8 @@ def _expanded(x: Tensor, shape: tuple) -> Tensor:
         if i < lead:
             if n < 0:
                 raise RuntimeError(
-                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
+                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing "
+                    f"dimension {i}"
                 )
             step = 0
         else:
@@ -75,7 +77,8 @@ def _expanded(x: Tensor, shape: tuple) -> Tensor:
             elif n != m:
                 if m != 1 or n < 0:
                     raise RuntimeError(
-                        f"The expanded size of the tensor ({n}) must match the existing size ({m}) at non-singleton "
+                        f"The expanded size of the tensor ({n}) must match the existing size ({m}) at "
+                        "non-singleton "
                         f"dimension {i}.  Target sizes: {list(shape)}.  Tensor sizes: {list(have)}"
                     )
                 step = 0
@@ -318,7 +321,8 @@ def as_strided(input, size, stride, storage_offset=None):
     if start < 0 or needed > memory.size:
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start}, and itemsize "
-            f"{memory.itemsize} requiring a storage size of {needed * memory.itemsize} are out of bounds for storage of "
+            f"{memory.itemsize} requiring a storage size of {needed * memory.itemsize} are out of bounds for "
+            "storage of "
             f"size {memory.nbytes}"
         )
     view = view_of(input, as_strided_array(memory[start:], size, tuple(s * memory.itemsize for s in stride)))

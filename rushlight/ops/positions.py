@@ -107,7 +107,8 @@ def index_line(op_name: str, input: Tensor, dim: int, index) -> tuple[int, np.nd
 def same_dtype(op_name: str, input: Tensor, other: Tensor, what: str) -> None:
     if input._array.dtype != other._array.dtype:
         raise RuntimeError(
-            f"{op_name}(): Expected self.dtype to be equal to {what}.dtype, got {input.dtype} and {other.dtype}"
+            f"{op_name}(): Expected self.dtype to be equal to {what}.dtype, got {input.dtype} and "
+            f"{other.dtype}"
         )
 
 
@@ -123,7 +124,8 @@ def fill_number(op_name: str, value):
     if isinstance(value, Tensor):
         if value._array.ndim:
             raise RuntimeError(
-                f"{op_name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} "
+                f"{op_name} only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value._array.ndim} "
                 "dimension(s)."
             )
         return value._array, (value,)

@@ -54,7 +54,7 @@ class ScatterReduceBackward0(Node):
         return flat / x, gather(flat, self.dim, self.index) / part
 
     def _prod_with_zeros(self, grad, x, source):
-        """Where zeros meet, the gradient is the product of all others, which is not zero for a single zero."""
+        """The gradient is the product of all others, which is not zero for a single zero."""
         part = _corner(source, self.index)
         own_zero, part_zero = (x == 0), (part == 0)
         zeros = own_zero.to(x.dtype) if self.include_self else x.new_zeros(x.shape)
@@ -92,7 +92,13 @@ def _corner(source: Tensor, index: Tensor) -> Tensor:
     return source if source._array.shape == shape else source[tuple(slice(n) for n in shape)]
 
 
-_REDUCTIONS = {"sum": (np.add, 0), "prod": (np.multiply, 1), "mean": (np.add, 0), "amax": (np.maximum, None), "amin": (np.minimum, None)}  # fmt: skip
+_REDUCTIONS = {
+    "sum": (np.add, 0),
+    "prod": (np.multiply, 1),
+    "mean": (np.add, 0),
+    "amax": (np.maximum, None),
+    "amin": (np.minimum, None),
+}
 
 
 def _scatter_reduced(array, dim, positions, part, reduce, include_self) -> None:

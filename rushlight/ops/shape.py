@@ -148,11 +148,13 @@ def _shape_error(array: np.ndarray, shape) -> Exception:
         return RuntimeError(f"invalid shape dimension {next(s for s in shape if s < -1)}")
     if array.size == 0 and -1 in shape and 0 in shape:
         return RuntimeError(
-            f"cannot reshape tensor of 0 elements into shape {shape} because the unspecified dimension size -1 can be "
+            f"cannot reshape tensor of 0 elements into shape {shape} because the unspecified dimension size "
+            "-1 can be "
             "any value and is ambiguous"
         )
     return RuntimeError(
-        f"shape '{shape}' is invalid for input of size {array.size} (got a tensor of shape {list(array.shape)})"
+        f"shape '{shape}' is invalid for input of size {array.size} (got a tensor of shape "
+        f"{list(array.shape)})"
     )
 
 
@@ -208,7 +210,8 @@ def view(input, *shape, size=None, dtype=None):
         input: a tensor.
         shape: the new dimensions, one of which may be -1; or a dtype.
     Raises:
-        RuntimeError: the shape holds another number of elements, or memory is laid out so that it needs a copy.
+        RuntimeError: the shape holds another number of elements, or memory is laid out so that it
+            needs a copy.
 
     >>> import rushlight as torch
     >>> torch.arange(4).view(2, 2)
@@ -229,7 +232,8 @@ def view(input, *shape, size=None, dtype=None):
         raise _shape_error(array, shape) from None
     if not array.flags.c_contiguous and not same_memory(out, array):
         raise RuntimeError(
-            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans "
+            "across two "
             "contiguous subspaces). Use .reshape(...) instead."
         )
     result = view_of(input, out)
@@ -246,7 +250,8 @@ def _view_dtype(x: Tensor, kind: dtype_class) -> Tensor:
     if old != new:
         if array.ndim == 0:
             raise RuntimeError(
-                f"self.dim() cannot be 0 to view {SCALAR_NAMES[x.dtype]} as {SCALAR_NAMES[kind]} (different element sizes)"
+                f"self.dim() cannot be 0 to view {SCALAR_NAMES[x.dtype]} as {SCALAR_NAMES[kind]} (different "
+                "element sizes)"
             )
         if array.shape[-1] * old % new:
             raise RuntimeError(
@@ -255,7 +260,8 @@ def _view_dtype(x: Tensor, kind: dtype_class) -> Tensor:
             )
         if array.strides[-1] != old and array.shape[-1] > 1:
             raise RuntimeError(
-                f"self.stride(-1) must be 1 to view {SCALAR_NAMES[x.dtype]} as {SCALAR_NAMES[kind]} (different element "
+                f"self.stride(-1) must be 1 to view {SCALAR_NAMES[x.dtype]} as {SCALAR_NAMES[kind]} "
+                "(different element "
                 f"sizes), but got {array.strides[-1] // old}"
             )
     view = view_of(x, array.view(kind.numpy))
@@ -345,7 +351,8 @@ def unflatten(input, dim, sizes):
         inner[inner.index(-1)] = shape[dim] // known
     if -1 in inner or math.prod(inner) != shape[dim]:
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[dim]}) in the "
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} "
+            f"({shape[dim]}) in the "
             "input tensor"
         )
     return view(input, (*shape[:dim], *inner, *shape[dim + 1 :]))
@@ -510,7 +517,8 @@ def t(input):
 def _t_array(x: Tensor) -> np.ndarray:
     if x._array.ndim > 2:
         raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {x._array.ndim}D. Use transpose(dim0, dim1)."
+            f"t() expects a tensor with <= 2 dimensions, but self is {x._array.ndim}D. Use transpose(dim0, "
+            "dim1)."
         )
     return x._array.T
 
@@ -540,7 +548,8 @@ def permute(input, *dims, **named):
     dims = () if not dims else sizes("permute", dims)
     if len(dims) != array.ndim:
         raise RuntimeError(
-            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
+            "desired "
             f"ordering of dimensions i.e. input.dim() = {array.ndim} is not equal to len(dims) = {len(dims)}"
         )
     order = tuple([check_dim(d, array.ndim) for d in dims])
@@ -575,7 +584,8 @@ def movedim(input, source, destination):
     from_, to = dims_tuple(source, array.ndim, "movedim"), dims_tuple(destination, array.ndim, "movedim")
     if len(from_) != len(to):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(from_)} dims) should contain the same number "
+            f"movedim: Invalid source or destination dims: source ({list(from_)} dims) should contain the "
+            "same number "
             f"of dims as destination ({list(to)} dims)"
         )
     if array.ndim == 0:
@@ -594,8 +604,10 @@ def _T(self):
     array = self._strided()
     if array.ndim not in (0, 2):
         warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw "
-            "an error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*torch.arange("
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and "
+            "it will throw "
+            "an error in a future release. Consider `x.mT` to transpose batches of matrices or "
+            "`x.permute(*torch.arange("
             "x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             stacklevel=2,
         )
@@ -659,7 +671,7 @@ def _atleast(name: str, rank: int, reach):
         return tuple(one(x) for x in tensors)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"""The tensor, or each of several, with at least {rank} dimension{"s" if rank > 1 else ""}.
+    function.__doc__ = f"""The tensor, or each of several, with {rank} or more dimensions.
 
     >>> import rushlight as torch
     >>> torch.{name}(torch.tensor(1)).ndim

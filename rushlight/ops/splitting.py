@@ -1,6 +1,7 @@
 """Taking tensors apart: split, chunk, tensor_split, unbind."""
 
 import builtins
+import itertools
 
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import view_of
@@ -104,11 +105,13 @@ def split_with_sizes(input, split_sizes, dim=0):
     total = input._array.shape[dim]
     if builtins.any(n < 0 for n in lengths):
         raise RuntimeError(
-            f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={lengths}"
+            "split_with_sizes expects split_sizes have only non-negative entries, but got "
+            f"split_sizes={lengths}"
         )
     if sum(lengths) != total:
         raise RuntimeError(
-            f"split_with_sizes expects split_sizes to sum exactly to {total} (input tensor's size at dimension {dim}), "
+            f"split_with_sizes expects split_sizes to sum exactly to {total} (input tensor's size at "
+            f"dimension {dim}), "
             f"but got split_sizes={lengths}"
         )
     return _cut(input, lengths, dim, SplitWithSizesBackward0)
@@ -157,7 +160,7 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
         ends = [0]
         for i in range(where):
             ends.append(ends[-1] + size + (i < extra))
-        bounds = list(zip(ends, ends[1:], strict=False))
+        bounds = list(itertools.pairwise(ends))
     else:
         points = list(where)
         bounds = list(zip([0, *points], [*points, None], strict=True))
@@ -170,7 +173,8 @@ def _splitter(name: str, dim, least: int, doc: str):
         array = check_tensor(name, input)._array
         if array.ndim < least:
             raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {least} dimension{'s' if least > 1 else ''}, but got a "
+                f"torch.{name} requires a tensor with at least {least} dimension{'s' if least > 1 else ''}, "
+                "but got a "
                 f"tensor with {array.ndim} dimensions!"
             )
         along = dim if array.ndim > dim else 0
