@@ -133,13 +133,13 @@ def _matmul(input: Tensor, other: Tensor) -> Tensor:
     if x.ndim == 1:
         return _matmul(input.unsqueeze(0), other).squeeze(-2)
     check_product(x, y, input, other)
-    if x.ndim == 2 and y.ndim == 2:
-        node_type = MmBackward0
-    elif y.ndim == 2:
+    if y.ndim == 2 and x.ndim > 2:
         return _folded(input, other)
-    else:
-        node_type = BmmBackward0 if x.ndim == 3 and y.ndim == 3 else UnsafeViewBackward0
-    array = K.matmul(x, y)
+    return _product(input, other, MmBackward0 if x.ndim == y.ndim == 2 else UnsafeViewBackward0)
+
+
+def _product(input: Tensor, other: Tensor, node_type: type[Node]) -> Tensor:
+    array = K.matmul(input._array, other._array)
     return record(array, node_type, (input, other), input, other) if recording(input, other) else wrap(array)
 
 
@@ -286,7 +286,9 @@ def bmm(input, mat2, *, out=None):
     check_batches("bmm", x, y)
     if x.dtype != y.dtype:
         raise RuntimeError(f"expected scalar type {type_name(input)} but found {type_name(mat2)}")
-    return matmul(input, mat2, out=out)
+    if x.dtype.kind == "b":
+        raise NotImplementedError("\"bmm\" not implemented for 'Bool': convert with .float() or .long()")
+    return write_out(_product(input, mat2, BmmBackward0), out)
 
 
 def check_batches(name: str, x: np.ndarray, y: np.ndarray) -> None:
