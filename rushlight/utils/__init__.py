@@ -1,0 +1,5 @@
+"""What surrounds training: data loading, checkpointing."""
+
+from rushlight.utils import checkpoint, data
+
+__all__ = ["checkpoint", "data"]
