@@ -42,20 +42,22 @@ inline bool same_order(PyArrayObject* a, PyArrayObject* b) {
   return true;
 }
 
-// Axes of `a` from the outermost in memory to the innermost.
+// Axes of `a` from the outermost in memory to the innermost. Axes of size 1, whose strides mean nothing, stay put.
 inline void memory_order(PyArrayObject* a, int* order) {
   const int nd = PyArray_NDIM(a);
   for (int i = 0; i < nd; ++i) {
-    const npy_intp stride = PyArray_DIM(a, i) == 1 ? 0 : std::abs(PyArray_STRIDE(a, i));
     int at = i;
-    while (at > 0 && stride) {
-      const int before = order[at - 1];
-      const npy_intp other = PyArray_DIM(a, before) == 1 ? 0 : std::abs(PyArray_STRIDE(a, before));
-      if (!other || other >= stride) break;
-      order[at] = before;
-      --at;
-    }
     order[at] = i;
+    if (PyArray_DIM(a, i) == 1) continue;
+    const npy_intp stride = std::abs(PyArray_STRIDE(a, i));
+    for (int before = at - 1; before >= 0 && stride; --before) {
+      const int axis = order[before];
+      if (PyArray_DIM(a, axis) == 1) continue;
+      const npy_intp other = std::abs(PyArray_STRIDE(a, axis));
+      if (!other || other >= stride) break;
+      for (; at > before; --at) order[at] = order[at - 1];
+      order[at] = i;
+    }
   }
 }
 
