@@ -194,6 +194,8 @@ class Tensor(TensorBase):
         other._vc = self._counter()
         if self._format is not None:
             other._format = self._format
+        elif self._base is not None:
+            other._format = "fixed"  # a view's layout is its base's
         return other
 
     def _refresh(self) -> None:
@@ -518,13 +520,15 @@ class Tensor(TensorBase):
     def _copy_of_memory(self, memo) -> np.ndarray:
         """Its array copied; views of one base stay views of one copy."""
         array = self._strided()
-        owner = array if array.base is None or not isinstance(array.base, np.ndarray) else array.base
-        if owner is array or owner.base is not None or owner.dtype != array.dtype:
+        owner = array.base if isinstance(array.base, np.ndarray) else array
+        if owner.dtype != array.dtype:
             return array.copy(order="K")
         key = ("memory", id(owner))
         if key not in memo:
             memo[key] = owner.copy(order="K"), owner
         copied = memo[key][0]
+        if owner is array:
+            return copied
         offset = array.ctypes.data - owner.ctypes.data
         return np.ndarray(array.shape, array.dtype, copied, offset, array.strides)
 

@@ -64,6 +64,7 @@ def promote(op: str, *operands) -> list[Tensor]:
     Raises:
         TypeError: an operand is neither a tensor nor a number.
     """
+    operands = [wrap(o) if type(o) is np.ndarray else o for o in operands]
     for i, operand in enumerate(operands):
         if not isinstance(operand, (Tensor, *Number)):
             raise TypeError(

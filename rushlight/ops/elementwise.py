@@ -53,6 +53,8 @@ def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=No
             result = wrap(kernel(x, y))
         except ValueError:
             raise broadcast_error(name, x.shape, y.shape) from None
+        if input._format or other._format:
+            result._format = input._format or other._format
         if MODE.enabled and (input._rg or other._rg):
             node = _join(node_type, input, other)
             if node is not None:

@@ -68,6 +68,8 @@ def unary(name, kernel, node, derivative, *, saves="input", doc, example=None, t
             input = floating(input)
             x = input._array
         result = wrap(kernel(x))
+        if input._format:
+            result._format = input._format
         if input._rg and MODE.enabled:
             result._node, result._rg = _node(node_type, input, result), True
         return result if out is None else write_out(result, out)
