@@ -3,7 +3,6 @@
 The mathematics is in `rushlight.ops`; here are only those functions that take other arguments than the op.
 """
 
-import functools
 import warnings
 
 from rushlight.ops.activation import (
@@ -80,6 +79,17 @@ from rushlight.ops.pooling import (
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
+)
+from rushlight.ops.ranking import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from rushlight.ops.resize import (
     channel_shuffle,
@@ -164,7 +174,6 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
 def _in_place(function):
     """The form of an activation that writes its result into the input."""
 
-    @functools.wraps(function)
     def changed(input, *args, **kwargs):
         return function(input, *args, **kwargs, inplace=True)
 

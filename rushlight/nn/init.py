@@ -4,8 +4,10 @@ import functools
 import math
 import warnings
 
+import numpy as np
+
 from rushlight.autograd.grad_mode import no_grad
-from rushlight.ops.creation import empty_like
+from rushlight.ops.creation import empty_like, from_numpy
 from rushlight.ops.creation import eye as _eye
 from rushlight.tensor import Tensor
 
@@ -275,16 +277,13 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator=None) -> Tensor:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
         return tensor
-    from rushlight import linalg
-
     rows = tensor.size(0)
     columns = tensor.numel() // rows
-    drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
-    q, r = linalg.qr(drawn.t() if rows < columns else drawn)
-    q = q * r.diagonal().sign()  # makes the decomposition unique, and q uniformly distributed
-    if rows < columns:
-        q = q.t()
-    return tensor.copy_(q.reshape(tensor.shape)).mul_(gain)
+    drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator).numpy()
+    q, r = np.linalg.qr(drawn.T if rows < columns else drawn)
+    q = q * np.sign(np.diagonal(r))  # makes the decomposition unique, and q uniformly distributed
+    q = np.ascontiguousarray(q.T if rows < columns else q)
+    return tensor.copy_(from_numpy(q.reshape(tensor.shape))).mul_(gain)
 
 
 @no_grad()

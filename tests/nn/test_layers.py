@@ -87,7 +87,13 @@ LAYERS = [
     ("BCELoss()", None), ("BCEWithLogitsLoss()", (3, 4), (3, 4)),
     ("BCEWithLogitsLoss(pos_weight=t.tensor([1., 2., 3., 4.]))", (3, 4), (3, 4)),
     ("KLDivLoss(reduction='sum', log_target=True)", (3, 4), (3, 4)), ("KLDivLoss(reduction='batchmean', log_target=True)", (3, 4), (3, 4)),
-    ("PoissonNLLLoss()", (3, 4), (3, 4)), ("GaussianNLLLoss()", None),
+    ("PoissonNLLLoss()", (3, 4), (3, 4)), ("GaussianNLLLoss()", None), ("SoftMarginLoss()", None),
+    ("HingeEmbeddingLoss(0.5)", (3, 4), (3, 4)), ("MultiLabelMarginLoss()", (3, 4), ((3, 4), 4)),
+    ("MultiLabelSoftMarginLoss()", (3, 4), (3, 4)), ("MultiMarginLoss()", (3, 4), ((3,), 4)),
+    ("MultiMarginLoss(2, 0.5, t.tensor([1., 2., 3., 4.]))", (3, 4), ((3,), 4)),
+    ("MarginRankingLoss(0.1)", (3,), (3,), (3,)), ("CosineEmbeddingLoss()", None),
+    ("TripletMarginLoss(swap=True, reduction='sum')", (3, 4), (3, 4), (3, 4)),
+    ("TripletMarginWithDistanceLoss()", (3, 4), (3, 4), (3, 4)),
 ]  # fmt: skip
 
 
@@ -200,7 +206,8 @@ def test_losses_of_probabilities():
     p, y = rng.uniform(0.1, 0.9, (3, 4)).astype("float32"), rng.uniform(0, 1, (3, 4)).astype("float32")
     for layer, args in (
         ("BCELoss()", (p, y)), ("BCELoss(t.tensor([1., 2., 3., 4.]))", (p, y)), ("KLDivLoss(reduction='sum')", (p, y)),
-        ("GaussianNLLLoss(full=True)", (p, y, p)), ("PoissonNLLLoss(log_input=False, full=True)", (p, y)),
+        ("GaussianNLLLoss(full=True)", (p, y, p)), ("SoftMarginLoss()", (p, y)),
+        ("CosineEmbeddingLoss(0.1)", (p, y, np.array([1, -1, 1], "float32"))), ("PoissonNLLLoss(log_input=False, full=True)", (p, y)),
     ):  # fmt: skip
         ours, theirs = both(layer)
         same(ours(*map(rushlight.from_numpy, args)), theirs(*map(torch.from_numpy, args)), layer)
@@ -238,7 +245,7 @@ WRONG = [
     "BCELoss()(t.ones(2), t.ones(3))", "BCELoss()(t.tensor([2.]), t.tensor([1.]))", "ReflectionPad2d(5)(t.ones(1, 3, 3))",
     "CircularPad1d(1)(t.ones(2))", "Upsample(scale_factor=2, size=3)(t.ones(1, 1, 2))",
     "Upsample(scale_factor=2, mode='bilinear')(t.ones(1, 1, 2))", "PixelShuffle(2)(t.ones(1, 3, 2, 2))",
-    "LazyConv2d(3, 3)(t.ones(2))", "Parameter([1.0])", "ReLU(1, 2)", "ReLU()(5)", "ReLU()()", "Flatten()(t.ones(2), 3)",
+    "LazyConv2d(3, 3)(t.ones(2))", "Parameter([1.0])", "Parameter(t.tensor([1]))", "ReLU(1, 2)", "ReLU()(5)", "ReLU()()", "Flatten()(t.ones(2), 3)",
 ]  # fmt: skip
 
 
