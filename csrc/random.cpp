@@ -1,0 +1,309 @@
+// PyTorch's CPU random streams: the Mersenne twister and what is drawn from it.
+//
+// Draws are made in order by one thread; it also turns them into numbers, except for those that cost a logarithm in
+// double, which all threads make. So results depend on the seed alone.
+#include "common.h"
+#include "levels.h"
+#include "random_loops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <nanobind/stl/optional.h>
+
+namespace rushlight {
+
+RUSHLIGHT_LEVELS(RandomLoops, random_table)
+const RandomLoops& random_loops() {
+  static const RandomLoops& table = RUSHLIGHT_PICK(random_table);
+  return table;
+}
+
+namespace {
+
+using i64 = std::int64_t;
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+
+// Draws made before they are turned into numbers: they stay in the first cache, or in the second where threads share
+// the work. Numbers that are cheap to make gain nothing from threads: making the draws is most of the work.
+constexpr i64 kChunk = i64{1} << 12, kSharedChunk = i64{1} << 17;
+constexpr i64 kSlowGrain = 2048;  // as kGrain, for numbers that cost a logarithm or more
+enum class Cost { cheap, slow };
+
+void check(bool good, const char* message) {
+  if (!good) throw nb::value_error(message);
+}
+
+template <class T> T* vector_of(nb::handle h, int type) {
+  check(PyArray_Check(h.ptr()) && PyArray_ISCARRAY_RO(array(h)) && PyArray_TYPE(array(h)) == type,
+        "random: expected a contiguous array of another type");
+  return data<T>(h);
+}
+i64 size_of(nb::handle h) { return PyArray_SIZE(array(h)); }
+
+// 0 for float32, 1 for float64.
+int kind_of(nb::handle h) {
+  check(PyArray_Check(h.ptr()) && PyArray_ISCARRAY(array(h)), "random: expected a contiguous array");
+  const int type = PyArray_TYPE(array(h));
+  check(type == NPY_FLOAT || type == NPY_DOUBLE, "random: expected float32 or float64");
+  return type == NPY_DOUBLE;
+}
+
+class Engine {
+ public:
+  Engine() { seed(5489); }
+
+  // The state after this seed, of which the low 32 bits count.
+  void seed(u64 value) {
+    state_[0] = static_cast<u32>(value);
+    for (u32 i = 1; i < kTwisterWords; ++i) state_[i] = 1812433253u * (state_[i - 1] ^ (state_[i - 1] >> 30)) + i;
+    left_ = 1;
+    next_ = 0;
+    normal_.reset();
+  }
+
+  // The words of the state, how many draws are left before it is renewed (and one), which word is next, and the
+  // second normal number of a pair where only the first was asked for.
+  nb::tuple state() const {
+    npy_intp n = kTwisterWords;
+    nb::object words = nb::steal(PyArray_SimpleNew(1, &n, NPY_UINT32));
+    std::copy(state_, state_ + kTwisterWords, data<u32>(words));
+    return nb::make_tuple(words, left_, next_, normal_);
+  }
+  void set_state(nb::handle words, int left, int next, std::optional<double> normal) {
+    const u32* from = vector_of<const u32>(words, NPY_UINT32);
+    check(size_of(words) == kTwisterWords && left >= 1 && left <= kTwisterWords && next >= 0 &&
+              next + left - 1 <= kTwisterWords,
+          "random: invalid state");
+    std::copy(from, from + kTwisterWords, state_);
+    left_ = left;
+    next_ = next;
+    normal_ = normal;
+  }
+
+  nb::object raw(i64 n) {
+    npy_intp size = n;
+    nb::object out = nb::steal(PyArray_SimpleNew(1, &size, NPY_UINT32));
+    if (!out.is_valid()) nb::raise_python_error();
+    draw(data<u32>(out), n);
+    return out;
+  }
+
+  void from_draws(const FromDraws* loops, Cost cost, nb::handle out, double a, double b) {
+    const int kind = kind_of(out);
+    char* to = data<char>(out);
+    const i64 item = kind ? 8 : 4;
+    each(size_of(out), kind ? 2 : 1, cost, [&](const u32* draws, i64 begin, i64 n) {
+      loops[kind](draws, to + begin * item, n, a, b);
+    });
+  }
+
+  void transform(Transform which, nb::handle out, double a, double b) {
+    const FromDraws loop = random_loops().transform[static_cast<int>(which)][kind_of(out)];
+    char* to = data<char>(out);
+    const i64 item = kind_of(out) ? 8 : 4;
+    each(size_of(out), 2, Cost::slow,
+         [&](const u32* draws, i64 begin, i64 n) { loop(draws, to + begin * item, n, a, b); });
+  }
+
+  // Normal numbers made in pairs, scaled, and perhaps made log-normal.
+  void pairs(nb::handle out, double mean, double deviation, bool log_normal) {
+    const int kind = kind_of(out);
+    const auto scale = (log_normal ? random_loops().scale_exp : random_loops().scale)[kind];
+    char* to = data<char>(out);
+    const i64 item = kind ? 8 : 4, n = size_of(out);
+    i64 done = 0;
+    if (n > 0 && normal_) {
+      scale(&*normal_, to, 1, mean, deviation);
+      normal_.reset();
+      done = 1;
+    }
+    each((n - done) / 2, 4, Cost::slow, [&](const u32* draws, i64 begin, i64 count) {
+      constexpr i64 block = 64;
+      double x[2 * block];
+      for (i64 i = 0; i < count; i += block) {
+        const i64 some = std::min(block, count - i);
+        random_loops().normal_pairs(draws + 4 * i, x, some);
+        scale(x, to + (done + 2 * (begin + i)) * item, 2 * some, mean, deviation);
+      }
+    });
+    if ((n - done) % 2) {
+      u32 draws[4];
+      double x[2];
+      draw(draws, 4);
+      random_loops().normal_pairs(draws, x, 1);
+      scale(x, to + (n - 1) * item, 1, mean, deviation);
+      normal_ = x[1];
+    }
+  }
+
+  void bernoulli(nb::handle out, double p) {
+    std::uint8_t* to = vector_of<std::uint8_t>(out, NPY_BOOL);
+    each(size_of(out), 2, Cost::cheap,
+         [&](const u32* draws, i64 begin, i64 n) { random_loops().below(draws, to + begin, n, p); });
+  }
+  void bernoulli_each(nb::handle out, nb::handle p) {
+    std::uint8_t* to = vector_of<std::uint8_t>(out, NPY_BOOL);
+    const int kind = kind_of(p);
+    check(size_of(p) == size_of(out), "random: expected as many probabilities as results");
+    const char* from = data<const char>(p);
+    const i64 item = kind ? 8 : 4;
+    each(size_of(out), kind ? 2 : 1, Cost::cheap, [&](const u32* draws, i64 begin, i64 n) {
+      random_loops().below_each[kind](draws, from + begin * item, to + begin, n);
+    });
+  }
+
+  void integers(nb::handle out, i64 base, u64 span, bool wide) {
+    i64* to = vector_of<i64>(out, NPY_INT64);
+    check(wide || (span > 0 && span >> 32 == 0), "random: the range is too wide for 32 bits");
+    const auto loop = wide ? random_loops().wide_integers : random_loops().integers;
+    each(size_of(out), wide ? 2 : 1, Cost::cheap,
+         [&](const u32* draws, i64 begin, i64 n) { loop(draws, to + begin, n, base, span); });
+  }
+
+  // Fisher and Yates' shuffle of 0 ... n-1; 64-bit draws where a remainder of 32 bits would be uneven.
+  void permutation(nb::handle out) {
+    i64* to = vector_of<i64>(out, NPY_INT64);
+    const i64 n = size_of(out);
+    for (i64 i = 0; i < n; ++i) to[i] = i;
+    const bool narrow = n < static_cast<i64>(~u32{0} / 20);
+    std::vector<u32> draws(static_cast<std::size_t>(std::min<i64>(2 * n, 4096)));
+    for (i64 i = 0, at = 0, have = 0; i < n - 1; ++i) {
+      if (at == have) {
+        const i64 wanted = (n - 1 - i) * (narrow ? 1 : 2);
+        have = std::min<i64>(static_cast<i64>(draws.size()) & ~i64{1}, wanted);
+        at = 0;
+        draw(draws.data(), have);
+      }
+      const auto next = [&] { return draws[static_cast<std::size_t>(at++)]; };
+      u64 z;
+      if (narrow) {
+        z = next() % static_cast<u32>(n - i);
+      } else {
+        z = u64{next()} << 32;
+        z = (z | next()) % static_cast<u64>(n - i);
+      }
+      std::swap(to[i], to[i + static_cast<i64>(z)]);
+    }
+  }
+
+  // In place: each rate gives way to a number drawn with it.
+  void poisson(nb::handle rates) {
+    const int kind = kind_of(rates);
+    for (i64 i = 0, n = size_of(rates); i < n; ++i) {
+      if (kind) {
+        double* x = data<double>(rates) + i;
+        *x = one_poisson(*x);
+      } else {
+        float* x = data<float>(rates) + i;
+        *x = static_cast<float>(one_poisson(*x));
+      }
+    }
+  }
+
+ private:
+  u32 state_[kTwisterWords];
+  int left_, next_;
+  std::optional<double> normal_;
+
+  void draw(u32* out, i64 n) {
+    const RandomLoops& loops = random_loops();
+    while (n > 0) {
+      if (left_ == 1) {
+        loops.twist(state_);
+        left_ = kTwisterWords + 1;
+        next_ = 0;
+      }
+      const i64 some = std::min<i64>(left_ - 1, n);
+      loops.temper(state_ + next_, out, some);
+      left_ -= static_cast<int>(some);
+      next_ += static_cast<int>(some);
+      out += some;
+      n -= some;
+    }
+  }
+
+  double one_unit() {
+    u32 draws[2];
+    draw(draws, 2);
+    return static_cast<double>(((u64{draws[0]} << 32) | draws[1]) & ((u64{1} << 53) - 1)) * 0x1p-53;
+  }
+
+  // body(draws, begin, count) for runs of the n numbers, `per` draws each; runs begin at multiples of 16.
+  template <class Body> void each(i64 n, i64 per, Cost cost, const Body& body) {
+    static u32 buffer[kSharedChunk];  // one caller at a time: the interpreter's lock is held
+    constexpr i64 block = 16;
+    const i64 most = (cost == Cost::slow ? kSharedChunk : kChunk) / per;
+    for (i64 start = 0; start < n; start += most) {
+      const i64 count = std::min(most, n - start);
+      draw(buffer, count * per);
+      if (cost == Cost::cheap) {
+        body(buffer, start, count);
+        continue;
+      }
+      parallel_for((count + block - 1) / block, kSlowGrain / block, [&](i64 first, i64 last) {
+        const i64 begin = first * block, end = std::min(last * block, count);
+        body(buffer + begin * per, start + begin, end - begin);
+      });
+    }
+  }
+
+  // Below a rate of 10 by multiplying, else by transformed rejection. Source: Hörmann, Insurance: Mathematics and
+  // Economics 12 (1993), algorithm PTRS.
+  double one_poisson(double rate) {
+    if (rate == 0) return 0;
+    if (rate < 10) {
+      const double limit = std::exp(-rate);
+      double product = one_unit();
+      i64 k = 0;
+      for (; product > limit; ++k) product *= one_unit();
+      return static_cast<double>(k);
+    }
+    const double log_rate = std::log(rate);
+    const double b = 0.931 + 2.53 * std::sqrt(rate), a = -0.059 + 0.02483 * b;
+    const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), v_r = 0.9277 - 3.6224 / (b - 2);
+    for (;;) {
+      const double u = one_unit() - 0.5, v = one_unit(), us = 0.5 - std::fabs(u);
+      const double k = std::floor((2 * a / us + b) * u + rate + 0.43);
+      if (us >= 0.07 && v <= v_r) return k;
+      if (k < 0 || (us < 0.013 && v > us)) continue;
+      if (std::log(v) + std::log(inverse_alpha) - std::log(a / (us * us) + b) <=
+          -rate + k * log_rate - std::lgamma(k + 1))
+        return k;
+    }
+  }
+};
+
+}  // namespace
+
+void bind_random(nb::module_& m) {
+  nb::class_<Engine>(m, "MT19937")
+      .def(nb::init<>())
+      .def("_seed", &Engine::seed)
+      .def("_state", &Engine::state)
+      .def("_set_state", &Engine::set_state, nb::arg(), nb::arg(), nb::arg(), nb::arg().none())
+      .def("raw", &Engine::raw)
+      .def("_uniform", [](Engine& e, nb::handle out, double a, double b) {
+        e.from_draws(random_loops().uniform, Cost::cheap, out, a, b);
+      })
+      .def("_normal_blocks", [](Engine& e, nb::handle out, double mean, double deviation) {
+        check(size_of(out) % 16 == 0, "random: expected a multiple of 16");
+        e.from_draws(random_loops().normal_blocks, kind_of(out) ? Cost::slow : Cost::cheap, out, mean, deviation);
+      })
+      .def("_normal_pairs", [](Engine& e, nb::handle out, double a, double b) { e.pairs(out, a, b, false); })
+      .def("_log_normal", [](Engine& e, nb::handle out, double a, double b) { e.pairs(out, a, b, true); })
+      .def("_exponential", [](Engine& e, nb::handle out, double a) { e.transform(Transform::exponential, out, a, 0); })
+      .def("_cauchy", [](Engine& e, nb::handle out, double a, double b) { e.transform(Transform::cauchy, out, a, b); })
+      .def("_geometric", [](Engine& e, nb::handle out, double p) { e.transform(Transform::geometric, out, p, 0); })
+      .def("_bernoulli", &Engine::bernoulli)
+      .def("_bernoulli_each", &Engine::bernoulli_each)
+      .def("_integers", &Engine::integers)
+      .def("_permutation", &Engine::permutation)
+      .def("_poisson", &Engine::poisson);
+}
+
+}  // namespace rushlight
