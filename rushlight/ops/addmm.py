@@ -59,11 +59,11 @@ def _added(node_type, input: Tensor, x: Tensor, y: Tensor, beta, alpha, out, sum
     if input._array.dtype.kind in "iu":
         beta, alpha = int(beta), int(alpha)
     if alpha != 1:
-        array = K.mul(array, alpha)
+        array = K.mul(array, alpha).astype(array.dtype, copy=False)
     shape = array.shape
     if beta != 0:  # where it is 0, not even a nan of the input counts
         addend = expandable(input._array, shape)
-        array = K.add(array, addend if beta == 1 else K.mul(addend, beta))
+        array = K.add(array, addend if beta == 1 else K.mul(addend, beta).astype(array.dtype, copy=False))
     else:
         expandable(input._array, shape)
     if recording(input, x, y):

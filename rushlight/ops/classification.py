@@ -9,25 +9,51 @@ from rushlight.autograd.node import Node, connect, tick
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import MODE, Tensor, check_tensor, wrap
 from rushlight.ops.loss import REDUCTIONS, reduction_of
+from rushlight.ops.reduction import not_implemented
 from rushlight.ops.registry import op
 from rushlight.ops.softmax import SoftmaxBackward0, log_softmax
 
 
+def _rows(x: np.ndarray) -> np.ndarray:
+    """Scores [n, classes, ...] or [classes] as rows; without a copy where channels are last in memory."""
+    if x.ndim == 2:
+        return x
+    return x.reshape(1, -1) if x.ndim == 1 else np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+
+
+def _from_rows(rows: np.ndarray, shape: tuple) -> np.ndarray:
+    """Rows of scores in the shape that they had before `_rows`."""
+    if len(shape) == 2:
+        return rows
+    if len(shape) == 1:
+        return rows.reshape(shape)
+    return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
+
+
 class _ClassNode(Node):
-    """A loss of scores [n, classes] and class numbers [n]; saves scores or probabilities, target, weight."""
+    """A loss of class scores of `shape`; saves scores or rows of probabilities, class numbers and weights."""
 
     def scale(self, grad):
         """The gradient of each row's loss: a Tensor under `create_graph`, else a number or an array."""
         if MODE.enabled:
-            return grad / self.total if self.reduction == "mean" else grad
+            grad = grad / self.total if self.reduction == "mean" else grad
+            return grad.unsqueeze(self.axis) if self.reduction == "none" else grad
+        if self.reduction == "none":
+            return grad._array.reshape(-1)
+        scale = float(grad._array)
         if self.reduction == "mean":
-            return float(grad._array) / self.total if self.total else math.nan
-        return grad._array if self.reduction == "none" else float(grad._array)
+            return scale / self.total if self.total else math.nan
+        return scale
 
-    def shares(self, dtype, classes: int, smoothing: float = 0.0) -> Tensor:
-        """What the loss of a row multiplies the negative log probability of each class with: [n, classes]."""
+    @property
+    def axis(self) -> int:
+        """The dimension of the classes."""
+        return 0 if len(self.shape) == 1 else 1
+
+    def shares(self, dtype, smoothing: float = 0.0) -> Tensor:
+        """What the loss multiplies each negative log probability with, in the shape of the scores."""
         _, target, weight = self.saved
-        target = target._array
+        target, classes = target._array.reshape(-1), self.shape[self.axis]
         w = np.ones(classes, dtype) if weight is None else weight._array
         used = target != self.ignore_index
         shares = np.zeros((len(target), classes), dtype)
@@ -35,7 +61,7 @@ class _ClassNode(Node):
         shares[rows, target[rows]] = w[target[rows]] * (1 - smoothing)
         if smoothing:
             shares += (w * (smoothing / classes)) * used[:, None]
-        return wrap(shares)
+        return wrap(_from_rows(shares, self.shape))
 
 
 class CrossEntropyNode(_ClassNode):
@@ -43,21 +69,20 @@ class CrossEntropyNode(_ClassNode):
         p, target, weight = self.unpack()
         scale = self.scale(grad)
         if not MODE.enabled:
-            w = None if weight is None else weight._array
-            smoothing = self.label_smoothing
-            return wrap(
-                K.cross_entropy_backward(p._array, target._array, w, self.ignore_index, smoothing, scale)
+            rows, w = target._array.reshape(-1), None if weight is None else weight._array
+            result = K.cross_entropy_backward(
+                p._array, rows, w, self.ignore_index, self.label_smoothing, scale
             )
-        shares = self.shares(p._array.dtype, p._array.shape[1], self.label_smoothing)
-        scale = scale.unsqueeze(1) if scale._array.ndim else scale
-        return scale * (self.probabilities(p) * shares.sum(1, True) - shares)
+            return wrap(_from_rows(result, self.shape))
+        shares = self.shares(p._array.dtype, self.label_smoothing)
+        return scale * (self.probabilities(p) * shares.sum(self.axis, True) - shares)
 
     def probabilities(self, p: Tensor) -> Tensor:
         """The saved probabilities as the softmax of the input that they are, so that gradients flow on."""
         node = SoftmaxBackward0()
-        node.seq, node.edges, node.axis = tick(), self.edges, 1
+        node.seq, node.edges, node.axis = tick(), self.edges, self.axis
         node.edge_outputs = self.edge_outputs
-        p = wrap(p._array)
+        p = wrap(_from_rows(p._array, self.shape))
         node.save_output(p)
         p._node, p._rg = node, True
         return p
@@ -68,10 +93,10 @@ class NllNode(_ClassNode):
         x, target, weight = self.unpack()
         scale = self.scale(grad)
         if not MODE.enabled:
-            w = None if weight is None else weight._array
-            return wrap(K.nll_loss_backward(x._array, target._array, w, self.ignore_index, scale))
-        shares = self.shares(x._array.dtype, x._array.shape[1])
-        return -(scale.unsqueeze(1) if scale._array.ndim else scale) * shares
+            rows, w = target._array.reshape(-1), None if weight is None else weight._array
+            result = K.nll_loss_backward(_rows(x._array), rows, w, self.ignore_index, scale)
+            return wrap(_from_rows(result, self.shape))
+        return -scale * self.shares(x._array.dtype)
 
 
 def _named(base: type, name: str) -> type:
@@ -91,47 +116,29 @@ def _class_loss(
 ):
     """The loss of scores [n, classes, ...] or [classes] and class numbers [n, ...] or []."""
     x, t = input._array, target._array
-    shape = t.shape
-    if not (
-        x.ndim == 2 and t.ndim == 1 and x.shape[0] == t.shape[0] and t.dtype == np.int64 and weight is None
-    ):
+    w = None
+    if x.ndim != 2 or t.ndim != 1 or x.shape[0] != t.shape[0] or t.dtype != np.int64 or weight is not None:
         _check(name, x, target, weight)
-        if x.ndim == 1:
-            input, target = input.unsqueeze(0), target.reshape(1)
-        elif x.ndim > 2:
-            input, target = input.movedim(1, -1).reshape(-1, x.shape[1]), target.reshape(-1)
+        w = None if weight is None else weight._array
         if t.dtype == np.uint8:
-            target = wrap(target._array.astype(np.int64))
-    flat, x, t = x.ndim <= 2, input._array, target._array
+            target = wrap(t.astype(np.int64))
+        t = target._array.reshape(-1)
     if x.dtype.kind in "iub":
-        raise NotImplementedError(
-            f"\"log_softmax_lastdim_kernel_impl\" not implemented for '{SCALAR_NAMES[input.dtype]}': {name} "
-            "expected "
-            "floating-point scores. Convert them first: input.float()"
-        )
-    w = None if weight is None else weight._array
+        raise not_implemented("log_softmax_lastdim_kernel_impl", x)
     if base is CrossEntropyNode:
-        rows, saved, total = K.cross_entropy(x, t, w, ignore_index, smoothing)
+        losses, saved, total = K.cross_entropy(_rows(x), t, w, ignore_index, smoothing)
     else:
-        rows, total = K.nll_loss(x, t, w, ignore_index)
+        losses, total = K.nll_loss(_rows(x), t, w, ignore_index)
     if reduction == "none":
-        result = wrap(rows.reshape(shape))
+        result = wrap(losses.reshape(target._array.shape))
     else:
-        array = K.sum(rows)
+        array = K.sum(losses)
         result = wrap(K.div(array, total).astype(array.dtype, copy=False) if reduction == "mean" else array)
     if input._rg and MODE.enabled:
-        node = connect(_NODES[base, flat](), (input,))
+        node = connect(_NODES[base, x.ndim <= 2](), (input,))
         node.save(wrap(saved) if base is CrossEntropyNode else input, target, weight)
-        node.total, node.reduction, node.ignore_index, node.label_smoothing = (
-            total,
-            reduction,
-            ignore_index,
-            smoothing,
-        )
-        if reduction == "none" and len(shape) != 1:
-            result = wrap(rows)
-            result._node, result._rg = node, True
-            return result.reshape(shape)
+        node.shape, node.total, node.reduction = x.shape, total, reduction
+        node.ignore_index, node.label_smoothing = ignore_index, smoothing
         result._node, result._rg = node, True
     return result
 

@@ -90,6 +90,7 @@ def fused(array: np.ndarray, node_type, x: Tensor, y: Tensor, reduction: str, **
             array = K.mul(array, as_type(weight, x.dtype)._array)
         except ValueError:
             raise broadcast_error("loss", array.shape, weight._array.shape) from None
+    array = array.astype(x._array.dtype, copy=False)
     count = array.size
     if reduction == "mean":
         array = K.mean(array)
@@ -140,7 +141,7 @@ def _weigh(loss: Tensor, weight, reduction: str, input: Tensor) -> Tensor:
 class MseLossBackward0(ElementwiseLossNode):
     def backward(self, grad):
         x, y = self.unpack()
-        if MODE.enabled or x._array.shape != y._array.shape:
+        if MODE.enabled or x._array.shape != y._array.shape or x._array.dtype.kind != "f":
             return super().backward(grad)
         to_x, to_y = self.edges
         factor = K.mul(grad._array, 2.0 / max(self.count, 1) if self.reduction == "mean" else 2.0)

@@ -154,7 +154,10 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keep
 
 class MeanBackward0(ReductionNode):
     def backward(self, grad):
-        return self.spread(grad / builtins.max(count_of(self.shape, self.axes), 1))
+        count = builtins.max(count_of(self.shape, self.axes), 1)
+        if MODE.enabled or grad._array.dtype.kind != "f":
+            return self.spread(grad / count)
+        return self.spread(wrap(K.div(grad._array, float(count))))
 
 
 class MeanBackward1(MeanBackward0):

@@ -84,6 +84,11 @@ def classes(name, base, calls, weighted):
         *each(name, calls, (base((5, 4)), CLASSES), wrong_classes(name)),
         *each(name, {"2-D": call()}, (base((2, 4, 3)), I((2, 3), 4))),
         *each(name, {"3-D": call(ignore_index=3)}, (base((2, 4, 3, 2)), I((2, 3, 2), 4))),
+        *each(
+            name,
+            {"2-D-smooth": call(label_smoothing=0.1)} if name == "cross_entropy" else {},
+            (base((2, 4, 3)), I((2, 3), 4)),
+        ),
         *each(name, {"one": call()}, (base((4,)), I((), 4))),
         *each(name, weighted, (base((5, 4)), CLASSES, WEIGHT)),
         *each(name, {"2-D-weight": weighted["weight"]}, (base((2, 4, 3)), I((2, 3), 4), WEIGHT)),

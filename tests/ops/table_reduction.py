@@ -328,6 +328,16 @@ ROWS = [
         for name in ("argmax", "argmin")
     ],
     *[
+        Row(
+            name,
+            lambda torch, x, name=name: (getattr(x, name)(), getattr(x, name)(1)),
+            (T((2, 3, 4, 5)),),
+            grad=False,
+            id="4-D",
+        )
+        for name in ("argmax", "argmin")
+    ],
+    *[
         special(
             name,
             lambda torch, name=name: (
