@@ -1,15 +1,8 @@
 """`import rushlight.as_torch`: from then on `import torch` and its submodules give Rushlight's modules.
 
 The names are aliases, not copies: `torch.nn.functional` is `rushlight.nn.functional`, the same module object.
-It works
-whether or not PyTorch is installed, as long as PyTorch has not been imported yet. `python -m rushlight
-script.py`
-does the same for a script.
-
->>> import rushlight.as_torch
->>> import torch.nn.functional as F
->>> F is rushlight.nn.functional
-True
+It works whether or not PyTorch is installed, as long as PyTorch has not been imported yet.
+`python -m rushlight script.py` does the same for a script.
 """
 
 import sys

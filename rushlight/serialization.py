@@ -1,8 +1,7 @@
 """`save` and `load`: PyTorch's `.pt` files, both ways.
 
 A file that is written appears under its name only when it is complete. A file that is read is not trusted: by
-default
-nothing in it is executed, and no size or place that it states is believed (see `_serialize`).
+default nothing in it is executed, and no size or place that it states is believed (see `_serialize`).
 """
 
 import contextlib
@@ -189,13 +188,11 @@ def load(
     Args:
         f: a path, or a file open for reading bytes that can `seek`.
         map_location: where the tensors go: a device or its name, a dict of names, or a function (storage,
-            name) that
-            returns the storage. Needed for files saved from a GPU: "cpu".
+            name) that returns the storage. Needed for files saved from a GPU: "cpu".
         pickle_module: with `weights_only=False`, another module than Python's `pickle`.
         weights_only: True (the default) reads data and nothing else: tensors, numbers, text, lists, dicts,
-            and what
-            `add_safe_globals` declared safe. False executes whatever the file says: only for files that you
-            trust.
+            and what `add_safe_globals` declared safe. False executes whatever the file says: only for files
+            that you trust.
         mmap: map the file instead of reading it; only for paths.
         pickle_load_args: with `weights_only=False`, for the unpickler, such as `encoding`.
     Raises:

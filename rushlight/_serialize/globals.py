@@ -1,5 +1,4 @@
-"""The names that PyTorch's files use for things, and what they mean here: one table for reading and
-writing."""
+"""The names that PyTorch's files use, and what they mean here: one table for reading and writing."""
 
 from collections import Counter, OrderedDict
 from importlib import import_module

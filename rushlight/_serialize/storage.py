@@ -24,8 +24,7 @@ UNTYPED = StorageType("UntypedStorage", None)
 # PyTorch saves tensors of these types as bytes, with the type beside them.
 _UNTYPED_KINDS = {
     dtypes.uint16, dtypes.uint32, dtypes.uint64, dtypes.float8_e4m3fn, dtypes.float8_e4m3fnuz,
-    dtypes.float8_e5m2,
-    dtypes.float8_e5m2fnuz, dtypes.float8_e8m0fnu,
+    dtypes.float8_e5m2, dtypes.float8_e5m2fnuz, dtypes.float8_e8m0fnu,
 }  # fmt: skip
 STORAGE_TYPES = {
     kind: UNTYPED if kind in _UNTYPED_KINDS else StorageType(f"{name}Storage", kind)

@@ -1,10 +1,8 @@
-"""Reads pickles. The restricted reader is a small machine of our own that knows data and a list of harmless
-names.
+"""Reads pickles: data and a list of harmless names, or, on demand, everything.
 
-It understands the opcodes that data needs, calls only the functions of `CALLS` and those that the user
-declared safe,
-and sets attributes only on what it made itself. So a file can neither run code nor reach anything in this
-process.
+The restricted reader is a small machine of our own. It understands the opcodes that data needs, calls only
+the functions of `CALLS` and those that the user declared safe, and sets attributes only on what it made
+itself. So a file can neither run code nor reach anything in this process.
 """
 
 import pickle
@@ -35,8 +33,7 @@ def _user_globals() -> dict[str, object]:
 
 
 def check_key(key, depth: int = 0):
-    """A key of a dict or a member of a set, which must be simple: hashing deep structures overflows the
-    stack."""
+    """A key of a dict or a member of a set; hashing deep structures would overflow the stack."""
     if isinstance(key, tuple):
         if depth > 20:
             raise UnpicklingError("a key of a dict is nested too deeply")

@@ -2,8 +2,7 @@
 
 Each schedule implements `get_lr()`: the learning rate of every group after `last_epoch` has moved on by one,
 from the present ones. Schedules that know the rate of any epoch directly also have `_get_closed_form_lr()`,
-which
-`step(epoch)` and `SequentialLR` use.
+which `step(epoch)` and `SequentialLR` use.
 """
 
 import functools

@@ -36,9 +36,8 @@ class Adam(Optimizer):
     Raises:
         ValueError: an option is out of range.
 
-    Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization" (2014); Reddi et al., "On the
-    Convergence of
-    Adam and Beyond" (2018).
+    Source: Kingma & Ba, "Adam: A Method for Stochastic Optimization" (2014);
+    Reddi et al., "On the Convergence of Adam and Beyond" (2018).
 
     >>> import rushlight as torch
     >>> w = torch.tensor([1.0], requires_grad=True)
@@ -51,9 +50,9 @@ class Adam(Optimizer):
 
     def __init__(
         self, params, lr=1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
-        amsgrad: bool = False,
-        *, foreach: bool | None = None, maximize: bool = False, capturable: bool = False,
-        differentiable: bool = False, fused: bool | None = None, decoupled_weight_decay: bool = False,
+        amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False,
+        capturable: bool = False, differentiable: bool = False, fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
     ):  # fmt: skip
         _check_options(lr, betas, eps, weight_decay, foreach and not capturable)
         check_modes(foreach, fused, differentiable)
@@ -61,8 +60,8 @@ class Adam(Optimizer):
         defaults = {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
             "maximize": maximize, "foreach": foreach, "capturable": capturable,
-            "differentiable": differentiable,
-            "fused": fused, "decoupled_weight_decay": decoupled_weight_decay,
+            "differentiable": differentiable, "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
         }  # fmt: skip
         super().__init__(params, defaults)
 
@@ -152,8 +151,7 @@ def _step_group(params: list[Tensor], states: list[dict], steps: list[float], gr
         lists.append(None)
     K.adam_step(
         *lists, steps[0] if together else steps, float(group["lr"]), float(beta1), float(beta2),
-        float(group["eps"]),
-        float(group["weight_decay"]), group["decoupled_weight_decay"], group["maximize"],
+        float(group["eps"]), float(group["weight_decay"]), group["decoupled_weight_decay"], group["maximize"],
     )  # fmt: skip
     bump(params)
 

@@ -13,8 +13,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 def get_worker_info():
-    """What a loader's worker process is; None in the main process, where everything is loaded in this
-    version."""
+    """What a loader's worker process is; None in the main process, which loads everything so far."""
     return None
 
 
@@ -59,13 +58,11 @@ class DataLoader(Generic[T_co]):
     def __init__(
         self, dataset: Dataset[T_co], batch_size: int | None = 1, shuffle: bool | None = None,
         sampler: Sampler | Iterable | None = None,
-        batch_sampler: Sampler[list] | Iterable[list] | None = None,
-        num_workers: int = 0, collate_fn: Callable | None = None, pin_memory: bool = False, drop_last: bool =
-            False,
+        batch_sampler: Sampler[list] | Iterable[list] | None = None, num_workers: int = 0,
+        collate_fn: Callable | None = None, pin_memory: bool = False, drop_last: bool = False,
         timeout: float = 0, worker_init_fn: Callable | None = None, multiprocessing_context=None,
-            generator=None, *,
-        prefetch_factor: int | None = None, persistent_workers: bool = False, pin_memory_device: str = "",
-        in_order: bool = True,
+        generator=None, *, prefetch_factor: int | None = None, persistent_workers: bool = False,
+        pin_memory_device: str = "", in_order: bool = True,
     ):  # fmt: skip
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context)
         streamed = isinstance(dataset, IterableDataset)

@@ -231,8 +231,7 @@ def random_split(dataset: Dataset, lengths: Sequence, generator=None) -> list[Su
 
     Args:
         dataset: what to split.
-        lengths: the sizes of the parts, or fractions that sum to 1 (what is left over goes round from the
-            first).
+        lengths: the sizes of the parts, or fractions that sum to 1 (the rest goes round from the first).
         generator: where the permutation is drawn from; the default generator otherwise.
     Raises:
         ValueError: the lengths do not add up.

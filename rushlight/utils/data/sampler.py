@@ -27,8 +27,8 @@ def draw_seed(generator=None) -> int:
 
 
 class Sampler(Generic[T_co]):
-    """Base class: a subclass gives `__iter__` over indices (or lists of them), and `__len__` where it has
-    one."""
+    """Base class: a subclass gives `__iter__` over indices or lists of them, and maybe `__len__`."""
+
     def __iter__(self) -> Iterator:
         raise NotImplementedError(
             f"{type(self).__name__} has no __iter__; a subclass of Sampler must define it"
