@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import Tensor, as_type, check_tensor, result_type, wrap, write_out
+from rushlight.ops.common import Tensor, as_type, broadcast_error, check_tensor, result_type, wrap, write_out
 from rushlight.ops.convert import cast
 from rushlight.ops.reduction import ReductionNode, axes_of, count_of, reduced
 from rushlight.ops.registry import op
@@ -270,7 +270,10 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     common = result_type(
         check_tensor("cosine_similarity", x1, "x1"), check_tensor("cosine_similarity", x2, "x2", 2)
     )
-    x1, x2 = broadcast_tensors(x1, x2)
+    try:
+        x1, x2 = broadcast_tensors(x1, x2)
+    except RuntimeError:
+        raise broadcast_error("cosine_similarity", x1._array.shape, x2._array.shape) from None
     if not (common.is_floating_point or common.is_complex):
         raise RuntimeError(
             f"expected common dtype to be floating point, yet common dtype is {SCALAR_NAMES[common]}"

@@ -6,7 +6,7 @@ from rushlight import kernels as K
 from rushlight import return_types
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import MODE, Tensor, check_tensor, record_many, wrap, write_out
+from rushlight.ops.common import MODE, Tensor, check_tensor, record, record_many, wrap, write_out
 from rushlight.ops.elementwise import maximum, minimum
 from rushlight.ops.reduction import ReductionNode, axes_of, not_implemented, reduced
 from rushlight.ops.registry import op
@@ -33,18 +33,13 @@ class TakeAlongBackward0(Node):
 
 
 def put_along(values: Tensor, indices: np.ndarray, shape: tuple, axis: int, keepdim: bool) -> Tensor:
-    """Zeros of `shape` with values added at indices along `axis`, which both lack if not `keepdim`."""
+    """Zeros of `shape` with values at indices, all different, along `axis`; both lack it if not `keepdim`."""
     given = values._array
     array = np.zeros(shape, given.dtype)
     if not shape:
         array[...] = given
     elif keepdim:
-        where = [
-            np.arange(n).reshape([-1 if j == i else 1 for j in range(len(shape))])
-            for i, n in enumerate(indices.shape)
-        ]
-        where[axis] = indices
-        np.add.at(array, tuple(where), given)
+        np.put_along_axis(array, indices, given, axis)
     else:
         np.put_along_axis(array, np.expand_dims(indices, axis), np.expand_dims(given, axis), axis)
     return _linked(array, PutAlongBackward0, values, indices, shape, axis, keepdim)
@@ -62,8 +57,6 @@ def take_along(x: Tensor, indices: np.ndarray, axis: int, keepdim: bool) -> Tens
 
 
 def _linked(array, node_type, input: Tensor, indices, shape, axis, keepdim) -> Tensor:
-    from rushlight.ops.common import record
-
     if input._rg and MODE.enabled:
         return record(array, node_type, (input,), indices=indices, shape=shape, axis=axis, keepdim=keepdim)
     return wrap(array)
@@ -74,7 +67,7 @@ def with_indices(values, indices, node_type, input: Tensor, axis: int, keepdim: 
 
     Args:
         values, indices: arrays.
-        keepdim: whether they have the dimension `axis`, in which case an index may occur twice.
+        keepdim: whether they have the dimension `axis`.
         kind: the type of the pair, from `return_types`.
         out: a pair of tensors to write to.
     """
@@ -472,10 +465,13 @@ def _mode_at(x: np.ndarray) -> np.ndarray:
 
 
 class CummaxBackward0(TakenNode):
-    pass
+    def backward(self, grad, _):
+        if not self.shape:
+            return grad
+        return grad.new_zeros(self.shape).scatter_add(self.axis, wrap(self.indices), grad)
 
 
-class CumminBackward0(TakenNode):
+class CumminBackward0(CummaxBackward0):
     pass
 
 
