@@ -9,7 +9,6 @@ import io
 import os
 import pickle
 import re
-import secrets
 import stat
 import struct
 import sys
@@ -149,7 +148,7 @@ def _replacing(path: str):
         with open(target, "wb") as stream:
             yield stream
         return
-    temporary = os.path.join(folder, f".rushlight-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(folder, f".rushlight-{os.urandom(8).hex()}.tmp")
     try:
         with open(temporary, "xb") as stream:
             if os.path.exists(target):

@@ -7,12 +7,12 @@ Source: PKWARE's APPNOTE 6.3 (zip), with records at multiples of 64 bytes as PyT
 import mmap
 import os
 import struct
-import zipfile
 import zlib
 
 import numpy as np
 
 _ALIGNMENT = 64
+_STORED = 0  # the compression method
 _DATE = 0x21  # 1 January 1980
 _UTF8 = 0x800
 _MAX32 = 0xFFFFFFFF
@@ -99,6 +99,8 @@ class ArchiveReader:
         self.size = file.seek(0, os.SEEK_END)
         self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if map_file else None
         self._budget = self.size  # no file holds more than itself, though its records may overlap
+        import zipfile  # only here: it takes a tenth of the time that the whole package needs to load
+
         try:
             infos = zipfile.ZipFile(file).infolist()
         except (
@@ -127,7 +129,7 @@ class ArchiveReader:
         """How many bytes a record has; RuntimeError where there is no such record."""
         return self._info(record).file_size
 
-    def _info(self, record: str) -> zipfile.ZipInfo:
+    def _info(self, record: str):
         info = self._records.get(record)
         if info is None:
             raise RuntimeError(f"PytorchStreamReader failed locating file {record}: file not found.{_HINT}")
@@ -154,9 +156,9 @@ class ArchiveReader:
             raise _damaged(record, "its checksum does not fit")
         return data
 
-    def _start(self, record: str, info: zipfile.ZipInfo) -> int:
+    def _start(self, record: str, info) -> int:
         """Where a record's bytes begin."""
-        stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
+        stored = info.compress_type == _STORED and info.file_size == info.compress_size
         if not stored or info.flag_bits & 1:
             raise _damaged(record, "it is compressed or encrypted; save the file again without")
         header = b""
