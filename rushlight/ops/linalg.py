@@ -329,8 +329,8 @@ def mv(input, vec, *, out=None):
         )
     if x.dtype != y.dtype:
         raise RuntimeError(
-            f"addmv input tensors must have the same dtype, but got {type_name(vec)}, {type_name(input)}, and "
-            f"{type_name(vec)}. Convert one of them: x.to(y.dtype)"
+            "addmv input tensors must have the same dtype, but got "
+            f"{type_name(vec)}, {type_name(input)}, and {type_name(vec)}. Convert one of them: x.to(y.dtype)"
         )
     array = K.matmul(x, y.reshape(-1, 1)).reshape(-1)
     result = record(array, MvBackward0, (input, vec), input, vec) if recording(input, vec) else wrap(array)
