@@ -1,6 +1,8 @@
 // Convolutions through oneDNN, activations channels-last. Weights are laid out as the primitive likes them best:
 // that copy is kept where the caller names the weight by a token (id, version), else it is made at every call.
 #include "dnn_cache.h"
+#include "dnn_small.h"
+#include "dnn_winograd.h"
 
 namespace rushlight {
 namespace {
@@ -27,18 +29,54 @@ struct Free {
   void operator()(void* p) const { std::free(p); }
 };
 
-struct KeptWeight {
-  i64 version = -1;
-  std::unique_ptr<void, Free> data;
+// Weights in the layout an operation wants, by the id of the weight.
+class KeptWeights {
+ public:
+  // The kept weight, made by make(memory) if it is not there or of another version.
+  template <class Make> void* get(const Token& token, size_t bytes, const Make& make) {
+    if (stats().weight_bytes > kMaxKeptBytes) forget();
+    Entry& entry = entries_[token.id];
+    if (!entry.data) {
+      entry.data.reset(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+      if (!entry.data) throw std::bad_alloc();
+      entry.bytes = static_cast<i64>(bytes);
+      stats().weights_cached += 1;
+      stats().weight_bytes += entry.bytes;
+      entry.version = token.version - 1;
+    }
+    if (entry.version != token.version) make(entry.data.get());
+    entry.version = token.version;
+    return entry.data.get();
+  }
+  KeptWeights() = default;
+  KeptWeights(const KeptWeights&) = delete;
+  KeptWeights& operator=(const KeptWeights&) = delete;
+  ~KeptWeights() { forget(); }
+
+ private:
+  static constexpr i64 kMaxKeptBytes = i64{1} << 29;
+  struct Entry {
+    i64 version = 0, bytes = 0;
+    std::unique_ptr<void, Free> data;
+  };
+  std::unordered_map<i64, Entry> entries_;
+
+  void forget() {
+    for (const auto& [id, entry] : entries_) {
+      stats().weights_cached -= 1;
+      stats().weight_bytes -= entry.bytes;
+    }
+    entries_.clear();
+  }
 };
 
-constexpr i64 kMaxKeptBytes = i64{1} << 29;
-
-// A primitive between copies of its operands to and from the layouts it works on.
+// A convolution: a primitive between copies of its operands to and from the layouts it works on, or one of our own.
 struct Conv {
+  std::optional<Filter3x3> winograd;
+  std::optional<OneChannel> one_channel;
   std::optional<Call> main, before[2], after;
   size_t bytes[3] = {0, 0, 0};
-  std::unordered_map<i64, KeptWeight> kept;
+  KeptWeights kept;
 
   // Puts the layouts given and wanted of operand `which` on record.
   void stage(int which, const memory::desc& given, const memory::desc& wanted) {
@@ -59,25 +97,19 @@ struct Conv {
 
   void* weight(void* given, const Token& token) {
     if (!before[1] || !token.given) return operand(1, given);
-    if (stats().weight_bytes > kMaxKeptBytes) forget();
-    KeptWeight& entry = kept[token.id];
-    if (!entry.data) {
-      entry.data.reset(std::aligned_alloc(64, (bytes[1] + 63) / 64 * 64));
-      if (!entry.data) throw std::bad_alloc();
-      stats().weights_cached += 1;
-      stats().weight_bytes += static_cast<i64>(bytes[1]);
-    }
-    if (entry.version != token.version) before[1]->run({given, entry.data.get()});
-    entry.version = token.version;
-    return entry.data.get();
+    return kept.get(token, bytes[1], [&](void* place) { before[1]->run({given, place}); });
   }
 
-  void forget() {
-    stats().weights_cached -= static_cast<i64>(kept.size());
-    stats().weight_bytes -= static_cast<i64>(kept.size() * bytes[1]);
-    kept.clear();
+  const float* winograd_weight(const float* given, bool backward, const Token& token) {
+    const size_t size = static_cast<size_t>(winograd->weight_floats()) * sizeof(float);
+    const auto make = [&](void* place) {
+      rushlight::winograd_weight(*winograd, given, backward, static_cast<float*>(place));
+    };
+    if (token.given) return static_cast<const float*>(kept.get(token, size, make));
+    void* place = scratch(Scratch::kSecond, size);
+    make(place);
+    return static_cast<const float*>(place);
   }
-  ~Conv() { forget(); }
 };
 
 // The settings of a convolution as oneDNN wants them.
@@ -88,6 +120,25 @@ struct Settings {
   Settings(nb::handle s, nb::handle p, nb::handle d, i64 g)
       : stride(integers(s)), padding(integers(p)), dilation(integers(d)), groups(g) {
     for (i64& step : dilation) step -= 1;
+  }
+
+  // The sizes for Winograd's algorithm where it is the faster one.
+  std::optional<Filter3x3> winograd(const std::vector<i64>& x, const std::vector<i64>& w, const std::vector<i64>& y,
+                                    memory::data_type type) const {
+    if (type != memory::data_type::f32 || x.size() != 4 || groups != 1 || w[2] != 3 || w[3] != 3) return std::nullopt;
+    for (size_t i = 0; i < 2; ++i)
+      if (stride[i] != 1 || dilation[i] != 0 || padding[i] > 2) return std::nullopt;
+    const Filter3x3 f{x[0], x[1], x[2], x[3], w[0], y[2], y[3], padding[0], padding[1]};
+    return winograd_pays(f) ? std::optional(f) : std::nullopt;
+  }
+
+  // The sizes for the one-channel weight gradient where it is the faster one.
+  std::optional<OneChannel> one_channel(const std::vector<i64>& x, const std::vector<i64>& w, const std::vector<i64>& y,
+                                        memory::data_type type) const {
+    if (type != memory::data_type::f32 || x.size() != 4 || x[1] != 1 || groups != 1) return std::nullopt;
+    if (dilation[0] != 0 || dilation[1] != 0) return std::nullopt;
+    const OneChannel f{x[0], x[2], x[3], w[0], y[2], y[3], w[2], w[3], stride[0], stride[1], padding[0], padding[1]};
+    return one_channel_pays(f) ? std::optional(f) : std::nullopt;
   }
 
   bool valid(size_t dims) const {
@@ -208,8 +259,10 @@ nb::object conv(nb::handle x_in, nb::handle w_in, nb::handle b, nb::handle strid
     const auto dims = weight_dims(w_shape, groups);
     const auto bias = bias_desc(!b.is_none(), w_shape[0], type);
     const auto src = channels_last(x_shape, type), dst = channels_last(y_shape, type);
-    const auto pd = forward(src, any(dims, type), bias, dst, how, relu);
     made->stage(0, activation(x), src);
+    made->winograd = how.winograd(x_shape, w_shape, y_shape, type);
+    if (made->winograd) return made;
+    const auto pd = forward(src, any(dims, type), bias, dst, how, relu);
     made->stage(1, plain_weight(dims, type), pd.weights_desc());
     Call::Arguments arguments = {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, pd.weights_desc()}, {DNNL_ARG_DST, dst}};
     if (!b.is_none()) arguments.push_back({DNNL_ARG_BIAS, bias});
@@ -219,6 +272,12 @@ nb::object conv(nb::handle x_in, nb::handle w_in, nb::handle b, nb::handle strid
   if (!op) return nb::none();
   nb::object y = new_array(ndim(x), y_shape.data(), type_number, true);
   void* source = op->operand(0, data<void>(x));
+  if (op->winograd) {
+    const float* u = op->winograd_weight(data<const float>(w), false, token_of(token));
+    winograd_convolve(*op->winograd, static_cast<const float*>(source), u,
+                      b.is_none() ? nullptr : data<const float>(b), relu, data<float>(y));
+    return y;
+  }
   void* weight = op->weight(data<void>(w), token_of(token));
   if (b.is_none())
     op->main->run({source, weight, data<void>(y)});
@@ -247,10 +306,15 @@ nb::object conv_backward_input(nb::handle g_in, nb::handle w_in, nb::handle x_di
     auto made = std::make_unique<Conv>();
     const auto dims = weight_dims(w_shape, groups);
     const auto src = channels_last(x_shape, type), dst = channels_last(y_shape, type);
+    made->stage(0, activation(g), dst);
+    made->winograd = how.winograd(x_shape, w_shape, y_shape, type);
+    if (made->winograd) {
+      made->winograd = winograd_backward(*made->winograd);
+      return made;
+    }
     const auto hint = forward(src, any(dims, type), memory::desc(), dst, how, false);
     const convolution_backward_data::primitive_desc pd(engine(), kDirect, src, any(dims, type), dst, how.stride,
                                                        how.dilation, how.padding, how.padding, hint, attributes());
-    made->stage(0, activation(g), dst);
     made->stage(1, plain_weight(dims, type), pd.weights_desc());
     made->main.emplace(
         convolution_backward_data(pd), pd.scratchpad_desc(),
@@ -260,6 +324,11 @@ nb::object conv_backward_input(nb::handle g_in, nb::handle w_in, nb::handle x_di
   if (!op) return nb::none();
   nb::object gx = new_array(ndim(g), x_shape.data(), PyArray_TYPE(array(g)), true);
   void* gradient = op->operand(0, data<void>(g));
+  if (op->winograd) {
+    const float* u = op->winograd_weight(data<const float>(w), true, token_of(token));
+    winograd_convolve(*op->winograd, static_cast<const float*>(gradient), u, nullptr, false, data<float>(gx));
+    return gx;
+  }
   op->main->run({gradient, op->weight(data<void>(w), token_of(token)), data<void>(gx)});
   return gx;
 }
@@ -286,12 +355,15 @@ nb::object conv_backward_weight(nb::handle g_in, nb::handle x_in, nb::handle w_d
     const auto dims = weight_dims(w_shape, groups);
     const auto bias = bias_desc(with_bias, w_shape[0], type);
     const auto src = channels_last(x_shape, type), dst = channels_last(y_shape, type);
+    made->stage(0, activation(g), dst);
+    made->stage(1, activation(x), src);
+    made->winograd = how.winograd(x_shape, w_shape, y_shape, type);
+    made->one_channel = how.one_channel(x_shape, w_shape, y_shape, type);
+    if (made->winograd || made->one_channel) return made;
     const auto hint = forward(src, any(dims, type), bias, dst, how, false);
     const convolution_backward_weights::primitive_desc pd(engine(), kDirect, src, any(dims, type), bias, dst,
                                                           how.stride, how.dilation, how.padding, how.padding, hint,
                                                           attributes());
-    made->stage(0, activation(g), dst);
-    made->stage(1, activation(x), src);
     made->stage_result(pd.diff_weights_desc(), plain_weight(dims, type));
     Call::Arguments arguments = {
         {DNNL_ARG_DIFF_DST, dst}, {DNNL_ARG_SRC, src}, {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()}};
@@ -305,6 +377,15 @@ nb::object conv_backward_weight(nb::handle g_in, nb::handle x_in, nb::handle w_d
   if (with_bias) gb = new_array(1, w_shape.data(), type_number, false);
   void* gradient = op->operand(0, data<void>(g));
   void* source = op->operand(1, data<void>(x));
+  if (op->winograd || op->one_channel) {
+    const auto from = static_cast<const float*>(gradient), seen = static_cast<const float*>(source);
+    float* bias = with_bias ? data<float>(gb) : nullptr;
+    if (op->winograd)
+      winograd_weight_gradient(*op->winograd, from, seen, data<float>(gw), bias);
+    else
+      one_channel_weight_gradient(*op->one_channel, from, seen, data<float>(gw), bias);
+    return nb::make_tuple(gw, gb);
+  }
   void* made = op->after ? scratch(Scratch::kResult, op->bytes[2]) : data<void>(gw);
   if (with_bias)
     op->main->run({gradient, source, made, data<void>(gb)});

@@ -212,6 +212,7 @@ void sum_columns(const float* g, float* total, i64 rows, i64 columns) {
   });
 }
 
+
 nb::object linear_backward_weight(nb::handle g_in, nb::handle x, bool with_bias) {
   if (!is_array(g_in) || !is_array(x)) return nb::none();
   if (!has_type(g_in, NPY_FLOAT) || !has_type(x, NPY_FLOAT) || ndim(g_in) != 2 || ndim(x) != 2) return nb::none();

@@ -1,7 +1,6 @@
 #include "nn_arrays.h"
 
 namespace rushlight {
-
 bool is_channels_last(nb::handle x) {
   PyArrayObject* a = array(x);
   const int nd = PyArray_NDIM(a);
