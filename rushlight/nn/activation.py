@@ -58,7 +58,10 @@ _INPLACE = "inplace: write the result into the input."
 
 def _simple(name: str, base: type, formula: str, args: str = "", function: str | None = None):
     """An activation layer with no setting but perhaps `inplace`."""
-    fields = {"_function": staticmethod(getattr(F, function or name.lower())), "__doc__": _doc(name, formula, args)}
+    fields = {
+        "_function": staticmethod(getattr(F, function or name.lower())),
+        "__doc__": _doc(name, formula, args),
+    }
     return type(name, (base,), {"__module__": __name__, **fields})
 
 
@@ -86,8 +89,13 @@ class _Settings(Module):
 
 
 class Threshold(_Settings):
-    __doc__ = _doc("Threshold", "x where it is above the threshold, else a value.", "threshold: the threshold.\n        "
-                   "value: what stands for what is not above it.\n        " + _INPLACE, "0.1, 20")  # fmt: skip
+    __doc__ = _doc(
+        "Threshold",
+        "x where it is above the threshold, else a value.",
+        "threshold: the threshold.\n        value: what stands for what is not above it.\n        "
+        + _INPLACE,
+        "0.1, 20",
+    )
     _settings = "threshold", "value"
 
     def __init__(self, threshold, value, inplace=False):
@@ -101,8 +109,11 @@ class Threshold(_Settings):
 
 
 class RReLU(_Settings):
-    __doc__ = _doc("RReLU", "x, times a number drawn at random where x is negative (in training; else the mean).",
-                   "lower, upper: the range of that number.\n        " + _INPLACE)  # fmt: skip
+    __doc__ = _doc(
+        "RReLU",
+        "x, times a number drawn at random where x is negative (in training; else the mean).",
+        "lower, upper: the range of that number.\n        " + _INPLACE,
+    )
     _settings = "lower", "upper"
 
     def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
@@ -116,8 +127,11 @@ class RReLU(_Settings):
 
 
 class Hardtanh(_Settings):
-    __doc__ = _doc("Hardtanh", "x, but not below `min_val` nor above `max_val`.", "min_val, max_val: the bounds.\n"
-                   f"        {_INPLACE}\n        min_value, max_value: old names of the bounds.")  # fmt: skip
+    __doc__ = _doc(
+        "Hardtanh",
+        "x, but not below `min_val` nor above `max_val`.",
+        f"min_val, max_val: the bounds.\n        {_INPLACE}\n        min_value, max_value: their old names.",
+    )
     _settings = "min_val", "max_val"
 
     def __init__(self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None):
@@ -133,7 +147,9 @@ class Hardtanh(_Settings):
 
 
 def _renamed(old: str, new: str, value):
-    warnings.warn(f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, stacklevel=3)
+    warnings.warn(
+        f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, stacklevel=3
+    )
     return value
 
 
@@ -161,12 +177,18 @@ class _Alpha(_Settings):
 
 
 class ELU(_Alpha):
-    __doc__ = _doc("ELU", "x, or alpha * (exp(x) - 1) where x is negative.", "alpha: the factor.\n        " + _INPLACE)
+    __doc__ = _doc(
+        "ELU", "x, or alpha * (exp(x) - 1) where x is negative.", "alpha: the factor.\n        " + _INPLACE
+    )
     _function = staticmethod(F.elu)
 
 
 class CELU(_Alpha):
-    __doc__ = _doc("CELU", "x, or alpha * (exp(x / alpha) - 1) where x is negative.", "alpha: the factor.\n        " + _INPLACE)
+    __doc__ = _doc(
+        "CELU",
+        "x, or alpha * (exp(x / alpha) - 1) where x is negative.",
+        "alpha: the factor.\n        " + _INPLACE,
+    )
     _function = staticmethod(F.celu)
 
 
@@ -185,9 +207,12 @@ class LeakyReLU(_Settings):
 
 
 class PReLU(_Settings):
-    __doc__ = _doc("PReLU", "x, times a learned number where x is negative.", "num_parameters: how many such numbers: 1, "
-                   "or one for each channel.\n        init: their first value.\n        device, dtype: where and of which "
-                   "type they are.")  # fmt: skip
+    __doc__ = _doc(
+        "PReLU",
+        "x, times a learned number where x is negative.",
+        "num_parameters: how many such numbers: 1, or one for each channel.\n        init: their first value."
+        "\n        device, dtype: where and of which type they are.",
+    )
     _settings = ("num_parameters",)
 
     def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
@@ -206,8 +231,11 @@ class PReLU(_Settings):
 
 
 class GLU(_Settings):
-    __doc__ = _doc("GLU", "The first half of x times the sigmoid of the second half: half as large along `dim`.",
-                   "dim: the dimension that is halved.").replace("zeros(2)", "zeros(4)")  # fmt: skip
+    __doc__ = _doc(
+        "GLU",
+        "The first half of x times the sigmoid of the second half: half as large along `dim`.",
+        "dim: the dimension that is halved.",
+    ).replace("zeros(2)", "zeros(4)")
     _settings = ("dim",)
 
     def __init__(self, dim=-1):
@@ -284,7 +312,9 @@ class _Dim(_Settings):
 
 
 class Softmax(_Dim):
-    __doc__ = _doc("Softmax", "exp(x) divided by its sum along `dim`: probabilities.", "dim: the dimension.", "dim=0")
+    __doc__ = _doc(
+        "Softmax", "exp(x) divided by its sum along `dim`: probabilities.", "dim: the dimension.", "dim=0"
+    )
     _function = staticmethod(F.softmax)
 
 
@@ -308,7 +338,32 @@ class Softmax2d(Module):
 
 
 __all__ = [
-    "CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid",
-    "LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softmin",
-    "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold",
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "RReLU",
+    "ReLU",
+    "ReLU6",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+    "Threshold",
 ]  # fmt: skip

@@ -13,7 +13,8 @@ class BackwardHookFunctionBackward(Node):
 
     def backward(self, *grads):
         return tuple(
-            zeros(shape, dtype=kind) if g is None else g for g, (shape, kind) in zip(grads, self.kinds, strict=True)
+            zeros(shape, dtype=kind) if g is None else g
+            for g, (shape, kind) in zip(grads, self.kinds, strict=True)
         )
 
 
@@ -62,11 +63,12 @@ class BackwardHook:
         return tuple(grad_outputs[i] for i in positions)
 
     def _call_without_inputs(self) -> None:
-        """No input needs a gradient: the hooks are called as soon as the gradients of the outputs are known."""
+        """No input needs a gradient: call the hooks as soon as the gradients of the outputs are known."""
         if self.hooks:
             warnings.warn(
-                "Full backward hook is firing when gradients are computed with respect to module outputs since no "
-                "inputs require gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
+                "Full backward hook is firing when gradients are computed with respect to module outputs "
+                "since no inputs require gradients. See "
+                "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
                 "#torch.nn.Module.register_full_backward_hook for more details.",
                 stacklevel=2,
             )
@@ -74,8 +76,8 @@ class BackwardHook:
             changed = hook(self.module, (None,) * self.n_inputs, self.grad_outputs)
             if changed is not None and not (isinstance(changed, tuple) and all(c is None for c in changed)):
                 raise RuntimeError(
-                    "Backward hook for Modules where no input requires gradient should always return None or None for "
-                    "all gradients."
+                    "Backward hook for Modules where no input requires gradient should always return None or "
+                    "None for all gradients."
                 )
         self.grad_outputs = None
 
@@ -94,7 +96,7 @@ class BackwardHook:
 
 
 def _through_node(values: tuple):
-    """The values with the tensors among them joined to one new node; their positions and the node, or None."""
+    """The values, the tensors among them joined to one new node; their positions and the node, or None."""
     positions = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
     tensors = [values[i] for i in positions]
     if not recording(*tensors):
@@ -126,4 +128,6 @@ def _spread(grads, positions: list[int], count: int) -> tuple:
 
 def _check_count(who: str, what: str, changed, expected: int) -> None:
     if len(changed) != expected:
-        raise RuntimeError(f"{who} returned an invalid number of {what}, got {len(changed)}, but expected {expected}")
+        raise RuntimeError(
+            f"{who} returned an invalid number of {what}, got {len(changed)}, but expected {expected}"
+        )

@@ -15,8 +15,8 @@ class _NormBase(Module):
     _input_dims: tuple[int, ...] = ()  # the numbers of dimensions that an input may have
 
     def __init__(
-        self, num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *,
-        bias=True,
+        self, num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None,
+        dtype=None, *, bias=True,
     ):  # fmt: skip
         super().__init__()
         self.num_features = num_features
@@ -76,7 +76,14 @@ class _BatchNorm(_NormBase):
         mean, var = self.running_mean, self.running_var
         if not training:
             return F.batch_norm(
-                input, mean, var, self.weight, self.bias, mean is None and var is None, momentum or 0.0, self.eps
+                input,
+                mean,
+                var,
+                self.weight,
+                self.bias,
+                mean is None and var is None,
+                momentum or 0.0,
+                self.eps,
             )
         if not self.track_running_stats:
             mean = var = None
@@ -91,7 +98,15 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
     """A normalization that takes `num_features` from its first input."""
 
     def __init__(
-        self, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *, bias=True
+        self,
+        eps=1e-05,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
     ):
         super().__init__(0, eps, momentum, False, False, device, dtype, bias=False)
         self.affine = affine
@@ -122,17 +137,18 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
         self.reset_parameters()
 
 
-_DOC = """Batch normalization of {inputs}: each channel to mean 0 and variance 1 over the batch, then scaled and shifted.
+_DOC = """Batch normalization of {inputs}: each channel to mean 0 and variance 1, then scaled and shifted.
 
     Args:
         num_features: the number of channels C.
         eps: added to the variance.
-        momentum: weight of a new batch in the running statistics; None for the plain average over all batches.
+        momentum: weight of a new batch in the running statistics; None for their plain average.
         affine: whether there are a learned scale and shift.
         track_running_stats: whether to keep running statistics and use them in evaluation mode.
         device, dtype: where and of which type the parameters are.
         bias: whether there is a learned shift.
-    Attributes: `weight` and `bias` (C,), at first 1 and 0; buffers `running_mean`, `running_var`, `num_batches_tracked`.
+    Attributes: `weight` and `bias` (C,), at first 1 and 0; buffers `running_mean`, `running_var`,
+        `num_batches_tracked`.
 
     Source: Ioffe & Szegedy, Batch Normalization, ICML 2015.
 
@@ -156,4 +172,11 @@ BatchNorm1d, LazyBatchNorm1d = _define(1, (2, 3), "vectors (N, C) or signals (N,
 BatchNorm2d, LazyBatchNorm2d = _define(2, (4,), "images (N, C, H, W)", [4, 3, 5, 5])
 BatchNorm3d, LazyBatchNorm3d = _define(3, (5,), "volumes (N, C, D, H, W)", [4, 3, 5, 5, 5])
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+]

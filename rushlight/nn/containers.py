@@ -137,7 +137,9 @@ class Sequential(_Row):
 
 def _check_sequential(other) -> None:
     if not isinstance(other, Sequential):
-        raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+        raise ValueError(
+            f"add operator supports only objects of Sequential class, but {type(other)} is given."
+        )
 
 
 class ModuleList(_Row):
@@ -269,7 +271,9 @@ def _pairs(name: str, pairs):
     """The pairs of an iterable, each checked to be one."""
     for i, pair in enumerate(pairs):
         if not isinstance(pair, Iterable):
-            raise TypeError(f"{name} update sequence element #{i} should be Iterable; is {type(pair).__name__}")
+            raise TypeError(
+                f"{name} update sequence element #{i} should be Iterable; is {type(pair).__name__}"
+            )
         if len(pair) != 2:
             raise ValueError(f"{name} update sequence element #{i} has length {len(pair)}; 2 is required")
         yield pair
@@ -338,14 +342,17 @@ class ParameterList(Module):
         return self.extend(parameters)
 
     def extra_repr(self) -> str:
-        return "\n".join(_described(i, p, p.dtype if isinstance(p, Tensor) else "") for i, p in enumerate(self))
+        return "\n".join(
+            _described(i, p, p.dtype if isinstance(p, Tensor) else "") for i, p in enumerate(self)
+        )
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterList should not be called.")
 
 
 class ParameterDict(Module):
-    """A dictionary of parameters, registered with the module it is an attribute of; tensors become parameters.
+    """A dictionary of parameters, registered with the module it is an attribute of; tensors become
+    parameters.
 
     Args:
         parameters: a mapping or an iterable of pairs of name and value.
@@ -412,7 +419,7 @@ class ParameterDict(Module):
 
     def get(self, key: str, default=None):
         """The value of a key, or `default` where there is none."""
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401
 
     def fromkeys(self, keys, default=None) -> "ParameterDict":
         """A dictionary with the same value for all of these keys."""
@@ -432,7 +439,9 @@ class ParameterDict(Module):
 
     def update(self, parameters) -> None:
         """Add parameters from a mapping (sorted by name unless it is ordered) or from pairs."""
-        _check_iterable("ParametersDict.update should be called with an iterable of key/value pairs", parameters)
+        _check_iterable(
+            "ParametersDict.update should be called with an iterable of key/value pairs", parameters
+        )
         if isinstance(parameters, OrderedDict | ParameterDict):
             pairs = parameters.items()
         elif isinstance(parameters, Mapping):
@@ -478,8 +487,8 @@ class Container(Module):
     def __init__(self, **kwargs):
         super().__init__()
         warnings.warn(
-            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. Subclass that "
-            "instead.",
+            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. "
+            "Subclass that instead.",
             FutureWarning,
             stacklevel=2,
         )

@@ -20,8 +20,8 @@ class _ConvNd(Module):
     _function: staticmethod
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride, padding, dilation, transposed, output_padding, groups,
-        bias, padding_mode, device=None, dtype=None,
+        self, in_channels, out_channels, kernel_size, stride, padding, dilation, transposed, output_padding,
+        groups, bias, padding_mode, device=None, dtype=None,
     ):  # fmt: skip
         super().__init__()
         self.in_channels = in_channels
@@ -39,7 +39,9 @@ class _ConvNd(Module):
         outer, inner = (in_channels, out_channels) if transposed else (out_channels, in_channels)
         shape = (outer, inner // groups, *self.kernel_size)
         self.weight = Parameter(empty(shape, device=device, dtype=dtype))
-        self.register_parameter("bias", Parameter(empty(out_channels, device=device, dtype=dtype)) if bias else None)
+        self.register_parameter(
+            "bias", Parameter(empty(out_channels, device=device, dtype=dtype)) if bias else None
+        )
         self.reset_parameters()
 
     def _check(self) -> None:
@@ -51,12 +53,16 @@ class _ConvNd(Module):
             raise ValueError("out_channels must be divisible by groups")
         if isinstance(self.padding, str):
             if self.padding not in ("same", "valid"):
-                raise ValueError(f"Invalid padding string {self.padding!r}, should be one of {{'same', 'valid'}}")
+                raise ValueError(
+                    f"Invalid padding string {self.padding!r}, should be one of {{'same', 'valid'}}"
+                )
             if self.padding == "same" and any(s != 1 for s in self.stride):
                 raise ValueError("padding='same' is not supported for strided convolutions")
         if self.padding_mode not in _PADDING_MODES:
             modes = ", ".join(map(repr, _PADDING_MODES))
-            raise ValueError(f"padding_mode must be one of {{{modes}}}, but got padding_mode='{self.padding_mode}'")
+            raise ValueError(
+                f"padding_mode must be one of {{{modes}}}, but got padding_mode='{self.padding_mode}'"
+            )
 
     def _padding_by_side(self) -> list[int]:
         """The padding before and after each dimension, the last dimension first, as `F.pad` takes it."""
@@ -82,7 +88,9 @@ class _ConvNd(Module):
         return self._function(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        text = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        )
         for name, usual in (("padding", 0), ("dilation", 1), ("output_padding", 0)):
             value = getattr(self, name)
             if value != (usual,) * len(value):
@@ -104,22 +112,22 @@ class _Conv(_ConvNd):
         tuple_of = _ntuple(self._dims)
         padding = padding if isinstance(padding, str) else tuple_of(padding)
         super().__init__(
-            in_channels, out_channels, tuple_of(kernel_size), tuple_of(stride), padding, tuple_of(dilation), False,
-            tuple_of(0), groups, bias, padding_mode, device, dtype,
+            in_channels, out_channels, tuple_of(kernel_size), tuple_of(stride), padding,
+            tuple_of(dilation), False, tuple_of(0), groups, bias, padding_mode, device, dtype,
         )  # fmt: skip
 
 
 class _ConvTransposeNd(_ConvNd):
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
-        dilation=1, padding_mode="zeros", device=None, dtype=None,
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1,
+        bias=True, dilation=1, padding_mode="zeros", device=None, dtype=None,
     ):  # fmt: skip
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         tuple_of = _ntuple(self._dims)
         super().__init__(
-            in_channels, out_channels, tuple_of(kernel_size), tuple_of(stride), tuple_of(padding), tuple_of(dilation),
-            True, tuple_of(output_padding), groups, bias, padding_mode, device, dtype,
+            in_channels, out_channels, tuple_of(kernel_size), tuple_of(stride), tuple_of(padding),
+            tuple_of(dilation), True, tuple_of(output_padding), groups, bias, padding_mode, device, dtype,
         )  # fmt: skip
 
     def forward(self, input, output_size=None):
@@ -136,19 +144,23 @@ class _ConvTransposeNd(_ConvNd):
             output_size = output_size[lead:]
         if len(output_size) != n:
             raise ValueError(
-                f"ConvTranspose{n}D: for {input.dim()}D input, output_size must have {n} or {lead + n} elements (got "
-                f"{len(output_size)})"
+                f"ConvTranspose{n}D: for {input.dim()}D input, output_size must have {n} or {lead + n} "
+                f"elements (got {len(output_size)})"
             )
         sizes = input.size()[lead:]
         smallest = [
             (size - 1) * s - 2 * p + d * (k - 1) + 1
-            for size, s, p, d, k in zip(sizes, self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+            for size, s, p, d, k in zip(
+                sizes, self.stride, self.padding, self.dilation, self.kernel_size, strict=True
+            )
         ]
         largest = [low + s - 1 for low, s in zip(smallest, self.stride, strict=True)]
-        if any(not low <= size <= high for low, size, high in zip(smallest, output_size, largest, strict=True)):
+        if any(
+            not low <= size <= high for low, size, high in zip(smallest, output_size, largest, strict=True)
+        ):
             raise ValueError(
-                f"requested an output size of {output_size}, but valid sizes range from {smallest} to {largest} (for an "
-                f"input of {input.size()[2:]})"
+                f"requested an output size of {output_size}, but valid sizes range from {smallest} to "
+                f"{largest} (for an input of {input.size()[2:]})"
             )
         return [size - low for size, low in zip(output_size, smallest, strict=True)]
 
@@ -174,8 +186,8 @@ class _LazyConv(LazyModuleMixin):
         n = self._dims
         if input.dim() not in (n + 1, n + 2):
             raise RuntimeError(
-                f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {type(self).__name__}, but got input of "
-                f"size: {input.shape}"
+                f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {type(self).__name__}, but "
+                f"got input of size: {input.shape}"
             )
         self.in_channels = input.shape[-n - 1]
         if self.in_channels % self.groups:
@@ -191,20 +203,33 @@ class _LazyConv(LazyModuleMixin):
 
 class _LazyConvNd(_LazyConv):
     def __init__(
-        self, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, padding_mode="zeros",
-        device=None, dtype=None,
+        self, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
+        padding_mode="zeros", device=None, dtype=None,
     ):  # fmt: skip
-        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode, device, dtype)
+        super().__init__(
+            0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode, device, dtype
+        )
         self._init_lazy(out_channels, bias, device, dtype)
 
 
 class _LazyConvTransposeNd(_LazyConv):
     def __init__(
-        self, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True, dilation=1,
-        padding_mode="zeros", device=None, dtype=None,
+        self, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
+        dilation=1, padding_mode="zeros", device=None, dtype=None,
     ):  # fmt: skip
         super().__init__(
-            0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode, device, dtype
+            0,
+            0,
+            kernel_size,
+            stride,
+            padding,
+            output_padding,
+            groups,
+            False,
+            dilation,
+            padding_mode,
+            device,
+            dtype,
         )
         self._init_lazy(out_channels, bias, device, dtype)
 
@@ -234,7 +259,11 @@ def _define(n: int, transposed: bool):
     kind = "ConvTranspose" if transposed else "Conv"
     name, function = f"{kind}{n}d", f"conv_transpose{n}d" if transposed else f"conv{n}d"
     what = {1: "signals", 2: "images", 3: "volumes"}[n]
-    doc = f"A transposed convolution of {what}, which enlarges them." if transposed else f"A convolution of {what}."
+    doc = (
+        f"A transposed convolution of {what}, which enlarges them."
+        if transposed
+        else f"A convolution of {what}."
+    )
     doc += "\n" + _ARGS.format(
         n=n, name=name, kernel=", ".join(["k"] * n), input=", ".join(["5", "2", *["6"] * n]),
         example="2, 4, 2, stride=2" if transposed else "2, 4, 3",
@@ -243,9 +272,14 @@ def _define(n: int, transposed: bool):
         padding="what is cut off each side of the output." if transposed
         else "put around the input on each side; 'valid' for none, 'same' to keep the size.",
         modes="" if transposed else ", 'reflect', 'replicate' or 'circular'",
-        more="\n        output_padding: what is added to one side of each size of the output." if transposed else "",
+        more="\n        output_padding: what is added to one side of the output." if transposed else "",
     )  # fmt: skip
-    fields = {"__module__": __name__, "_dims": n, "_function": staticmethod(getattr(F, function)), "__doc__": doc}
+    fields = {
+        "__module__": __name__,
+        "_dims": n,
+        "_function": staticmethod(getattr(F, function)),
+        "__doc__": doc,
+    }
     layer = type(name, (_ConvTransposeNd if transposed else _Conv,), fields)
     lazy_doc = f"A `{name}` that takes `in_channels` from its first input; its other arguments are the same."
     lazy_fields = {"__module__": __name__, "cls_to_become": layer, "__doc__": lazy_doc}
@@ -261,6 +295,6 @@ ConvTranspose2d, LazyConvTranspose2d = _define(2, True)
 ConvTranspose3d, LazyConvTranspose3d = _define(3, True)
 
 __all__ = [
-    "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "LazyConv1d", "LazyConv2d",
-    "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d",
+    "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "LazyConv1d",
+    "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d",
 ]  # fmt: skip

@@ -53,7 +53,7 @@ class Dropout2d(_DropoutNd):
 
 
 class Dropout3d(_DropoutNd):
-    """Sets whole channels of volumes (N, C, D, H, W) to zero with probability `p`; arguments as for `Dropout`."""
+    """Sets whole channels of volumes (N, C, D, H, W) to zero; arguments as for `Dropout`."""
 
     def forward(self, input):
         return F.dropout3d(input, self.p, self.training, self.inplace)

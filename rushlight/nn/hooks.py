@@ -32,15 +32,13 @@ HOOK_TABLES = (
     "_load_state_dict_pre_hooks",
     "_load_state_dict_post_hooks",
 )
-_MIXED = (
-    "Cannot use both regular backward hooks and full backward hooks {}. Please use only one of them."
-)
+_MIXED = "Cannot use both regular backward hooks and full backward hooks {}. Please use only one of them."
 
 
 class HookMixin:
     """The part of `Module` that registers hooks and calls them."""
 
-    # Whether there may be hooks to call: set on an instance by hooks of its own, on this class by global ones.
+    # Whether there may be hooks to call: set on an instance by its own, on this class by global ones.
     _hooked = False
 
     def register_forward_pre_hook(self, hook, *, prepend: bool = False, with_kwargs: bool = False) -> Handle:
@@ -112,7 +110,8 @@ class HookMixin:
         return self._hook(self._backward_hooks, hook, prepend)
 
     def register_backward_hook(self, hook) -> Handle:
-        """Call `hook(module, grad_input, grad_output)` on the last operation of the module: the old, partial kind.
+        """Call `hook(module, grad_input, grad_output)` on the last operation of the module: the old, partial
+        kind.
 
         Use `register_full_backward_hook`, whose gradients are those of the module's inputs.
         """
@@ -160,8 +159,8 @@ class HookMixin:
             if backward_hook:
                 if not isinstance(result, Tensor | tuple):
                     warnings.warn(
-                        "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but "
-                        f"received {type(result)}",
+                        "For backward hooks to be called, module output should be a Tensor or a tuple of "
+                        f"Tensors but received {type(result)}",
                         stacklevel=3,
                     )
                 result = backward_hook.watch_outputs(result)
@@ -180,7 +179,8 @@ class HookMixin:
                     continue
                 if not (isinstance(changed, tuple) and len(changed) == 2):
                     raise RuntimeError(
-                        f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                        "forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got "
+                        f"{changed}."
                     )
                 args, kwargs = changed
             else:
@@ -190,10 +190,16 @@ class HookMixin:
         return args, kwargs
 
     def _all_forward_hooks(self):
-        """Each forward hook with its number, whether it gets keyword arguments, whether it is always called."""
+        """Each forward hook: its number, itself, whether it gets keywords, whether it is always called."""
         for number, hook in list(_global_forward_hooks.items()):
             always = number in _global_forward_hooks_always_called
-            yield number, hook, number in _global_forward_hooks_with_kwargs, always, "global module forward hook"
+            yield (
+                number,
+                hook,
+                number in _global_forward_hooks_with_kwargs,
+                always,
+                "global module forward hook",
+            )
         for number, hook in list(self._forward_hooks.items()):
             always = number in self._forward_hooks_always_called
             yield number, hook, number in self._forward_hooks_with_kwargs, always, "module forward hook"
@@ -217,8 +223,8 @@ class HookMixin:
                     result = changed
             except Exception as error:
                 warnings.warn(
-                    f"{kind} with ``always_call=True`` raised an exception that was silenced as another error was "
-                    f"raised in forward: {error}",
+                    f"{kind} with ``always_call=True`` raised an exception that was silenced as another "
+                    f"error was raised in forward: {error}",
                     stacklevel=4,
                 )
 
@@ -235,7 +241,10 @@ class HookMixin:
 
 def _any_global_hooks() -> bool:
     return bool(
-        _global_forward_hooks or _global_forward_pre_hooks or _global_backward_hooks or _global_backward_pre_hooks
+        _global_forward_hooks
+        or _global_forward_pre_hooks
+        or _global_backward_hooks
+        or _global_backward_pre_hooks
     )
 
 
@@ -250,7 +259,7 @@ def register_module_forward_pre_hook(hook) -> Handle:
 
 
 def register_module_forward_hook(hook, *, with_kwargs: bool = False, always_call: bool = False) -> Handle:
-    """Call `hook(module, args, output)` after each forward of every module, ahead of the module's own hooks."""
+    """Call `hook(module, args, output)` after each forward of every module, ahead of its own hooks."""
     handle = _register_global(_global_forward_hooks, hook)
     if with_kwargs:
         _global_forward_hooks_with_kwargs[handle.id] = True
@@ -273,7 +282,7 @@ def register_module_full_backward_hook(hook) -> Handle:
 
 
 def register_module_backward_hook(hook) -> Handle:
-    """Call `hook(module, grad_input, grad_output)` on the last operation of every module: the old, partial kind."""
+    """Call `hook(module, grad_input, grad_output)` on the last operation of every module: the old kind."""
     if _global_kind["full"] is True:
         raise RuntimeError(_MIXED.format("as a global Module hook"))
     _global_kind["full"] = False
@@ -281,12 +290,12 @@ def register_module_backward_hook(hook) -> Handle:
 
 
 def register_module_buffer_registration_hook(hook) -> Handle:
-    """Call `hook(module, name, buffer)` whenever a buffer is registered; what it returns replaces the buffer."""
+    """Call `hook(module, name, buffer)` whenever a buffer is registered; what it returns replaces it."""
     return Handle(_global_buffer_registration_hooks, hook)
 
 
 def register_module_module_registration_hook(hook) -> Handle:
-    """Call `hook(module, name, submodule)` whenever a submodule is registered; what it returns replaces it."""
+    """Call `hook(module, name, submodule)` whenever one is registered; what it returns replaces it."""
     return Handle(_global_module_registration_hooks, hook)
 
 

@@ -142,7 +142,8 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator=None) -> Tensor
         gain: see `calculate_gain`.
         generator: where random numbers come from.
 
-    Source: Glorot & Bengio, Understanding the difficulty of training deep feedforward neural networks, AISTATS 2010.
+    Source: Glorot & Bengio, Understanding the difficulty of training deep feedforward neural networks,
+    AISTATS 2010.
 
     >>> import rushlight as torch
     >>> bool(torch.nn.init.xavier_uniform_(torch.empty(3, 3)).abs().max() < 1)
@@ -222,7 +223,8 @@ def trunc_normal_(
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
-            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be "
+            "incorrect.",
             stacklevel=2,
         )
     if _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std) > 0.3:

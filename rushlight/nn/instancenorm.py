@@ -10,7 +10,8 @@ class _InstanceNorm(_NormBase):
     """Instance normalization; `_input_dims` are the numbers of dimensions without and with a batch."""
 
     def __init__(
-        self, num_features, eps=1e-05, momentum=0.1, affine=False, track_running_stats=False, device=None, dtype=None,
+        self, num_features, eps=1e-05, momentum=0.1, affine=False, track_running_stats=False, device=None,
+        dtype=None,
         *, bias=True,
     ):  # fmt: skip
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
@@ -22,12 +23,12 @@ class _InstanceNorm(_NormBase):
         if input.size(dim) != self.num_features:
             if self.affine:
                 raise ValueError(
-                    f"expected input's size at dim={dim} to match num_features ({self.num_features}), but got: "
-                    f"{input.size(dim)}."
+                    f"expected input's size at dim={dim} to match num_features ({self.num_features}), but "
+                    f"got: {input.size(dim)}."
                 )
             warnings.warn(
-                f"input's size at dim={dim} does not match num_features. You can silence this warning by not passing in "
-                "num_features, which is not used because affine=False",
+                f"input's size at dim={dim} does not match num_features. You can silence this warning by not "
+                "passing in num_features, which is not used because affine=False",
                 stacklevel=2,
             )
         if unbatched:
@@ -38,7 +39,14 @@ class _InstanceNorm(_NormBase):
         use_input_stats = self.training or not self.track_running_stats
         momentum = 0.0 if self.momentum is None else self.momentum
         return F.instance_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, use_input_stats, momentum, self.eps
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            use_input_stats,
+            momentum,
+            self.eps,
         )
 
 
@@ -68,7 +76,9 @@ def _define(n: int, inputs: str):
     shared = {"__module__": __name__, "_input_dims": (n + 1, n + 2)}
     layer = type(name, (_InstanceNorm,), {**shared, "__doc__": doc})
     lazy_doc = f"A `{name}` that takes `num_features` from its first input; its other arguments are the same."
-    return layer, type(f"Lazy{name}", (_LazyNormBase, _InstanceNorm), {**shared, "cls_to_become": layer, "__doc__": lazy_doc})
+    return layer, type(
+        f"Lazy{name}", (_LazyNormBase, _InstanceNorm), {**shared, "cls_to_become": layer, "__doc__": lazy_doc}
+    )
 
 
 InstanceNorm1d, LazyInstanceNorm1d = _define(1, "signals (N, C, L)")

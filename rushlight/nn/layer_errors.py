@@ -6,7 +6,8 @@ _NAMED = {AttributeError, IndexError, NotImplementedError, RuntimeError, TypeErr
 def name_layer(error: Exception, module) -> None:
     """Add to an error's message the layer it arose in, by its dotted path from the outermost module called.
 
-    Each module that the error passes on its way out calls this, the innermost first. Only errors of Python's own
+    Each module that the error passes on its way out calls this, the innermost first. Only errors of Python's
+    own
     types with a text are changed: an exception of the user's may carry anything.
     """
     if type(error) not in _NAMED or not error.args or type(error.args[0]) is not str:

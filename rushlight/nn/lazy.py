@@ -9,8 +9,8 @@ from rushlight.nn.parameter import is_lazy
 class LazyModuleMixin:
     """Makes a layer lazy: its uninitialized parameters get their shapes when it is first called.
 
-    A lazy layer defines `initialize_parameters(*args)`, which materializes them, and `cls_to_become`, the ordinary
-    layer that it is from then on.
+    A lazy layer defines `initialize_parameters(*args)`, which materializes them, and `cls_to_become`, the
+    ordinary layer that it is from then on.
     """
 
     cls_to_become: type | None = None
@@ -31,7 +31,7 @@ class LazyModuleMixin:
                     tensor.materialize(given.shape)
 
     def initialize_parameters(self, *args, **kwargs) -> None:
-        """Give the parameters their shapes, from the arguments of the first call; to be written by the subclass."""
+        """Give the parameters shapes from the first call's arguments; to be written by the subclass."""
         raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
 
     def has_uninitialized_params(self) -> bool:

@@ -7,8 +7,8 @@ from weakref import ref
 class Members(dict):
     """Members of a module by name, each of which is also a plain attribute of the module.
 
-    Finding a plain attribute takes a tenth of the time of `Module.__getattr__`. Where the class has an attribute
-    of that name the class's wins, as it does in PyTorch.
+    Finding a plain attribute takes a tenth of the time of `Module.__getattr__`. Where the class has an
+    attribute of that name the class's wins, as it does in PyTorch.
     """
 
     __slots__ = ("_owner",)

@@ -36,8 +36,8 @@ _TABLES = ("_parameters", "_buffers", "_modules")
 class Module(HookMixin, StateMixin):
     """A layer or a model: subclass it, make its parts in `__init__`, and say in `forward` what it computes.
 
-    Parameters and modules assigned to attributes are registered, and so belong to `parameters()`, `state_dict()`
-    and `to()`. Call the module itself, not `forward`, so that hooks run.
+    Parameters and modules assigned to attributes are registered, and so belong to `parameters()`,
+    `state_dict()` and `to()`. Call the module itself, not `forward`, so that hooks run.
 
     >>> import rushlight as torch
     >>> class Net(torch.nn.Module):
@@ -75,7 +75,9 @@ class Module(HookMixin, StateMixin):
 
     def forward(self, *input):
         """What the module computes; to be written by the subclass."""
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
 
     def __call__(self, *args, **kwargs):
         try:
@@ -102,13 +104,14 @@ class Module(HookMixin, StateMixin):
         if param is not None:
             if not isinstance(param, Parameter):
                 raise TypeError(
-                    f"cannot assign '{typename(param)}' object to parameter '{name}' (torch.nn.Parameter or None "
-                    "required)"
+                    f"cannot assign '{typename(param)}' object to parameter '{name}' (torch.nn.Parameter or "
+                    "None required)"
                 )
             if param.grad_fn is not None:
                 raise ValueError(
-                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
-                    f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created "
+                    f"explicitly. To express '{name}' as a function of another Tensor, compute the value in "
+                    "the forward() method."
                 )
             if _global_parameter_registration_hooks:
                 param = registered(_global_parameter_registration_hooks, self, name, param)
@@ -133,7 +136,8 @@ class Module(HookMixin, StateMixin):
         self._check_name("buffer", "_buffers", name)
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
-                f"cannot assign '{typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)"
+                f"cannot assign '{typename(tensor)}' object to buffer '{name}' (torch Tensor or None "
+                "required)"
             )
         if _global_buffer_registration_hooks:
             tensor = registered(_global_buffer_registration_hooks, self, name, tensor)
@@ -190,20 +194,22 @@ class Module(HookMixin, StateMixin):
         elif name in state.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)"
+                    f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None "
+                    "expected)"
                 )
             self.register_parameter(name, None)
         elif name in state.get("_modules", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)"
+                    f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None "
+                    "expected)"
                 )
             self._modules[name] = registered(_global_module_registration_hooks, self, name, None)
         elif name in state.get("_buffers", ()) or (isinstance(value, Tensor) and isinstance(value, Buffer)):
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(
-                    f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None "
-                    "expected)"
+                    f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or "
+                    "None expected)"
                 )
             persistent = name not in state.get("_non_persistent_buffers_set", ())
             self.register_buffer(name, value, getattr(value, "persistent", persistent))
@@ -359,7 +365,9 @@ class Module(HookMixin, StateMixin):
         yield prefix, self
         for name, module in self._modules.items():
             if module is not None:
-                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+                yield from module.named_modules(
+                    memo, f"{prefix}.{name}" if prefix else name, remove_duplicate
+                )
 
     def parameters(self, recurse: bool = True):
         """The parameters of this module and, with `recurse`, of all below it, each once."""
@@ -378,7 +386,9 @@ class Module(HookMixin, StateMixin):
         >>> [name for name, _ in torch.nn.Linear(2, 1).named_parameters()]
         ['weight', 'bias']
         """
-        yield from self._named_members(lambda module: module._parameters.items(), prefix, recurse, remove_duplicate)
+        yield from self._named_members(
+            lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
+        )
 
     def buffers(self, recurse: bool = True):
         """The buffers of this module and, with `recurse`, of all below it, each once."""
@@ -387,11 +397,17 @@ class Module(HookMixin, StateMixin):
 
     def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True):
         """The buffers with their dotted names; arguments as for `named_parameters`."""
-        yield from self._named_members(lambda module: module._buffers.items(), prefix, recurse, remove_duplicate)
+        yield from self._named_members(
+            lambda module: module._buffers.items(), prefix, recurse, remove_duplicate
+        )
 
     def _named_members(self, get_members_fn, prefix="", recurse=True, remove_duplicate: bool = True):
         seen = set()
-        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        modules = (
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+            if recurse
+            else [(prefix, self)]
+        )
         for path, module in modules:
             for name, member in get_members_fn(module):
                 if member is None or member in seen:
@@ -434,7 +450,8 @@ class Module(HookMixin, StateMixin):
         return self
 
     def to(self, *args, **kwargs) -> "Module":
-        """Convert all floating-point parameters and buffers: `to(dtype)`, `to(device)`, `to(tensor)` or keywords.
+        """Convert all floating-point parameters and buffers: `to(dtype)`, `to(device)`, `to(tensor)` or
+        keywords.
 
         Args:
             dtype: the wanted floating-point or complex type.
@@ -449,11 +466,14 @@ class Module(HookMixin, StateMixin):
         """
         dtype, memory_format, _ = _parse_to(args, kwargs)
         if dtype is not None and dtype.category < 2:
-            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+            raise TypeError(
+                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+            )
         if dtype is not None and dtype.is_complex:
             warnings.warn(
-                "Complex modules are a new feature under active development whose design may change, and some modules "
-                "might not work as expected when using complex tensors as parameters or buffers. ",
+                "Complex modules are a new feature under active development whose design may change, and "
+                "some modules might not work as expected when using complex tensors as parameters or "
+                "buffers. ",
                 stacklevel=2,
             )
 
@@ -501,7 +521,7 @@ class Module(HookMixin, StateMixin):
     # -- training -----------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> "Module":
-        """Set training mode (which matters to Dropout and BatchNorm, for instance) here and below; returns itself."""
+        """Set training mode, which matters to Dropout and BatchNorm, here and below; returns itself."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         self.training = mode

@@ -86,14 +86,18 @@ def _define(kind: str, n: int, bases: tuple, what: str, value: str):
     return type(name, bases, {"__module__": __name__, "_dims": n, "__doc__": doc})
 
 
-ConstantPad1d, ConstantPad2d, ConstantPad3d = (_define("ConstantPad", n, *_KINDS["ConstantPad"]) for n in (1, 2, 3))
+ConstantPad1d, ConstantPad2d, ConstantPad3d = (
+    _define("ConstantPad", n, *_KINDS["ConstantPad"]) for n in (1, 2, 3)
+)
 ReflectionPad1d, ReflectionPad2d, ReflectionPad3d = (
     _define("ReflectionPad", n, *_KINDS["ReflectionPad"]) for n in (1, 2, 3)
 )
 ReplicationPad1d, ReplicationPad2d, ReplicationPad3d = (
     _define("ReplicationPad", n, *_KINDS["ReplicationPad"]) for n in (1, 2, 3)
 )
-CircularPad1d, CircularPad2d, CircularPad3d = (_define("CircularPad", n, *_KINDS["CircularPad"]) for n in (1, 2, 3))
+CircularPad1d, CircularPad2d, CircularPad3d = (
+    _define("CircularPad", n, *_KINDS["CircularPad"]) for n in (1, 2, 3)
+)
 ZeroPad1d, ZeroPad2d, ZeroPad3d = (
     _define("ZeroPad", n, (_ZeroPadNd, base), "zeros", "")
     for n, base in enumerate((ConstantPad1d, ConstantPad2d, ConstantPad3d), 1)

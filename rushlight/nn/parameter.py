@@ -27,8 +27,8 @@ class Parameter(Tensor):
             data = empty(0)
         elif not isinstance(data, Tensor):
             raise AttributeError(
-                f"Parameter: expected a Tensor, got '{type(data).__name__}', which has no attribute 'detach'. "
-                "Wrap it: Parameter(torch.tensor(data))"
+                f"Parameter: expected a Tensor, got '{type(data).__name__}', which has no attribute "
+                "'detach'. Wrap it: Parameter(torch.tensor(data))"
             )
         return _sharing(cls, data, requires_grad)
 
@@ -58,7 +58,8 @@ class _BufferType(type(Tensor)):
 
 
 class Buffer(Tensor, metaclass=_BufferType):
-    """A tensor that belongs to a module's state but is not learned; assigning it to an attribute registers it.
+    """A tensor that belongs to a module's state but is not learned; assigning it to an attribute registers
+    it.
 
     Args:
         data: its values, whose memory it shares; none gives an empty tensor.
@@ -82,8 +83,8 @@ class UninitializedTensorMixin:
         """It has none yet: raises RuntimeError."""
         raise RuntimeError(
             "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
-            "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` "
-            "to initialize the parameters before accessing their attributes."
+            "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call "
+            "`forward` to initialize the parameters before accessing their attributes."
         )
 
     def materialize(self, shape, device=None, dtype=None) -> None:
@@ -140,4 +141,11 @@ def is_lazy(param) -> bool:
     return isinstance(param, UninitializedTensorMixin)
 
 
-__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "UninitializedTensorMixin", "is_lazy"]
+__all__ = [
+    "Buffer",
+    "Parameter",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "UninitializedTensorMixin",
+    "is_lazy",
+]

@@ -8,7 +8,9 @@ from rushlight.nn.sizes import _ntuple
 class _MaxPoolNd(Module):
     _function: staticmethod
 
-    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
+    def __init__(
+        self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False
+    ):
         super().__init__()
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
@@ -19,13 +21,19 @@ class _MaxPoolNd(Module):
 
     def forward(self, input):
         return self._function(
-            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.return_indices,
         )
 
     def extra_repr(self) -> str:
         return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
         )
 
 
@@ -51,7 +59,13 @@ class _AvgPoolNd(Module):
     _function: staticmethod
 
     def __init__(
-        self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+        self,
+        kernel_size,
+        stride=None,
+        padding=0,
+        ceil_mode=False,
+        count_include_pad=True,
+        divisor_override=None,
     ):
         super().__init__()
         self.kernel_size = kernel_size
@@ -136,43 +150,57 @@ class _AdaptiveMaxPoolNd(Module):
         return f"output_size={self.output_size}"
 
 
-_WINDOW = """
-        stride: steps between neighbouring windows; the window's size by default.
-        padding: around the input on each side.
-        ceil_mode: whether windows may reach over the end."""
+_SIZE = "kernel_size: size of the window."
+_STRIDE = "stride: steps between neighbouring windows; the window's size by default."
+_PADDING = "padding: around the input on each side."
+_CEIL = "ceil_mode: whether windows may reach over the end."
+_INDICES = "return_indices: whether to return the positions of the elements too."
+_WANTED = "output_size: the wanted sizes; None keeps one."
+_ADAPTED = "windows so chosen that the output has a given size."
+
+# Kind: base, function, what it gives, arguments of the example, arguments.
 _KINDS = {
-    "MaxPool": (_MaxPoolNd, "max_pool", "The largest element of each window.", "2", "kernel_size: size of the window."
-                + _WINDOW + "\n        dilation: steps between neighbouring elements of a window."
-                "\n        return_indices: whether to return the positions of the elements too."),
-    "MaxUnpool": (_MaxUnpoolNd, "max_unpool", "Puts the elements that `MaxPool{n}d` chose back in their places, zeros "
-                  "elsewhere.", None, "kernel_size, stride, padding: those of the pooling."),
-    "AvgPool": (_AvgPoolNd, "avg_pool", "The mean of each window.", "2", "kernel_size: size of the window." + _WINDOW
-                + "\n        count_include_pad: whether the padding counts as zeros."),
-    "LPPool": (_LPPoolNd, "lp_pool", "The p-norm of each window.", "2, 2",
-               "norm_type: the p.\n        kernel_size: size of the window.\n        stride: steps between neighbouring "
-               "windows; the window's size by default.\n        ceil_mode: whether windows may reach over the end."),
-    "AdaptiveAvgPool": (_AdaptiveAvgPoolNd, "adaptive_avg_pool", "Means of windows so chosen that the output has a "
-                        "given size.", "3", "output_size: the wanted sizes; None keeps one."),
-    "AdaptiveMaxPool": (_AdaptiveMaxPoolNd, "adaptive_max_pool", "Largest elements of windows so chosen that the "
-                        "output has a given size.", "3", "output_size: the wanted sizes; None keeps one.\n        "
-                        "return_indices: whether to return the positions of the elements too."),
+    "MaxPool": (
+        _MaxPoolNd, "max_pool", "The largest element of each window.", "2",
+        (_SIZE, _STRIDE, _PADDING, "dilation: steps between elements of a window.", _INDICES, _CEIL),
+    ),
+    "MaxUnpool": (
+        _MaxUnpoolNd, "max_unpool", "Puts what `MaxPool{n}d` chose back in its place, zeros elsewhere.", None,
+        ("kernel_size, stride, padding: those of the pooling.",),
+    ),
+    "AvgPool": (
+        _AvgPoolNd, "avg_pool", "The mean of each window.", "2",
+        (_SIZE, _STRIDE, _PADDING, _CEIL, "count_include_pad: whether the padding counts as zeros."),
+    ),
+    "LPPool": (
+        _LPPoolNd, "lp_pool", "The p-norm of each window.", "2, 2",
+        ("norm_type: the p.", _SIZE, _STRIDE, _CEIL),
+    ),
+    "AdaptiveAvgPool": (
+        _AdaptiveAvgPoolNd, "adaptive_avg_pool", f"Means of {_ADAPTED}", "3", (_WANTED,)
+    ),
+    "AdaptiveMaxPool": (
+        _AdaptiveMaxPoolNd, "adaptive_max_pool", f"Largest elements of {_ADAPTED}", "3", (_WANTED, _INDICES),
+    ),
 }  # fmt: skip
 
 
 def _define(kind: str, n: int):
     """The layer of this kind over `n` spatial dimensions."""
     base, function, what, example, args = _KINDS[kind]
-    if kind == "AvgPool":
-        if n == 1:
-            base = _AvgPool1d
-        else:
-            args += "\n        divisor_override: what sums are divided by, instead of the number of elements."
+    if kind == "AvgPool" and n == 1:
+        base = _AvgPool1d
+    elif kind == "AvgPool":
+        args += ("divisor_override: what sums are divided by, instead of the number of elements.",)
     name = f"{kind}{n}d"
-    doc = what.format(n=n) + f"\n\n    Args:\n        {args}\n"
+    doc = "\n        ".join((what.format(n=n) + "\n\n    Args:", *args)) + "\n"
     if example:
         shape = ", ".join(["1", "2", *["6"] * n])
-        doc += f"\n    >>> import rushlight as torch\n    >>> torch.nn.{name}({example})(torch.ones({shape})).shape"
-        doc += f"\n    torch.Size({[1, 2, *[3] * n]})\n    "
+        doc += f"""
+    >>> import rushlight as torch
+    >>> torch.nn.{name}({example})(torch.ones({shape})).shape
+    torch.Size({[1, 2, *[3] * n]})
+    """
     fields = {"_dims": n, "_function": staticmethod(getattr(F, f"{function}{n}d"))}
     return type(name, (base,), {"__module__": __name__, "__doc__": doc, **fields})
 

@@ -46,8 +46,9 @@ class StateMixin:
         """
         if args:
             warnings.warn(
-                "Positional args are being deprecated, use kwargs instead. Refer to https://pytorch.org/docs/main/"
-                "generated/torch.nn.Module.html#torch.nn.Module.state_dict for details.",
+                "Positional args are being deprecated, use kwargs instead. Refer to "
+                "https://pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict for "
+                "details.",
                 FutureWarning,
                 stacklevel=2,
             )
@@ -84,17 +85,17 @@ class StateMixin:
             destination[prefix + _EXTRA_STATE_KEY_SUFFIX] = self.get_extra_state()
 
     def get_extra_state(self):
-        """What else belongs to this module's `state_dict`; to be written by a subclass, with `set_extra_state`."""
+        """What else belongs to the `state_dict`; to be written by a subclass, with `set_extra_state`."""
         raise RuntimeError(
-            f"get_extra_state: {type(self).__name__} has no extra state; define get_extra_state and set_extra_state to "
-            "give it one"
+            f"get_extra_state: {type(self).__name__} has no extra state; define get_extra_state and "
+            "set_extra_state to give it one"
         )
 
     def set_extra_state(self, state) -> None:
         """Take back what `get_extra_state` gave; to be written by a subclass."""
         raise RuntimeError(
-            f"set_extra_state: {type(self).__name__} has no extra state; define get_extra_state and set_extra_state to "
-            "give it one"
+            f"set_extra_state: {type(self).__name__} has no extra state; define get_extra_state and "
+            "set_extra_state to give it one"
         )
 
     def load_state_dict(self, state_dict: Mapping, strict: bool = True, assign: bool = False):
@@ -136,7 +137,7 @@ class StateMixin:
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
     ) -> None:
-        """Copy this module's own parameters, buffers and extra state from `state_dict`, noting what does not fit."""
+        """Copy this module's own tensors and extra state from `state_dict`, noting what does not fit."""
         for hook in self._load_state_dict_pre_hooks.values():
             hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         assign = local_metadata.get("assign_to_params_buffers", False)
@@ -173,8 +174,8 @@ class StateMixin:
         """Copy (or assign) one tensor, or say why not."""
         if not isinstance(given, Tensor):
             error_msgs.append(
-                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint '
-                f"but received {type(given)}"
+                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object '
+                f"from checkpoint but received {type(given)}"
             )
             return
         if not is_lazy(own):
@@ -182,8 +183,8 @@ class StateMixin:
                 given = given[0]  # scalars were saved so before PyTorch 0.4
             if given.shape != own.shape:
                 error_msgs.append(
-                    f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, the shape in "
-                    f"current model is {own.shape}."
+                    f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, the "
+                    f"shape in current model is {own.shape}."
                 )
                 return
         try:
@@ -194,8 +195,9 @@ class StateMixin:
                     own.copy_(given)
         except Exception as error:
             error_msgs.append(
-                f'While copying the parameter named "{key}", whose dimensions in the model are {own.size()} and whose '
-                f"dimensions in the checkpoint are {given.size()}, an exception occurred : {error.args}."
+                f'While copying the parameter named "{key}", whose dimensions in the model are {own.size()} '
+                f"and whose dimensions in the checkpoint are {given.size()}, an exception occurred : "
+                f"{error.args}."
             )
 
     def register_state_dict_pre_hook(self, hook) -> Handle:
@@ -203,7 +205,7 @@ class StateMixin:
         return Handle(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook) -> Handle:
-        """Call `hook(module, state_dict, prefix, local_metadata)` after each `state_dict`, to change it in place."""
+        """Call `hook(module, state_dict, prefix, local_metadata)` after each `state_dict`, to change it."""
         hook._from_public_api = True
         return Handle(self._state_dict_hooks, hook)
 
@@ -211,21 +213,21 @@ class StateMixin:
         """As `register_state_dict_post_hook`, for a hook that may also return another dictionary."""
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError(
-                "Cannot register the same function as the state dict post hook that was previously registered via "
-                "register_state_dict_post_hook"
+                "Cannot register the same function as the state dict post hook that was previously "
+                "registered via register_state_dict_post_hook"
             )
         return Handle(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook) -> Handle:
-        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)`
-        before a state dictionary is loaded, to change it in place; returns a handle."""
+        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+        error_msgs)` before a state dictionary is loaded, to change it in place; returns a handle."""
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(self, hook, with_module: bool = False) -> Handle:
         return Handle(self._load_state_dict_pre_hooks, ModuleHook(hook, self) if with_module else hook)
 
     def register_load_state_dict_post_hook(self, hook) -> Handle:
-        """Call `hook(module, incompatible_keys)` after a state dictionary was loaded; it may change the lists of keys."""
+        """Call `hook(module, incompatible_keys)` after loading; it may change the lists of keys."""
         return Handle(self._load_state_dict_post_hooks, hook)
 
 
@@ -242,7 +244,9 @@ class ModuleHook:
         return ModuleHook, (self.hook, self.module())
 
 
-def _load(module, state_dict, prefix: str, metadata, assign: bool, found: _IncompatibleKeys, errors: list) -> None:
+def _load(
+    module, state_dict, prefix: str, metadata, assign: bool, found: _IncompatibleKeys, errors: list
+) -> None:
     """Load a module and all below it."""
     local_metadata = metadata.get(prefix[:-1], {})
     if assign:
@@ -256,8 +260,8 @@ def _load(module, state_dict, prefix: str, metadata, assign: bool, found: _Incom
     for hook in module._load_state_dict_post_hooks.values():
         if hook(module, found) is not None:
             raise AssertionError(
-                "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values, if "
-                "incompatible_keys need to be modified, it should be done inplace."
+                "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
+                "values, if incompatible_keys need to be modified, it should be done inplace."
             )
 
 

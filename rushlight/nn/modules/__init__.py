@@ -1,7 +1,8 @@
-"""PyTorch's paths to the layers, such as `torch.nn.modules.conv.Conv2d`: here they all are in `rushlight.nn`."""
+"""PyTorch's paths to the layers, such as `torch.nn.modules.conv.Conv2d`; here they are in `rushlight.nn`."""
 
 import sys
 
+from rushlight import nn
 from rushlight.nn import (
     activation,
     batchnorm,
@@ -23,37 +24,16 @@ from rushlight.nn import (
     sparse,
     upsampling,
 )
-from rushlight.nn.activation import *  # noqa: F403
-from rushlight.nn.batchnorm import *  # noqa: F403
-from rushlight.nn.containers import (
-    Container,
-    ModuleDict,
-    ModuleList,
-    ParameterDict,
-    ParameterList,
-    Sequential,
-)
-from rushlight.nn.conv import *  # noqa: F403
-from rushlight.nn.distance import *  # noqa: F403
-from rushlight.nn.dropout import *  # noqa: F403
-from rushlight.nn.flatten import *  # noqa: F403
-from rushlight.nn.fold import *  # noqa: F403
-from rushlight.nn.instancenorm import *  # noqa: F403
-from rushlight.nn.linear import *  # noqa: F403
-from rushlight.nn.loss import *  # noqa: F403
-from rushlight.nn.module import Module
-from rushlight.nn.normalization import *  # noqa: F403
-from rushlight.nn.padding import *  # noqa: F403
-from rushlight.nn.pooling import *  # noqa: F403
-from rushlight.nn.sparse import *  # noqa: F403
-from rushlight.nn.upsampling import *  # noqa: F403
 
-container, utils = containers, sizes
-channelshuffle = pixelshuffle = upsampling
+_PATHS = {
+    "activation": activation, "batchnorm": batchnorm, "channelshuffle": upsampling, "container": containers,
+    "conv": conv, "distance": distance, "dropout": dropout, "flatten": flatten, "fold": fold,
+    "instancenorm": instancenorm, "lazy": lazy, "linear": linear, "loss": loss, "module": module,
+    "normalization": normalization, "padding": padding, "pixelshuffle": upsampling, "pooling": pooling,
+    "sparse": sparse, "upsampling": upsampling, "utils": sizes,
+}  # fmt: skip
+for _name, _module in _PATHS.items():
+    globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _module
 
-for _name in (
-    "activation", "batchnorm", "channelshuffle", "container", "conv", "distance", "dropout", "flatten", "fold",
-    "instancenorm", "lazy", "linear", "loss", "module", "normalization", "padding", "pixelshuffle", "pooling", "sparse",
-    "upsampling", "utils",
-):  # fmt: skip
-    sys.modules[f"{__name__}.{_name}"] = globals()[_name]
+__all__ = [name for name, value in vars(nn).items() if isinstance(value, type)]
+globals().update({name: vars(nn)[name] for name in __all__})
