@@ -4,6 +4,7 @@
 
 NB_MODULE(_native, m) {
   if (_import_array() < 0) nb::raise_python_error();
+  nb::set_leak_warnings(false);  // the default generator lives as long as the process
   m.doc() = "Native kernels on NumPy arrays. Shapes and dtypes are checked by the caller.";
   rushlight::bind_threads(m);
   rushlight::bind_memory_pool(m);

@@ -30,7 +30,8 @@ def check_writable(t: Tensor) -> None:
                 "a view of a leaf Variable that requires grad is being used in an in-place operation. Wrap the "
                 "update in torch.no_grad(), or clone() the leaf first."
             )
-    if 0 in t._array.strides and any(s == 0 and n > 1 for s, n in zip(t._array.strides, t._array.shape, strict=True)):
+    a = t._array
+    if 0 in a.strides and a.size and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location. Please clone() the tensor before performing the operation."

@@ -31,6 +31,7 @@ from rushlight.ops import (  # noqa: F401
     parts,
     pooling,
     positions,
+    random,
     ranking,
     rearranging,
     reduction,
