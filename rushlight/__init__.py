@@ -3,10 +3,33 @@
 import rushlight as torch
 """
 
-# Aliases such as `X as X` say that a name is exported.
-from rushlight import autograd
-from rushlight.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from rushlight.autograd.grad_mode import is_inference_mode_enabled
+from math import (
+    e,
+    inf,
+    nan,
+    pi,
+)
+
+from rushlight import autograd, cuda, linalg, nn, optim, random, return_types, serialization, utils
+from rushlight.autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from rushlight.autograd.grad_mode import (
+    is_inference_mode_enabled,
+)
+from rushlight.config import (
+    are_deterministic_algorithms_enabled,
+    finfo,
+    get_num_threads,
+    iinfo,
+    set_num_threads,
+    typename,
+    use_deterministic_algorithms,
+)
 from rushlight.devices import (
     Size,
     channels_last,
@@ -61,7 +84,16 @@ from rushlight.ops.activation import (
     selu,
     threshold,
 )
-from rushlight.ops.common import result_type
+from rushlight.ops.addmm import (
+    addbmm,
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+)
+from rushlight.ops.common import (
+    result_type,
+)
 from rushlight.ops.comparison import (
     addcdiv,
     addcmul,
@@ -100,6 +132,27 @@ from rushlight.ops.comparison import gt as greater
 from rushlight.ops.comparison import le as less_equal
 from rushlight.ops.comparison import lt as less
 from rushlight.ops.comparison import ne as not_equal
+from rushlight.ops.complex_parts import (
+    adjoint,
+    conj,
+    conj_physical,
+    imag,
+    is_conj,
+    is_neg,
+    real,
+    resolve_conj,
+    resolve_neg,
+    view_as_complex,
+    view_as_real,
+)
+from rushlight.ops.contraction import (
+    chain_matmul,
+    cross,
+    inner,
+    kron,
+    tensordot,
+    trace,
+)
 from rushlight.ops.conv import (
     conv1d,
     conv2d,
@@ -110,8 +163,6 @@ from rushlight.ops.conv import (
 )
 from rushlight.ops.convert import (
     clone,
-    cpu,
-    cuda,
 )
 from rushlight.ops.creation import (
     arange,
@@ -141,6 +192,16 @@ from rushlight.ops.cumulative import (
     logcumsumexp,
 )
 from rushlight.ops.data import (
+    BFloat16Tensor,
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
     as_tensor,
     asarray,
     from_dlpack,
@@ -150,11 +211,20 @@ from rushlight.ops.data import (
     numel,
     tensor,
 )
+from rushlight.ops.distance import (
+    cdist,
+    cosine_similarity,
+    dist,
+    norm,
+    pairwise_distance,
+    pdist,
+)
 from rushlight.ops.dropout import (
-    alpha_dropout,
-    dropout,
     feature_alpha_dropout,
     feature_dropout,
+)
+from rushlight.ops.einsum import (
+    einsum,
 )
 from rushlight.ops.elementwise import (
     add,
@@ -193,98 +263,75 @@ from rushlight.ops.extremum import (
     nanmedian,
 )
 from rushlight.ops.gather import (
-    argwhere,
-    embedding,
     gather,
+    scatter,
+    scatter_add,
+    take_along_dim,
+)
+from rushlight.ops.index_ops import (
     index_add,
     index_copy,
     index_fill,
     index_put,
     index_select,
-    masked_fill,
-    masked_scatter,
-    masked_select,
-    nonzero,
     put,
-    scatter,
-    scatter_add,
-    scatter_reduce,
     take,
-    take_along_dim,
-    unique,
-    unique_consecutive,
 )
 from rushlight.ops.indexing import (
     fill,
-    fill_,
-    zero_,
 )
 from rushlight.ops.joining import (
     block_diag,
     cartesian_prod,
     cat,
-    chunk,
     column_stack,
     combinations,
-    diag,
-    diag_embed,
-    diagflat,
-    dsplit,
     dstack,
-    flip,
-    fliplr,
-    flipud,
-    hsplit,
     hstack,
     meshgrid,
-    repeat_interleave,
-    roll,
-    rot90,
-    split,
-    split_with_sizes,
     stack,
-    tensor_split,
-    tile,
-    tril,
-    triu,
-    unbind,
-    vsplit,
     vstack,
 )
 from rushlight.ops.joining import cat as concat
 from rushlight.ops.joining import cat as concatenate
 from rushlight.ops.joining import vstack as row_stack
 from rushlight.ops.linalg import (
-    addbmm,
-    addmm,
-    addmv,
-    addr,
-    baddbmm,
-    bilinear,
     bmm,
-    chain_matmul,
-    cross,
     dot,
-    inner,
-    kron,
     matmul,
     mm,
     mv,
     outer,
-    tensordot,
-    trace,
     vdot,
 )
 from rushlight.ops.linalg import outer as ger
+from rushlight.ops.linear import (
+    bilinear,
+)
+from rushlight.ops.loss import (
+    xlogy,
+)
+from rushlight.ops.masks import (
+    masked_fill,
+    masked_scatter,
+    masked_select,
+)
 from rushlight.ops.normalization import (
-    batch_norm,
     group_norm,
-    instance_norm,
     layer_norm,
     rms_norm,
 )
 from rushlight.ops.padding import (
     constant_pad_nd,
+)
+from rushlight.ops.parts import (
+    as_strided,
+    broadcast_shapes,
+    broadcast_tensors,
+    broadcast_to,
+    diagonal,
+    narrow,
+    select,
 )
 from rushlight.ops.pooling import (
     adaptive_avg_pool1d,
@@ -294,6 +341,33 @@ from rushlight.ops.pooling import (
     max_pool1d_with_indices,
     max_pool2d,
     max_pool3d,
+)
+from rushlight.ops.random import (
+    bernoulli,
+    multinomial,
+    normal,
+    poisson,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+)
+from rushlight.ops.rearranging import (
+    diag,
+    diag_embed,
+    diagflat,
+    flip,
+    fliplr,
+    flipud,
+    repeat_interleave,
+    roll,
+    rot90,
+    tile,
+    tril,
+    triu,
 )
 from rushlight.ops.reduction import (
     all,
@@ -315,39 +389,29 @@ from rushlight.ops.resize import (
     pixel_shuffle,
     pixel_unshuffle,
 )
+from rushlight.ops.scatter_reduce import (
+    scatter_reduce,
+)
+from rushlight.ops.searching import (
+    argwhere,
+    nonzero,
+    unique,
+    unique_consecutive,
+)
 from rushlight.ops.shape import (
-    adjoint,
-    as_strided,
     atleast_1d,
     atleast_2d,
     atleast_3d,
-    broadcast_shapes,
-    broadcast_tensors,
-    broadcast_to,
-    conj,
-    conj_physical,
-    diagonal,
     flatten,
-    imag,
-    is_conj,
-    is_neg,
     movedim,
-    narrow,
     permute,
     ravel,
-    real,
     reshape,
-    resize_as_,
-    resolve_conj,
-    resolve_neg,
-    select,
     squeeze,
     t,
     transpose,
     unflatten,
     unsqueeze,
-    view_as_complex,
-    view_as_real,
 )
 from rushlight.ops.shape import movedim as moveaxis
 from rushlight.ops.shape import transpose as swapaxes
@@ -355,6 +419,30 @@ from rushlight.ops.shape import transpose as swapdims
 from rushlight.ops.softmax import (
     log_softmax,
     softmax,
+)
+from rushlight.ops.sorting import (
+    argsort,
+    bincount,
+    bucketize,
+    histc,
+    isin,
+    kthvalue,
+    msort,
+    nanquantile,
+    quantile,
+    searchsorted,
+    sort,
+    topk,
+)
+from rushlight.ops.splitting import (
+    chunk,
+    dsplit,
+    hsplit,
+    split,
+    split_with_sizes,
+    tensor_split,
+    unbind,
+    vsplit,
 )
 from rushlight.ops.unary import (
     abs,
@@ -406,4 +494,26 @@ from rushlight.ops.unary import atan as arctan
 from rushlight.ops.unary import atanh as arctanh
 from rushlight.ops.unary import neg as negative
 from rushlight.ops.unary import trunc as fix
-from rushlight.tensor import Tensor
+from rushlight.printing import (
+    set_printoptions,
+)
+from rushlight.random import (
+    Generator,
+    default_generator,
+    fork_rng,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from rushlight.serialization import (
+    load,
+    save,
+)
+from rushlight.tensor import (
+    Tensor,
+)
+
+__version__ = "0.1.0"
+newaxis = None

@@ -79,7 +79,8 @@ def as_type(operand, kind: dtype) -> Tensor:
     """A tensor or number as a tensor of this type; gradients flow through the conversion."""
     if isinstance(operand, Tensor):
         return operand if operand._array.dtype == kind.numpy else operand.to(kind)
-    return wrap(np.asarray(operand).astype(kind.numpy))
+    with np.errstate(over="ignore"):
+        return wrap(np.asarray(operand).astype(kind.numpy))
 
 
 def check_tensor(op: str, value, name: str = "input", position: int = 1) -> Tensor:

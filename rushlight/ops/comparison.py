@@ -303,7 +303,12 @@ def where(condition, input=None, other=None, *, out=None):
     return write_out(wrap(array), out)
 
 
-Tensor.where = lambda self, condition, other: where(condition, self, other)
+def _where_method(self, condition, other):
+    """This tensor where the condition holds, `other` elsewhere."""
+    return where(condition, self, other)
+
+
+Tensor.where = _where_method
 
 
 class ClampBackward1(Node):

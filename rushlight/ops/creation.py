@@ -96,6 +96,8 @@ def _filled(op_name: str, shape, kind: np.dtype, fill) -> np.ndarray:
     """A new array of a shape that the user gave; `fill` is np.zeros, np.ones or np.empty."""
     try:
         return fill(shape, kind)
+    except MemoryError as error:
+        raise RuntimeError(f"{op_name}: can't allocate memory: {error}") from None
     except (TypeError, ValueError, RuntimeError):
         raise _size_error(op_name, shape) from None
 

@@ -26,7 +26,7 @@ from rushlight.ops.registry import alias, op
 
 def _pair(name: str, input, other) -> tuple[Tensor, Tensor]:
     """Both operands as tensors of one type. The common cases come first, for speed."""
-    if type(other) in (float, int) and isinstance(input, Tensor) and input._array.dtype.kind == "f":
+    if type(other) in (float, int) and -6e4 < other < 6e4 and isinstance(input, Tensor) and input._array.dtype.kind == "f":
         return input, wrap(np.array(other, input._array.dtype))
     return promote(name, input, other)
 
@@ -461,7 +461,7 @@ def true_divide(input, other, *, out=None):
     return _div(input, other, out=out)
 
 
-@op(inplace=lambda self, other: _floor_divide_(self, other))
+@op(inplace=_floor_divide_)
 def floor_divide(input, other, *, out=None):
     """The quotient rounded downwards.
 

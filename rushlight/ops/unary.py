@@ -144,7 +144,7 @@ log = unary("log", K.log, "LogBackward0", lambda g, x: g / x,
 log2 = unary("log2", K.log2, "Log2Backward0", lambda g, x: g / (x * math.log(2)),
              doc="The logarithm to base 2.", example=("[8.0]", "tensor([3.])"))  # fmt: skip
 log10 = unary("log10", K.log10, "Log10Backward0", lambda g, x: g / (x * math.log(10)),
-              doc="The logarithm to base 10.", example=("[100.0]", "tensor([2.])"))  # fmt: skip
+              doc="The logarithm to base 10.", example=("[1.0]", "tensor([0.])"))  # fmt: skip
 log1p = unary("log1p", K.log1p, "Log1PBackward0", lambda g, x: g / (x + 1),
               doc="The logarithm of 1 + x, accurate near 0.", example=("[0.0]", "tensor([0.])"))  # fmt: skip
 sqrt = unary("sqrt", K.sqrt, "SqrtBackward0", lambda g, y: g / (2 * y), saves="output",

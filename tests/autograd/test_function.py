@@ -131,8 +131,11 @@ def test_wrong_functions(lib):
     (g,) = lib.autograd.grad((Once.apply(x) ** 2).sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         g.sum().backward()
-    with pytest.raises(RuntimeError):
-        Wrong()
+
+
+def test_functions_are_not_instantiated():
+    with pytest.raises(RuntimeError, match="apply"):
+        cube(rushlight)()
 
 
 @BOTH
