@@ -2,6 +2,7 @@
 #include "common.h"
 
 #include <omp.h>
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -55,6 +56,8 @@ int num_threads() { return threads_in_use; }
 
 void bind_threads(nb::module_& m) {
   set_num_threads(default_threads());
+  // A forked child (a loader's worker) inherits OpenMP's pool without its threads: waiting for them would never end.
+  pthread_atfork(nullptr, nullptr, [] { set_num_threads(1); });
   m.def("get_num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads);
 }
