@@ -9,6 +9,7 @@ import numpy as np
 from rushlight.autograd.grad_mode import no_grad
 from rushlight.ops.creation import empty_like, from_numpy
 from rushlight.ops.creation import eye as _eye
+from rushlight.ops.random import randperm
 from rushlight.tensor import Tensor
 
 _LINEAR = {"linear", "sigmoid", *(f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3))}
@@ -300,8 +301,6 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator=None) 
 
     Source: Martens, Deep learning via Hessian-free optimization, ICML 2010.
     """
-    from rushlight.ops.random import randperm
-
     _check_matrix(tensor)
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)

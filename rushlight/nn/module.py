@@ -1,11 +1,9 @@
 """`Module`, the base of all layers and models: a tree of named parameters, buffers and submodules."""
 
-import warnings
 from collections import OrderedDict
 
-from rushlight.autograd.grad_mode import no_grad
 from rushlight.config import typename
-from rushlight.devices import channels_last, channels_last_3d
+from rushlight.nn.conversion import ConversionMixin
 from rushlight.nn.hooks import (
     HOOK_TABLES,
     HookMixin,
@@ -26,14 +24,12 @@ from rushlight.nn.layer_errors import name_layer
 from rushlight.nn.members import Members
 from rushlight.nn.parameter import Buffer, Parameter
 from rushlight.nn.state import StateMixin, _IncompatibleKeys
-from rushlight.ops.convert import _parse_to
-from rushlight.ops.creation import empty_like
 from rushlight.tensor import Tensor
 
 _TABLES = ("_parameters", "_buffers", "_modules")
 
 
-class Module(HookMixin, StateMixin):
+class Module(HookMixin, StateMixin, ConversionMixin):
     """A layer or a model: subclass it, make its parts in `__init__`, and say in `forward` what it computes.
 
     Parameters and modules assigned to attributes are registered, and so belong to `parameters()`,
@@ -431,93 +427,6 @@ class Module(HookMixin, StateMixin):
         fn(self)
         return self
 
-    # -- conversion ---------------------------------------------------------------------------------
-
-    def _apply(self, fn, recurse: bool = True) -> "Module":
-        """Put `fn(tensor)` in the place of the memory of every parameter, its gradient, and every buffer."""
-        if recurse:
-            for module in self.children():
-                module._apply(fn)
-        with no_grad():
-            for param in self._parameters.values():
-                if param is not None:
-                    param.data = fn(param)
-                    if param.grad is not None:
-                        param.grad.data = fn(param.grad)
-            for name, buffer in self._buffers.items():
-                if buffer is not None:
-                    self._buffers[name] = fn(buffer)
-        return self
-
-    def to(self, *args, **kwargs) -> "Module":
-        """Convert all floating-point parameters and buffers: `to(dtype)`, `to(device)`, `to(tensor)` or
-        keywords.
-
-        Args:
-            dtype: the wanted floating-point or complex type.
-            device: the wanted device; only the CPU has tensors in this version.
-            tensor: a tensor whose type is wanted.
-            non_blocking: accepted, without effect on the CPU.
-            memory_format: the wanted order of dimensions of parameters and buffers with 4 (or 5) dimensions.
-        Returns:
-            The module itself.
-        Raises:
-            TypeError: the wanted type is an integer type. RuntimeError: there is no such device.
-        """
-        dtype, memory_format, _ = _parse_to(args, kwargs)
-        if dtype is not None and dtype.category < 2:
-            raise TypeError(
-                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
-            )
-        if dtype is not None and dtype.is_complex:
-            warnings.warn(
-                "Complex modules are a new feature under active development whose design may change, and "
-                "some modules might not work as expected when using complex tensors as parameters or "
-                "buffers. ",
-                stacklevel=2,
-            )
-
-        def convert(t: Tensor) -> Tensor:
-            if dtype is not None and t.dtype.category >= 2:
-                t = t.to(dtype)
-            if memory_format in (channels_last, channels_last_3d):
-                return t.to(memory_format=memory_format) if t.dim() == _NDIM[memory_format] else t
-            return t if memory_format is None else t.to(memory_format=memory_format)
-
-        return self._apply(convert)
-
-    def type(self, dst_type) -> "Module":
-        """Convert all parameters and buffers to a type; returns itself."""
-        return self._apply(lambda t: t.type(dst_type))
-
-    def float(self) -> "Module":
-        """Convert all floating-point parameters and buffers to float32; returns itself."""
-        return self._apply(lambda t: t.float() if t.is_floating_point() else t)
-
-    def double(self) -> "Module":
-        """Convert all floating-point parameters and buffers to float64; returns itself."""
-        return self._apply(lambda t: t.double() if t.is_floating_point() else t)
-
-    def half(self) -> "Module":
-        """Convert all floating-point parameters and buffers to float16; returns itself."""
-        return self._apply(lambda t: t.half() if t.is_floating_point() else t)
-
-    def bfloat16(self) -> "Module":
-        """Convert all floating-point parameters and buffers to bfloat16; returns itself."""
-        return self._apply(lambda t: t.bfloat16() if t.is_floating_point() else t)
-
-    def cpu(self) -> "Module":
-        """Move all parameters and buffers to the CPU, where they are already; returns itself."""
-        return self._apply(lambda t: t.cpu())
-
-    def cuda(self, device=None) -> "Module":
-        """Move all parameters and buffers to a CUDA device: RuntimeError, as this version has none."""
-        return self._apply(lambda t: t.cuda(device))
-
-    def to_empty(self, *, device, recurse: bool = True) -> "Module":
-        """Give all parameters and buffers new memory with unset values; returns itself."""
-        return self._apply(lambda t: empty_like(t, device=device), recurse)
-
     # -- training -----------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> "Module":
@@ -567,9 +476,6 @@ class Module(HookMixin, StateMixin):
         if len(lines) == 1 and not self._modules:
             return f"{self._get_name()}({lines[0]})"
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
-
-
-_NDIM = {channels_last: 4, channels_last_3d: 5}
 
 
 def indented(text: str, spaces: int = 2) -> str:

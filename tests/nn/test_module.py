@@ -639,6 +639,8 @@ def lazy(t, nn, say):
         say(model[0].weight.shape)
     except RuntimeError as error:
         say(error)
+    double = nn.Sequential(nn.LazyBatchNorm1d(), nn.LazyLinear(2)).double()
+    say(double, double(t.ones(3, 2, dtype=t.float64)).dtype, double[0].running_mean.dtype)
     fresh = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2))
     say(
         model(t.ones(2, 3, 6, 6)).shape,
