@@ -1,6 +1,7 @@
 #include "dnn_cache.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 namespace rushlight {
@@ -81,6 +82,10 @@ Call::Call(const dnnl::primitive& primitive, const memory::desc& scratchpad, con
     arguments_.push_back({name, memories_.back().get()});
   };
   for (const auto& [name, layout] : arguments) add(name, layout);
+  // oneDNN's "ref" implementations are for tests: NumPy is faster.
+  const char* name = nullptr;
+  dnnl_primitive_desc_query(primitive_.get_primitive_desc(), dnnl_query_impl_info_str, 0, &name);
+  if (name && std::strncmp(name, "ref", 3) == 0) throw dnnl::error(dnnl_unimplemented, "only a reference implementation");
   if (scratch_bytes_ > 0) add(DNNL_ARG_SCRATCHPAD, scratchpad);
 }
 

@@ -225,9 +225,9 @@ struct Workspace {
 }  // namespace
 
 bool winograd_pays(const Filter3x3& f) {
-  if (f.c % kLanes != 0 || f.o % kLanes != 0 || f.c < 64 || f.o < 64) return false;
-  const i64 blocks = (f.tiles() + block_of(f) - 1) / block_of(f);
-  return blocks >= num_threads() && f.oh >= 2 && f.ow >= 2;
+  if (f.c % kLanes != 0 || f.o % kLanes != 0 || f.c < 32 || f.o < 32) return false;
+  if (f.tiles() < 96 || f.oh < 2 || f.ow < 2) return false;  // transforming the weight would take the gain away
+  return (f.tiles() + block_of(f) - 1) / block_of(f) >= num_threads();
 }
 
 Filter3x3 winograd_backward(const Filter3x3& f) { return {f.n, f.o, f.oh, f.ow, f.c, f.h, f.w, 2 - f.pad_h, 2 - f.pad_w}; }
@@ -257,13 +257,13 @@ void winograd_convolve(const Filter3x3& f, const float* x, const float* u, const
 }
 
 void winograd_weight_gradient(const Filter3x3& f, const float* g, const float* x, float* gw, float* gb) {
-  constexpr i64 kRows = 512;  // tiles worked on together by all threads
-  const i64 v_apart = stride_of(kRows, f.c), d_apart = stride_of(kRows, f.o), zeros = std::max(f.c, f.o);
+  const i64 most = std::min(f.tiles(), std::clamp<i64>(131072 / (f.c + f.o), 128, 512));  // tiles worked on together
+  const i64 v_apart = stride_of(most, f.c), d_apart = stride_of(most, f.o), zeros = std::max(f.c, f.o);
   const Workspace space(zeros, 16 * (v_apart + d_apart) + f.weight_floats());
   float *v = space.rest, *d = v + 16 * v_apart, *du = d + 16 * d_apart;
   std::vector<double> bias(static_cast<size_t>(f.o));
-  for (i64 first = 0; first < f.tiles(); first += kRows) {
-    const i64 rows = std::min(kRows, f.tiles() - first);
+  for (i64 first = 0; first < f.tiles(); first += most) {
+    const i64 rows = std::min(most, f.tiles() - first);
     parallel_for(rows, 16, [&](i64 begin, i64 end) {
       input_tiles(f, x, space.zeros, v + begin * f.c, v_apart, first + begin, first + end);
       gradient_tiles(f, g, space.zeros, d + begin * f.o, d_apart, first + begin, first + end);

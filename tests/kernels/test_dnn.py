@@ -1,5 +1,10 @@
 """The kernels of neural-network layers: reference and native, each against PyTorch."""
 
+import contextlib
+import itertools
+import os
+import time
+
 import numpy as np
 import pytest
 
@@ -505,3 +510,163 @@ def test_embedding_backward(K, n, rows, d, dtype):
 @pytest.mark.skipif(cpu is None, reason="needs the native kernels")
 def test_same_functions_as_the_reference():
     assert set(reference.__all__) == set(cpu.__all__)
+
+
+def valid_calls():
+    """Each native function with arguments that it takes."""
+    from rushlight.kernels.reference import pooling, resample
+
+    x, w, v, rows, g = rand(2, 3, 8, 8), rand(4, 3, 3, 3), rand(3), rand(5, 3), rand(2, 4, 6, 6)
+    how = ((1, 1), (0, 0), (1, 1), 1)
+    most = pooling.max_tables((8, 8), (2, 2), (2, 2), (0, 0), (1, 1), False)
+    mean = pooling.avg_tables((8, 8), (2, 2), (2, 2), (0, 0), False, True)
+    taps = resample.tables((8, 8), (5, 4), "bilinear", False, None, x.dtype)
+    y, where = reference.max_pool(x, (2, 2), (2, 2), (0, 0), (1, 1), False)
+    return {
+        "matmul": (rand(3, 4), rand(4, 5), None),
+        "linear": (rand(5, 4), rand(3, 4), v, True, (1, 2)),
+        "linear_backward_input": (rows, rand(3, 4), None),
+        "linear_backward_weight": (rows, rand(5, 4), True),
+        "conv": (x, w, rand(4), *how, True, (1, 2)),
+        "conv_backward_input": (g, w, x.shape, *how, (1, 2)),
+        "conv_backward_weight": (g, x, w.shape, *how, True),
+        "max_over": (x, most),
+        "mean_over": (x, mean, None),
+        "mean_over_backward": (y, x.shape, mean, 3),
+        "max_pool_backward": (y, where, x.shape),
+        "batch_norm_train": (x, v, v, 1e-5),
+        "batch_norm_eval": (x, v, v, v, v, 1e-5),
+        "batch_norm_backward": (x, x, v, v, v, True),
+        "layer_norm": (rows, v, v, 1e-5),
+        "layer_norm_backward": (rows, rows, rand(5), rand(5), v),
+        "resample": (x, taps),
+        "resample_backward": (rand(2, 3, 5, 4), x.shape, taps),
+        "embedding_backward": (rows, np.arange(5), 7),
+    }
+
+
+def nonsense():
+    wild = np.array([0, 2, 90], np.int32), np.array([2, 4, 99], np.int32), 1
+    shapes = [
+        (),
+        (1, 1),
+        (0, 0),
+        (-1, 2),
+        (1, 2, 3),
+        (2**40, 2**40),
+        (2, 3, 2**40, 2**40),
+        (2, 3, 9, 7),
+        (2, 3, 0, 4),
+    ]
+    others = [
+        None,
+        3,
+        -1,
+        0,
+        2**40,
+        1.5,
+        "x",
+        True,
+        [1, 2],
+        ("a", 1),
+        (wild,) * 2,
+        (wild[:2],) * 2,
+        ((None,) * 3,) * 2,
+    ]
+    arrays = [
+        *(
+            rand(*s)
+            for s in ((4,), (0, 3), (3, 4), (1, 1, 1), (2, 3, 9, 7), (5, 5, 5, 5, 5, 5), (64, 64, 4, 4))
+        ),
+        *(rand(2, 3, 8, 8)[:, :, ::-2], rand(6, 3)[:, ::-1], np.broadcast_to(rand(1, 3, 1, 1), (2, 3, 8, 8))),
+        *(
+            np.zeros((2, 3, 4, 4), np.int32) - 7,
+            np.full((2, 3, 4, 4), 2**30, np.int32),
+            np.full(5, 90),
+            rand(3).astype(">f4"),
+        ),
+        *(
+            np.array(["a", "b"]),
+            np.empty((2, 2), object),
+            rand(3, 3, dtype=np.float64),
+            np.array(1.0, np.float32),
+        ),
+    ]
+    return [*shapes, *others, *arrays]
+
+
+@pytest.mark.skipif(cpu is None, reason="needs the native kernels")
+def test_native_functions_survive_nonsense():
+    """One argument after the other is replaced: the extension answers, says None or raises; it never crashes."""
+    from rushlight import _native
+
+    for name, valid in valid_calls().items():
+        function = getattr(_native, name)
+        assert function(*valid) is not None, name
+        for i, value in itertools.product(range(len(valid)), nonsense()):
+            with contextlib.suppress(
+                TypeError, ValueError, IndexError, OverflowError, RuntimeError, MemoryError
+            ):
+                function(*valid[:i], value, *valid[i + 1 :])
+        assert function(*valid) is not None, name
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@kernels
+def test_forked_child_computes(K):
+    x = rand(300, 300)
+    K.matmul(x, x)
+    child = os.fork()
+    if child == 0:
+        K.matmul(x, x)
+        os._exit(0)
+    for _ in range(200):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        pytest.fail("the child does not come back")
+    assert status == 0
+
+
+@pytest.mark.skipif(cpu is None, reason="needs the native kernels")
+def test_primitives_are_cached():
+    x, w = rand(3, 5), rand(4, 5)
+    cpu.linear(x, w)
+    before = cpu.dnn_stats()
+    cpu.linear(x, w)
+    assert cpu.dnn_stats() == before
+
+
+@pytest.mark.skipif(cpu is None, reason="needs the native kernels")
+def test_results_do_not_depend_on_threads():
+    from rushlight import _native
+
+    x, g, index = rand(33, 40, 9, 9), rand(33, 40, 9, 9, seed=1), np.arange(2000) % 37
+    results = []
+    threads = _native.get_num_threads()
+    try:
+        for n in (1, 2, 3):
+            _native.set_num_threads(n)
+            found = [cpu.embedding_backward(rand(2000, 64), index, 40)]
+            for layout in ("contiguous", "channels_last"):
+                u, v = LAYOUTS[layout](x), LAYOUTS[layout](g)
+                y, mean, rstd, _ = cpu.batch_norm_train(u, None, None, 1e-5)
+                found += [y, mean, *cpu.batch_norm_backward(v, u, mean, rstd, None, True)]
+            found += cpu.layer_norm_backward(
+                g.reshape(-1, 81), x.reshape(-1, 81), *np.ones((2, 1320), "f"), None
+            )
+            one = rand(40, 1, 20, 20)
+            how = ((1, 1), (1, 1), (1, 1), 1)
+            found += cpu.conv_backward_weight(
+                cpu.conv(one, rand(12, 1, 3, 3), None, *how), one, (12, 1, 3, 3), *how
+            )
+            results.append(found)
+    finally:
+        _native.set_num_threads(threads)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
