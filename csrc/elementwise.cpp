@@ -42,26 +42,16 @@ PyObject* new_like(PyArrayObject* like, int type) {
   return new_array(descr, nd, PyArray_DIMS(like), strides);
 }
 
-// loop(begin, out, count) over n elements, in threads; results of `item` bytes each go to `out`.
+// loop(begin, out, count, stream) over n elements, in threads; results of `item` bytes each go to `out`.
 template <class Loop> void run_flat(std::int64_t n, npy_intp item, char* out, bool fresh, const Loop& loop) {
   if (n <= kGrain) {
-    loop(0, out, n);
+    loop(0, out, n, false);
     return;
   }
   const bool stream = fresh && n * item >= kStreamBytes && reinterpret_cast<std::uintptr_t>(out) % 64 == 0;
-  const auto copy = elementwise_loops().stream;
   parallel_for((n + kBlock - 1) / kBlock, kGrain / kBlock, [&](std::int64_t first, std::int64_t last) {
     const std::int64_t begin = first * kBlock, end = std::min(n, last * kBlock);
-    if (!stream) {
-      loop(begin, out + begin * item, end - begin);
-      return;
-    }
-    alignas(64) char block[kBlock * 8];
-    for (std::int64_t i = begin; i < end; i += kBlock) {
-      const std::int64_t count = std::min(kBlock, end - i);
-      loop(i, block, count);
-      copy(out + i * item, block, count * item);
-    }
+    loop(begin, out + begin * item, end - begin, stream);
   });
 }
 
@@ -106,7 +96,9 @@ PyObject* run_unary(UnaryLoop loop, PyArrayObject* x, PyObject* out, int type, c
   const char* from = PyArray_BYTES(x);
   const npy_intp item = PyArray_ITEMSIZE(x);
   run_flat(PyArray_SIZE(x), PyArray_ITEMSIZE(o), PyArray_BYTES(o), fresh,
-           [=](std::int64_t begin, char* to, std::int64_t count) { loop(from + begin * item, to, count, params); });
+           [=](std::int64_t begin, char* to, std::int64_t count, bool stream) {
+             loop(from + begin * item, to, count, params, stream);
+           });
   return done(o);
 }
 
@@ -340,7 +332,7 @@ void run_short_rows(const Walk& w, const Pair& p, const char* x, const char* y, 
       }
       const char* px = spread_y ? x + start * w.x[0] : block;
       const char* py = spread_y ? block : y + start * w.y[0];
-      p.loop(px, py, out + start * w.out[0], count * n, kBoth, p.params);
+      p.loop(px, py, out + start * w.out[0], count * n, kBoth, p.params, false);
     }
   });
 }
@@ -357,7 +349,7 @@ bool run_walk(const Walk& w, const Pair& p, const char* x, const char* y, char* 
   for (int k = 0; k < inner; ++k) rows *= w.size[k];
   if (rows == 1) {
     parallel_for(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      p.loop(x + begin * w.x[inner], y + begin * w.y[inner], out + begin * p.out_item, end - begin, mode, p.params);
+      p.loop(x + begin * w.x[inner], y + begin * w.y[inner], out + begin * p.out_item, end - begin, mode, p.params, false);
     });
     return true;
   }
@@ -369,7 +361,7 @@ bool run_walk(const Walk& w, const Pair& p, const char* x, const char* y, char* 
   }
   parallel_for(rows, std::max<std::int64_t>(1, kGrain / n), [&](std::int64_t first, std::int64_t last) {
     each_row(w, x, y, out, first, last,
-             [&](const char* px, const char* py, char* po) { p.loop(px, py, po, n, mode, p.params); });
+             [&](const char* px, const char* py, char* po) { p.loop(px, py, po, n, mode, p.params, false); });
   });
   return true;
 }
@@ -434,11 +426,11 @@ PyObject* run_single(const Pair& p, PyArrayObject* x, const void* single, Mode m
   PyArrayObject* o = target(out, x, type, fresh);
   if (!o || (!fresh && clobbers(o, x))) return give_up(o);
   const char* from = PyArray_BYTES(x);
-  run_flat(PyArray_SIZE(x), p.out_item, PyArray_BYTES(o), fresh, [=](std::int64_t begin, char* to, std::int64_t count) {
+  run_flat(PyArray_SIZE(x), p.out_item, PyArray_BYTES(o), fresh, [=](std::int64_t begin, char* to, std::int64_t count, bool stream) {
     if (mode == kSecondSingle)
-      p.loop(from + begin * p.x_item, single, to, count, mode, p.params);
+      p.loop(from + begin * p.x_item, single, to, count, mode, p.params, stream);
     else
-      p.loop(single, from + begin * p.y_item, to, count, mode, p.params);
+      p.loop(single, from + begin * p.y_item, to, count, mode, p.params, stream);
   });
   return done(o);
 }
@@ -452,8 +444,8 @@ PyObject* run_binary(const Pair& p, PyArrayObject* x, PyArrayObject* y, PyObject
       return fresh ? nullptr : run_broadcast(p, x, y, out, type);
     }
     const char *px = PyArray_BYTES(x), *py = PyArray_BYTES(y);
-    run_flat(PyArray_SIZE(x), p.out_item, PyArray_BYTES(o), fresh, [=](std::int64_t begin, char* to, std::int64_t count) {
-      p.loop(px + begin * p.x_item, py + begin * p.y_item, to, count, kBoth, p.params);
+    run_flat(PyArray_SIZE(x), p.out_item, PyArray_BYTES(o), fresh, [=](std::int64_t begin, char* to, std::int64_t count, bool stream) {
+      p.loop(px + begin * p.x_item, py + begin * p.y_item, to, count, kBoth, p.params, stream);
     });
     return done(o);
   }
@@ -610,7 +602,7 @@ PyObject* where_attempt(const Call& call) {
   const WhereLoop loop = elementwise_loops().where[item == 4 ? 2 : 3];
   const std::uint8_t* bytes = static_cast<const std::uint8_t*>(PyArray_DATA(test));
   if (PyArray_SIZE(o))
-    run_flat(PyArray_SIZE(o), item, PyArray_BYTES(o), true, [=](std::int64_t begin, char* to, std::int64_t count) {
+    run_flat(PyArray_SIZE(o), item, PyArray_BYTES(o), false, [=](std::int64_t begin, char* to, std::int64_t count, bool) {
       loop(bytes + begin, px + (single_x ? 0 : begin * item), py + (single_y ? 0 : begin * item), to, count, single_x, single_y);
     });
   return done(o);
@@ -622,8 +614,9 @@ PyObject* copy_attempt(const Call& call) {
   if (!readable(to) || !readable(from) || PyDataType_REFCHK(PyArray_DESCR(to))) return nullptr;
   if (same_shape(to, from) && dense(to) && dense(from) && same_order(to, from) && !overlap(to, from)) {
     const char* source = PyArray_BYTES(from);
-    run_flat(PyArray_NBYTES(to), 1, PyArray_BYTES(to), true, [=](std::int64_t begin, char* target, std::int64_t count) {
-      std::memcpy(target, source + begin, static_cast<std::size_t>(count));
+    const UnaryLoop loop = elementwise_loops().copy;
+    run_flat(PyArray_NBYTES(to), 1, PyArray_BYTES(to), true, [=](std::int64_t begin, char* into, std::int64_t count, bool stream) {
+      loop(source + begin, into, count, nullptr, stream);
     });
   } else if (PyArray_CopyInto(to, from) < 0) {
     return nullptr;

@@ -36,9 +36,10 @@ enum class Compare { RUSHLIGHT_COMPARE(RUSHLIGHT_NAME) count };
 // Which operands are runs of n elements, and which a single one for all of them.
 enum Mode { kBoth, kSecondSingle, kFirstSingle };
 
-// params: up to three numbers (slope, limits ...). The result may lie where an operand lies.
-using UnaryLoop = void (*)(const void* x, void* out, std::int64_t n, const double* params);
-using BinaryLoop = void (*)(const void* x, const void* y, void* out, std::int64_t n, Mode mode, const double* params);
+// params: up to three numbers (slope, limits ...). The result may lie where an operand lies. `stream`: write it past the
+// caches; it must then lie elsewhere, aligned to 64 bytes.
+using UnaryLoop = void (*)(const void* x, void* out, std::int64_t n, const double* params, bool stream);
+using BinaryLoop = void (*)(const void* x, const void* y, void* out, std::int64_t n, Mode mode, const double* params, bool stream);
 using WhereLoop = void (*)(const std::uint8_t* test, const void* x, const void* y, void* out, std::int64_t n, bool single_x,
                            bool single_y);
 
@@ -51,7 +52,7 @@ struct ElementwiseLoops {
   BinaryLoop integer[3];     // add, sub, mul of int64
   BinaryLoop mask_scale[2];  // the second operand is bytes
   WhereLoop where[4];        // for elements of 1, 2, 4, 8 bytes
-  void (*stream)(void* to, const void* from, std::int64_t bytes);  // copies past the caches; `to` 64-byte aligned
+  UnaryLoop copy;            // bytes
 };
 
 const ElementwiseLoops& elementwise_loops();  // of this machine's level

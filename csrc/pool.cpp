@@ -76,7 +76,8 @@ Pool& pool() {
   return *instance;
 }
 
-std::size_t mapped_bytes(std::size_t bytes) { return (bytes + kHeader + 4095) / 4096 * 4096; }
+constexpr std::size_t kPage = 4096;
+std::size_t mapped_bytes(std::size_t bytes) { return (bytes + kHeader + 2 * kPage - 1) / kPage * kPage; }
 
 Header* system_allocate(int size) {
   const std::size_t bytes = class_bytes(size);
@@ -91,7 +92,10 @@ Header* system_allocate(int size) {
   char* end = start + mapped;
   if (end > aligned + wanted) munmap(aligned + wanted, static_cast<std::size_t>(end - aligned - wanted));
   madvise(aligned, wanted, MADV_HUGEPAGE);
-  return reinterpret_cast<Header*>(aligned);
+  // Blocks start at different places in their first page: a loop that reads one and writes another at the same
+  // distance from a page would wait for its own stores (a fifth of the time of a large addition).
+  static std::atomic<unsigned> turn{0};
+  return reinterpret_cast<Header*>(aligned + turn++ * 5 % 16 * (kPage / 16));
 }
 
 void system_free(Header* block) {
@@ -99,7 +103,7 @@ void system_free(Header* block) {
   if (bytes < kMapped)
     std::free(block);
   else
-    munmap(block, mapped_bytes(bytes));
+    munmap(reinterpret_cast<char*>(block) - reinterpret_cast<std::uintptr_t>(block) % kPage, mapped_bytes(bytes));
 }
 
 // Takes all free blocks off their lists; the caller holds the lock and frees them after letting it go.

@@ -5,6 +5,7 @@
 #include "reduce_loops.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <vector>
@@ -97,11 +98,19 @@ double start_of(Reduce op) {
 
 // The innermost axis is reduced: runs of it, gathered into pieces of about kPiece elements, for each output.
 void reduce_rows(const Plan& plan, Reduce op, int kind, const char* x, const double* means, double* result) {
-  const RowReduce row = reduce_loops().row[static_cast<int>(op)][kind];
+  const ReduceLoop loop = reduce_loops().rows[static_cast<int>(op)][kind];
   const npy_intp item = kind == 0 ? 4 : 8;
   std::vector<Axis> outer = plan.reduced;
   const std::int64_t n = outer.empty() ? 1 : outer.back().size;
   if (!outer.empty()) outer.pop_back();
+  if (outer.empty() && plan.kept.size() <= 1 && n <= kPiece) {  // plain rows
+    const npy_intp stride = plan.kept.empty() ? 0 : plan.kept[0].stride;
+    parallel_for(plan.outputs, std::max<std::int64_t>(1, kGrain / n), [&](std::int64_t first, std::int64_t last) {
+      std::fill(result + first, result + last, start_of(op));
+      loop(x + first * stride, last - first, stride / item, n, result + first, means ? means + first : nullptr);
+    });
+    return;
+  }
   const std::int64_t runs = product(outer);
   const std::int64_t grouped = std::max<std::int64_t>(1, kPiece / n);  // runs in a piece
   const std::int64_t cuts = (n + kPiece - 1) / kPiece;                 // pieces of a run
@@ -111,17 +120,16 @@ void reduce_rows(const Plan& plan, Reduce op, int kind, const char* x, const dou
   const std::int64_t elements = std::max<std::int64_t>(1, plan.combined / pieces);
   parallel_for(plan.outputs * pieces, std::max<std::int64_t>(1, kGrain / elements), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t w = first; w < last; ++w) {
-      const std::int64_t k = pieces == 1 ? w : w / pieces, piece = pieces == 1 ? 0 : w % pieces;
+      const std::int64_t k = w / pieces, piece = w % pieces;
       const char* base = x + offset(plan.kept, k);
-      const double mean = means ? means[k] : 0;
+      const double* mean = means ? means + k : nullptr;
+      to[w] = start_of(op);
       if (cuts > 1) {
         const std::int64_t begin = piece % cuts * kPiece;
-        to[w] = row(base + offset(outer, piece / cuts) + begin * item, std::min(kPiece, n - begin), mean);
+        loop(base + offset(outer, piece / cuts) + begin * item, 1, 0, std::min(kPiece, n - begin), to + w, mean);
       } else {
-        double total = start_of(op);
         for (std::int64_t r = piece * grouped; r < std::min(runs, (piece + 1) * grouped); ++r)
-          total = join(op, total, row(base + offset(outer, r), n, mean));
-        to[w] = total;
+          loop(base + offset(outer, r), 1, 0, n, to + w, mean);
       }
     }
   });
@@ -135,7 +143,7 @@ void reduce_rows(const Plan& plan, Reduce op, int kind, const char* x, const dou
 
 // The innermost axis is kept: rows are added up side by side, in groups of rows.
 void reduce_columns(const Plan& plan, Reduce op, int kind, const char* x, const double* means, double* result) {
-  const ColumnReduce column = reduce_loops().column[static_cast<int>(op)][kind];
+  const ReduceLoop loop = reduce_loops().columns[static_cast<int>(op)][kind];
   const npy_intp item = kind == 0 ? 4 : 8;
   std::vector<Axis> above = plan.kept, outer = plan.reduced;
   const std::int64_t n = above.back().size;
@@ -157,7 +165,7 @@ void reduce_columns(const Plan& plan, Reduce op, int kind, const char* x, const 
       const char* base = x + offset(above, top) + offset(outer, piece / groups) + row * inner.stride + begin * item;
       double* into = to + (piece * tops + top) * n + begin;
       std::fill(into, into + count, start_of(op));
-      column(base, std::min(group, inner.size - row), inner.stride / item, count, into, means ? means + top * n + begin : nullptr);
+      loop(base, std::min(group, inner.size - row), inner.stride / item, count, into, means ? means + top * n + begin : nullptr);
     }
   });
   if (pieces == 1) return;
@@ -166,9 +174,31 @@ void reduce_columns(const Plan& plan, Reduce op, int kind, const char* x, const 
     for (std::int64_t j = 0; j < tops * n; ++j) result[j] = join(op, result[j], to[p * tops * n + j]);
 }
 
+// Few columns, one after another in memory: several rows are taken as one, and the columns folded at the end.
+void reduce_narrow(const Plan& plan, Reduce op, int kind, const char* x, const double* means, double* result) {
+  const npy_intp item = kind == 0 ? 4 : 8;
+  const std::int64_t n = plan.outputs, rows = plan.combined, taken = 64, whole = rows / taken * taken;
+  Plan wide;
+  wide.kept = {{n * taken, item}};
+  wide.reduced = {{whole / taken, n * taken * item}};
+  wide.outputs = n * taken;
+  wide.combined = whole / taken;
+  std::vector<double> repeated, columns(static_cast<std::size_t>(wide.outputs));
+  for (std::int64_t r = 0; r < taken && means; ++r) repeated.insert(repeated.end(), means, means + n);
+  reduce_columns(wide, op, kind, x, means ? repeated.data() : nullptr, columns.data());
+  std::fill(result, result + n, start_of(op));
+  for (std::int64_t j = 0; j < wide.outputs; ++j) result[j % n] = join(op, result[j % n], columns[static_cast<std::size_t>(j)]);
+  if (whole < rows)
+    reduce_loops().columns[static_cast<int>(op)][kind](x + whole * n * item, rows - whole, n, n, result, means);
+}
+
 void reduce(const Plan& plan, Reduce op, int kind, const char* x, const double* means, double* result) {
+  const npy_intp item = kind == 0 ? 4 : 8;
+  const bool flat = plan.kept.size() == 1 && plan.reduced.size() == 1 && plan.reduced[0].stride == plan.kept[0].size * item;
   if (plan.rows || plan.kept.empty())
     reduce_rows(plan, op, kind, x, means, result);
+  else if (flat && plan.outputs < 64 && plan.combined >= 512)
+    reduce_narrow(plan, op, kind, x, means, result);
   else
     reduce_columns(plan, op, kind, x, means, result);
 }
@@ -275,8 +305,17 @@ PyObject* reduction_attempt(const Call& call) {
   if (what == kVar) {
     double* means = result + plan.outputs;
     reduce(plan, Reduce::sum, kind, data, nullptr, means);
-    for (std::int64_t i = 0; i < plan.outputs; ++i) means[i] /= count;
+    std::vector<double> lost(static_cast<std::size_t>(plan.outputs));
+    for (std::int64_t i = 0; i < plan.outputs; ++i) {
+      const double mean = means[i] / count;
+      means[i] = kind == 0 ? static_cast<double>(static_cast<float>(mean)) : mean;  // loops subtract it in x's type
+      lost[static_cast<std::size_t>(i)] = std::isfinite(means[i]) ? mean - means[i] : 0;
+    }
     reduce(plan, Reduce::squares, kind, data, means, result);
+    for (std::int64_t i = 0; i < plan.outputs; ++i) {
+      const double off = lost[static_cast<std::size_t>(i)];
+      if (off != 0) result[i] = std::max(0.0, result[i] - count * off * off);
+    }
     divisor = std::max(0.0, count - correction);
   } else {
     reduce(plan, what == kMax ? Reduce::max : what == kMin ? Reduce::min : Reduce::sum, kind, data, nullptr, result);

@@ -5,14 +5,12 @@
 
 namespace rushlight {
 
-// Reductions of a run. `mean` is what kSquares subtracts first.
+// `squares` adds up squared deviations from a mean.
 enum class Reduce { sum, squares, max, min, count };
 
-// One row of n elements into one result: sums in double, extremes in double too (exactly).
-using RowReduce = double (*)(const void* x, std::int64_t n, double mean);
-// rows x n elements, `stride` elements apart, into n accumulators, which hold a start already.
-using ColumnReduce = void (*)(const void* x, std::int64_t rows, std::int64_t stride, std::int64_t n, double* into,
-                              const double* means);
+// Rows of n elements, `stride` elements apart: each row, or each column, is joined to its accumulator, which holds a
+// start already. `means` (null for none): one for each accumulator.
+using ReduceLoop = void (*)(const void* x, std::int64_t rows, std::int64_t stride, std::int64_t n, double* into, const double* means);
 
 // Rows of n contiguous elements. The last argument is unused, or a second input.
 using RowsLoop = void (*)(const void* x, void* out, std::int64_t rows, std::int64_t n, const void* second);
@@ -25,8 +23,7 @@ struct CrossEntropy {
 };
 
 struct ReduceLoops {
-  RowReduce row[static_cast<int>(Reduce::count)][2];
-  ColumnReduce column[static_cast<int>(Reduce::count)][2];
+  ReduceLoop rows[static_cast<int>(Reduce::count)][2], columns[static_cast<int>(Reduce::count)][2];
   std::int64_t (*argmax[2])(const void* x, std::int64_t n);
   std::int64_t (*argmin[2])(const void* x, std::int64_t n);
   RowsLoop softmax[2], log_softmax[2], softmax_backward[2], log_softmax_backward[2];

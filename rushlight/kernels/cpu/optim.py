@@ -1,5 +1,5 @@
-"""Optimizer steps of the extension: all parameters in one call, vectorised and in threads. What native code does
-not cover (mixed types, arrays with gaps) goes to the reference kernel of the same name.
+"""Optimizer steps of the extension: all parameters in one call, vectorised and in threads. What native code
+does not cover (mixed types, arrays with gaps) goes to the reference kernel of the same name.
 """
 
 from rushlight import _native

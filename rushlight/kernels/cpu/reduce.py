@@ -1,5 +1,5 @@
-"""Reductions, softmax and classification losses of the extension, for float32 and float64. What native code does
-not cover goes to the reference kernel of the same name.
+"""Reductions, softmax and classification losses of the extension, for float32 and float64. What native code
+does not cover goes to the reference kernel of the same name.
 """
 
 from rushlight import _native

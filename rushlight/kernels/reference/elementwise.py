@@ -449,8 +449,8 @@ def threshold(x, threshold, value):
 
 @_formula
 def relu_backward(g, y):
-    """g where y > 0, else 0."""
-    return np.where(y > 0, g, g.dtype.type(0))
+    """0 where y <= 0, else g."""
+    return np.where(y <= 0, g.dtype.type(0), g)
 
 
 @_formula

@@ -71,7 +71,7 @@ def adam_step(
             square = max_exp_avg_sqs[i]
             np.maximum(square, v, out=square)
         denominator = np.sqrt(widen(square)) / number(math.sqrt(1 - beta2**t)) + number(eps)
-        p[...] = wide - number(lr / (1 - beta1**t)) * (widen(m) / denominator)
+        p[...] = wide - number(lr / (1 - beta1**t)) * widen(m) / denominator
 
 
 __all__ = [
