@@ -41,23 +41,12 @@ def _exports() -> dict:
     found: dict = {}
     folder = "cpu" if NAME == "native" else "reference"
     for part in _PARTS:
-        module = _part(folder, part)
-        for name in module.__all__ if module else ():
+        module = import_module(f"rushlight.kernels.{folder}.{part}")
+        for name in module.__all__:
             if name in found:
                 raise ImportError(f"the kernel {name} is defined in two parts")
             found[name] = getattr(module, name)
     return found
-
-
-def _part(folder: str, part: str):
-    """The module of one part; the reference one while the native one is not written."""
-    for place in (folder, "reference"):
-        try:
-            return import_module(f"rushlight.kernels.{place}.{part}")
-        except ModuleNotFoundError as error:
-            if error.name != f"rushlight.kernels.{place}.{part}":
-                raise
-    return None
 
 
 NAME = _choose()

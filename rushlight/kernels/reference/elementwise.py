@@ -155,6 +155,8 @@ def pow(x, y):
         x, y = np.broadcast_arrays(x, y)
         small = np.where(x == 1, x, np.where(x == -1, np.where(y % 2 == 0, -x, x), np.zeros_like(x)))
         return np.where(y < 0, small, np.power(x, np.maximum(y, 0)))
+    if np.ndim(y) == 0 and kind == "f" and np.abs(y) == 0.5:  # as PyTorch: a negative zero keeps its sign
+        return np.sqrt(x) if y > 0 else 1 / np.sqrt(x)
     return np.power(x, y)
 
 
