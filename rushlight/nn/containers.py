@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from rushlight.config import typename
-from rushlight.nn.module import Module, indented
+from rushlight.nn.module import Module, _addindent
 from rushlight.nn.parameter import Parameter
 from rushlight.tensor import Tensor
 
@@ -197,7 +197,7 @@ class ModuleList(_Row):
             f"({first}): {text}" if first == last else f"({first}-{last}): {last - first + 1} x {text}"
             for first, last, text in blocks
         ]
-        return f"{self._get_name()}(\n  " + "\n  ".join(map(indented, lines)) + "\n)"
+        return f"{self._get_name()}(\n  " + "\n  ".join(map(_addindent, lines)) + "\n)"
 
 
 class ModuleDict(Module):

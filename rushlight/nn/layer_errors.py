@@ -23,11 +23,17 @@ def name_layer(error: Exception, module) -> None:
     error._layer = message, path, layer, id(module)
     if path:
         error.args = f"{message} (in layer '{path}': {layer})", *error.args[1:]
-    elif known is None and not module._modules:
+    elif known is None and not module.__dict__.get("_modules"):
         error.args = f"{message} (in layer {layer})", *error.args[1:]
 
 
 def _described(module) -> str:
-    """A layer as it prints, or the name of its class where that would take many lines."""
-    text = type(module).__name__ if module._modules else repr(module)
-    return text if "\n" not in text else type(module).__name__
+    """A layer as it prints, or the name of its class where that would take many lines (or fail)."""
+    name = type(module).__name__
+    if module.__dict__.get("_modules"):
+        return name
+    try:
+        text = repr(module)
+    except Exception:
+        return name
+    return name if "\n" in text else text

@@ -470,7 +470,7 @@ class Module(HookMixin, StateMixin, ConversionMixin):
     def __repr__(self) -> str:
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
-        lines += [f"({name}): {indented(repr(module))}" for name, module in self._modules.items()]
+        lines += [f"({name}): {_addindent(repr(module))}" for name, module in self._modules.items()]
         if not lines:
             return f"{self._get_name()}()"
         if len(lines) == 1 and not self._modules:
@@ -478,7 +478,7 @@ class Module(HookMixin, StateMixin, ConversionMixin):
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def indented(text: str, spaces: int = 2) -> str:
+def _addindent(text: str, spaces: int = 2) -> str:
     """The text with all its lines but the first and empty ones moved to the right."""
     first, *rest = text.split("\n")
     return "\n".join([first, *(" " * spaces + line if line.strip() else "" for line in rest)])

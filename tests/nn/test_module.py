@@ -619,6 +619,35 @@ def pickles(t, nn, say):
 
 
 @program
+def states_of_their_own(t, nn, say):
+    """A subclass with __getstate__ and __getattr__ of the usual kinds."""
+
+    class Wrapper(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module, self.cache = module, [1]
+
+        def __getstate__(self):
+            state = self.__dict__.copy()
+            state["cache"] = None
+            return state
+
+        def __getattr__(self, name):
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                return getattr(self.module, name)
+
+    wrapper = Wrapper(nn.Linear(1, 2))
+    say(wrapper.in_features, wrapper.weight.shape, wrapper)
+    twin = copy.deepcopy(wrapper)
+    say(twin, twin.cache, twin.module is wrapper.module, twin.out_features, list(twin.state_dict()))
+    twin.module = nn.Identity()
+    say(twin, wrapper, [n for n, _ in twin.named_parameters()])
+    wrapper.nope  # noqa: B018
+
+
+@program
 def old_pickle(t, nn, say):
     """A state without what later versions added."""
     module = nn.Linear.__new__(nn.Linear)
@@ -774,6 +803,24 @@ def test_errors_of_an_inner_forward_name_its_class():
     model = rushlight.nn.Sequential(Outer(ValueError("mine")))
     with pytest.raises(ValueError, match=r"^mine \(in layer '0': Outer\)$"):
         model(rushlight.ones(1))
+
+
+def test_errors_of_broken_modules_are_not_hidden():
+    class Broken(rushlight.nn.Module):
+        def __init__(self):
+            if self.start:
+                super().__init__()
+
+        def extra_repr(self):
+            raise KeyError
+
+        def forward(self, x):
+            raise RuntimeError("mine")
+
+    for start in (True, False):
+        Broken.start = start
+        with pytest.raises(RuntimeError, match="mine"):
+            Broken()(3)
 
 
 class Stop(Exception):
