@@ -4,6 +4,7 @@
 // double, which all threads make. So results depend on the seed alone.
 #include "common.h"
 #include "levels.h"
+#include "pool.h"
 #include "random_loops.h"
 
 #include <algorithm>
@@ -28,9 +29,10 @@ using i64 = std::int64_t;
 using u32 = std::uint32_t;
 using u64 = std::uint64_t;
 
-// Draws made before they are turned into numbers: they stay in the first cache, or in the second where threads share
-// the work. Numbers that are cheap to make gain nothing from threads: making the draws is most of the work.
-constexpr i64 kChunk = i64{1} << 12, kSharedChunk = i64{1} << 17;
+// Draws made before they are turned into numbers: few enough for the first cache, or where threads share the work,
+// enough to make up for waiting for each other. Numbers that are cheap to make gain nothing from threads: making the
+// draws is most of the work.
+constexpr i64 kChunk = i64{1} << 12, kSharedChunk = i64{1} << 21;
 constexpr i64 kSlowGrain = 2048;  // as kGrain, for numbers that cost a logarithm or more
 enum class Cost { cheap, slow };
 
@@ -52,6 +54,15 @@ int kind_of(nb::handle h) {
   check(type == NPY_FLOAT || type == NPY_DOUBLE, "random: expected float32 or float64");
   return type == NPY_DOUBLE;
 }
+
+// Room for this many draws, from the memory pool.
+struct Draws {
+  u32* const data;
+  explicit Draws(i64 n) : data(static_cast<u32*>(pool_allocate(static_cast<std::size_t>(n) * sizeof(u32)))) {}
+  ~Draws() { pool_free(data); }
+  Draws(const Draws&) = delete;
+  Draws& operator=(const Draws&) = delete;
+};
 
 class Engine {
  public:
@@ -171,24 +182,29 @@ class Engine {
     const i64 n = size_of(out);
     for (i64 i = 0; i < n; ++i) to[i] = i;
     const bool narrow = n < static_cast<i64>(~u32{0} / 20);
-    std::vector<u32> draws(static_cast<std::size_t>(std::min<i64>(2 * n, 4096)));
-    for (i64 i = 0, at = 0, have = 0; i < n - 1; ++i) {
-      if (at == have) {
-        const i64 wanted = (n - 1 - i) * (narrow ? 1 : 2);
-        have = std::min<i64>(static_cast<i64>(draws.size()) & ~i64{1}, wanted);
-        at = 0;
-        draw(draws.data(), have);
-      }
-      const auto next = [&] { return draws[static_cast<std::size_t>(at++)]; };
-      u64 z;
-      if (narrow) {
-        z = next() % static_cast<u32>(n - i);
-      } else {
-        z = u64{next()} << 32;
-        z = (z | next()) % static_cast<u64>(n - i);
-      }
+    for (i64 i = 0; i < n - 1; ++i) {
+      const u64 rest = static_cast<u64>(n - i);
+      u64 z = one_draw();
+      z = narrow ? static_cast<u32>(z) % static_cast<u32>(rest) : (z << 32 | one_draw()) % rest;
       std::swap(to[i], to[i + static_cast<i64>(z)]);
     }
+  }
+
+  // Indices, each as probable as its weight: where numbers fall among the running sums. Returns false where weights are
+  // negative, not finite or all zero.
+  bool choices(nb::handle out, nb::handle weights) {
+    i64* to = vector_of<i64>(out, NPY_INT64);
+    const int kind = kind_of(weights);
+    check(PyArray_NDIM(array(out)) == 2 && PyArray_NDIM(array(weights)) == 2 &&
+              PyArray_DIM(array(out), 0) == PyArray_DIM(array(weights), 0),
+          "random: expected as many rows of weights as of results");
+    const i64 rows = PyArray_DIM(array(out), 0), count = PyArray_DIM(array(out), 1), n = PyArray_DIM(array(weights), 1);
+    for (i64 row = 0; row < rows; ++row) {
+      const bool good = kind ? choose(data<const double>(weights) + row * n, n, to + row * count, count)
+                             : choose(data<const float>(weights) + row * n, n, to + row * count, count);
+      if (!good) return false;
+    }
+    return true;
   }
 
   // In place: each rate gives way to a number drawn with it.
@@ -227,17 +243,42 @@ class Engine {
     }
   }
 
+  template <class T> bool choose(const T* weights, i64 n, i64* to, i64 count) {
+    std::vector<T> sums(static_cast<std::size_t>(n));
+    T sum = 0;
+    bool good = n > 0;
+    for (i64 i = 0; i < n; ++i) {
+      good &= weights[i] >= 0;
+      sums[static_cast<std::size_t>(i)] = sum += weights[i];
+    }
+    if (!good || !(sum > 0 && std::isfinite(sum))) return false;
+    for (T& s : sums) s /= sum;
+    sums.back() = 1;
+    for (i64 i = 0; i < count; ++i) to[i] = std::lower_bound(sums.begin(), sums.end(), one_unit()) - sums.begin();
+    return true;
+  }
+
+  u32 one_draw() {
+    if (left_ == 1) {
+      random_loops().twist(state_);
+      left_ = kTwisterWords + 1;
+      next_ = 0;
+    }
+    --left_;
+    return tempered(state_[next_++]);
+  }
   double one_unit() {
-    u32 draws[2];
-    draw(draws, 2);
-    return static_cast<double>(((u64{draws[0]} << 32) | draws[1]) & ((u64{1} << 53) - 1)) * 0x1p-53;
+    const u64 high = one_draw();
+    return static_cast<double>((high << 32 | one_draw()) & ((u64{1} << 53) - 1)) * 0x1p-53;
   }
 
   // body(draws, begin, count) for runs of the n numbers, `per` draws each; runs begin at multiples of 16.
   template <class Body> void each(i64 n, i64 per, Cost cost, const Body& body) {
-    static u32 buffer[kSharedChunk];  // one caller at a time: the interpreter's lock is held
+    if (n <= 0) return;
     constexpr i64 block = 16;
     const i64 most = (cost == Cost::slow ? kSharedChunk : kChunk) / per;
+    const Draws draws(std::min(n, most) * per);
+    u32* const buffer = draws.data;
     for (i64 start = 0; start < n; start += most) {
       const i64 count = std::min(most, n - start);
       draw(buffer, count * per);
@@ -302,6 +343,7 @@ void bind_random(nb::module_& m) {
       .def("_bernoulli", &Engine::bernoulli)
       .def("_bernoulli_each", &Engine::bernoulli_each)
       .def("_integers", &Engine::integers)
+      .def("_choices", &Engine::choices)
       .def("_permutation", &Engine::permutation)
       .def("_poisson", &Engine::poisson);
 }

@@ -7,6 +7,14 @@ namespace rushlight {
 
 constexpr int kTwisterWords = 624;  // of the Mersenne twister's state
 
+// A draw, of the state's word.
+static inline std::uint32_t tempered(std::uint32_t y) {
+  y ^= y >> 11;
+  y ^= (y << 7) & 0x9d2c5680u;
+  y ^= (y << 15) & 0xefc60000u;
+  return y ^ (y >> 18);
+}
+
 // From raw 32-bit draws to n numbers. The number types: 0 is float, 1 double.
 // A float takes one draw and a double two, except in `transform`, which always works in double.
 using FromDraws = void (*)(const std::uint32_t* draws, void* out, std::int64_t n, double a, double b);

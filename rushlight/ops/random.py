@@ -9,10 +9,10 @@ from rushlight.dtypes import SCALAR_NAMES, dtype, int64
 from rushlight.ops.common import Tensor, check_tensor, record, recording, wrap, write_out
 from rushlight.ops.creation import _check_options, _filled, _formatted, _like, _numpy_type, _size_of
 from rushlight.ops.data import dtype_of, require_grad
-from rushlight.ops.extremum import argmax
 from rushlight.ops.parts import broadcast_shapes
 from rushlight.ops.random_fills import (
     DIGITS,
+    LIMITS,
     REAL,
     UNSIGNED,
     WHOLE,
@@ -21,13 +21,12 @@ from rushlight.ops.random_fills import (
     check_std,
     fill_in_order,
     integer,
-    most_of,
     need,
     normal_,
     normal_fill,
     number,
     overwrite,
-    random_,
+    random_fill,
     stream_of,
     uniform_,
     zero_node,
@@ -73,7 +72,7 @@ def _factory(name: str, fill_method, doc: str, example: str):
         *size, generator=None, out=None, dtype=None, layout=None, device=None, pin_memory=False,
         requires_grad=False, memory_format=contiguous_format, **named,
     ):  # fmt: skip
-        kind = out.dtype if dtype is None and out is not None else _kind(dtype, name)
+        kind = _kind(name, dtype, out)
         return _new(
             name, _size_of(name, size, named), kind, lambda t: fill_method(t, generator=generator), out,
             (layout, device, requires_grad), memory_format,
@@ -115,8 +114,13 @@ def _factory(name: str, fill_method, doc: str, example: str):
     return function, like
 
 
-def _kind(given, op_name: str) -> dtype:
-    return dtypes.get_default_dtype() if given is None else dtype_of(given, op_name)
+def _kind(op_name: str, given, out: Tensor | None, default: dtype | None = None) -> dtype:
+    """The type of the result: the one that is given, that of `out`, or the default."""
+    if given is not None:
+        return dtype_of(given, op_name)
+    if out is not None:
+        return out.dtype
+    return default or dtypes.get_default_dtype()
 
 
 def _new_like(op_name: str, input, kind, memory_format, fill, options) -> Tensor:
@@ -146,24 +150,22 @@ randn, randn_like = _factory("randn", normal_, "Normally distributed numbers, of
 
 
 def _limits(op_name: str, args: tuple, named: dict, last: str | None) -> list:
-    """The arguments ([low,] high[, `last`]), some of them by name."""
-    values, found = list(args), []
-    for name in ("high", "low") if last is None else (last, "high", "low"):
-        if name in named:
-            found.append(named.pop(name))
-        elif values:
-            found.append(values.pop())
-        elif name == "low":
-            found.append(0)
-        else:
-            raise TypeError(f'{op_name}() missing 1 required positional arguments: "{name}"')
+    """`low`, `high` and the argument `last` out of ([low,] high[, last]), some of them by name."""
+    values = list(args)
+    found = [] if last is None else [_take(op_name, last, values, named)]
+    high = integer(op_name, "high", 2 if len(args) > 2 else 1, _take(op_name, "high", values, named))
+    low = _take(op_name, "low", values, named) if values or "low" in named else 0
     if values or named:
-        what = (
-            f"unexpected keyword argument '{next(iter(named))}'" if named else f"too many arguments: {args}"
-        )
-        raise TypeError(f"{op_name}() got {'an ' if named else ''}{what}")
-    high = integer(op_name, "high", 2 if len(args) > 2 else 1, found[-2])
-    return [integer(op_name, "low", 1, found[-1]), high, *found[:-2]]
+        raise TypeError(f"{op_name}() got unexpected arguments: {[*values, *named]}")
+    return [integer(op_name, "low", 1, low), high, *found]
+
+
+def _take(op_name: str, name: str, values: list, named: dict):
+    if name in named:
+        return named.pop(name)
+    if not values:
+        raise TypeError(f'{op_name}() missing 1 required positional arguments: "{name}"')
+    return values.pop()
 
 
 @op(method=False)
@@ -190,17 +192,12 @@ def randint(
     tensor([4, 9, 3, 0])
     """
     low, high, size = _limits("randint", args, named, "size")
+    stream = stream_of(generator, "randint")
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"randint(): argument 'size' must be tuple of ints, not {type(size).__name__}")
-    kind = (
-        out.dtype
-        if dtype is None and out is not None
-        else int64
-        if dtype is None
-        else dtype_of(dtype, "randint")
-    )
+    kind = _kind("randint", dtype, out, int64)
     return _new(
-        "randint", tuple(size), kind, lambda t: random_(t, low, high, generator=generator), out,
+        "randint", tuple(size), kind, lambda t: random_fill(t, low, high, stream), out,
         (layout, device, requires_grad),
     )  # fmt: skip
 
@@ -222,8 +219,9 @@ def randint_like(
         memory_format: the order of dimensions in memory; that of the other tensor by default.
     """
     low, high = _limits("randint_like", args, named, None)
+    stream = stream_of(generator, "randint_like")
     return _new_like(
-        "randint_like", input, dtype, memory_format, lambda t: random_(t, low, high, generator=generator),
+        "randint_like", input, dtype, memory_format, lambda t: random_fill(t, low, high, stream),
         (layout, device, requires_grad),
     )  # fmt: skip
 
@@ -259,19 +257,13 @@ def randperm(
     tensor([0, 1, 3, 2])
     """
     n = integer("randperm", "n", 1, n)
-    kind = (
-        out.dtype
-        if dtype is None and out is not None
-        else int64
-        if dtype is None
-        else dtype_of(dtype, "randperm")
-    )
+    kind = _kind("randperm", dtype, out, int64)
     if n < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
     need("randperm", "randperm", kind, REAL + WHOLE + UNSIGNED)
     if kind in DIGITS and n > 2 ** DIGITS[kind] + 1:
         raise RuntimeError(f"n cannot be greater than {2 ** DIGITS[kind] + 1} for {SCALAR_NAMES[kind]} type.")
-    if kind not in DIGITS and n - 1 > most_of(kind):
+    if kind not in DIGITS and n - 1 > LIMITS[kind][1]:
         raise RuntimeError(f"value cannot be converted to type {kind} without overflow: randperm got n={n}")
     stream = stream_of(generator, "randperm")
     fill = lambda t: overwrite(t, lambda a: stream.permutation(a.reshape(-1)), ZeroBackward)
@@ -363,7 +355,7 @@ def normal(
         if size is None:
             raise TypeError("normal() expected a tensor as mean or std, or a size, got two numbers")
         mean, std = number("normal", "mean", 1, mean), number("normal", "std", 2, std)
-        kind = out.dtype if dtype is None and out is not None else _kind(dtype, "normal")
+        kind = _kind("normal", dtype, out)
         fill = lambda t: normal_(t, mean, std, generator=generator)
         return _new("normal", size, kind, fill, out, (layout, device, requires_grad))
     if size is not None:
@@ -428,7 +420,9 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     if x.size == 0:
         found = np.empty((*x.shape[:-1], count), np.int64)
     elif replacement and count > 1:
-        found = _with_replacement(x, count, stream)
+        found = np.empty((*x.shape[:-1], count), np.int64)
+        if not stream.choices(found.reshape(-1, count), x.reshape(-1, x.shape[-1])):
+            raise _weights_error(x)
     else:
         found = _without_replacement(x, count, stream)
     return write_out(wrap(found), out)
@@ -439,34 +433,22 @@ def _without_replacement(x: np.ndarray, count: int, stream) -> np.ndarray:
 
     Source: Efraimidis and Spirakis, Information Processing Letters 97, 2006.
     """
-    if not ((x >= 0) & (x < np.inf)).all():
+    if not (x.min() >= 0 and x.max() < np.inf):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if not x.any(axis=-1).all():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     keys = np.empty_like(x)
     fill_in_order(keys, lambda a: stream.exponential(a, 1.0))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        keys = wrap(np.divide(x, keys, out=keys))
-    found = argmax(keys, -1, keepdim=True) if count == 1 else topk(keys, count).indices
-    return found._array
+        np.divide(x, keys, out=keys)
+    return keys.argmax(-1)[..., None] if count == 1 else topk(wrap(keys), count).indices._array
 
 
-def _with_replacement(x: np.ndarray, count: int, stream) -> np.ndarray:
-    """Where uniform numbers fall among the running sums of the weights."""
-    found = np.empty((*x.shape[:-1], count), np.int64)
-    for weights, indices in zip(np.atleast_2d(x), np.atleast_2d(found), strict=True):
-        if not (weights >= 0).all() and np.isfinite(weights).all():
-            raise RuntimeError("invalid multinomial distribution (encountering probability entry < 0)")
-        if not np.isfinite(weights).all():
-            raise RuntimeError(
-                "invalid multinomial distribution (encountering probability entry = infinity or NaN)"
-            )
-        sums = np.cumsum(weights, dtype=np.float64 if weights.dtype == np.float64 else np.float32)
-        if not sums[-1] > 0:
-            raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-        sums = sums / sums[-1]
-        sums[-1] = 1
-        draws = np.empty(count)
-        stream.uniform(draws, 0.0, 1.0)
-        indices[:] = np.searchsorted(sums.astype(np.float64), draws)
-    return found
+def _weights_error(weights: np.ndarray) -> RuntimeError:
+    if not np.isfinite(weights).all():
+        what = "encountering probability entry = infinity or NaN"
+    elif (weights < 0).any():
+        what = "encountering probability entry < 0"
+    else:
+        what = "sum of probabilities <= 0, or infinite"
+    return RuntimeError(f"invalid multinomial distribution ({what})")

@@ -24,7 +24,12 @@ BOOL = (dtypes.bool_,)
 # Up to 2 to this power, a floating-point type holds every integer.
 DIGITS = {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24, dtypes.float64: 53}
 _LEAST = -(2**63)
+_REAL_OR_COMPLEX = REAL + COMPLEX
 _HOLDS_ALL = (dtypes.int64, dtypes.float64, dtypes.float32, dtypes.bfloat16)  # 64-bit integers, rounded
+# The least and the greatest number of each type, integers as far as int64 goes.
+LIMITS = {kind: (float(finfo(kind.numpy).min), float(finfo(kind.numpy).max)) for kind in REAL}
+LIMITS |= {kind: (int(np.iinfo(kind.numpy).min), int(np.iinfo(kind.numpy).max)) for kind in WHOLE + UNSIGNED}
+LIMITS |= {dtypes.bool_: (0, 1), dtypes.uint64: (0, 2**63 - 1)}
 
 
 # -- gradients --------------------------------------------------------------------------------------
@@ -89,13 +94,13 @@ def fill_in_order(array: np.ndarray, fill) -> None:
 
 def overwrite(t: Tensor, fill, node_type: type[Node], *others: Tensor) -> Tensor:
     """Fill a tensor whose old value, like `others`, then has a gradient of zero."""
+    if not recording(t, *others):
+        fill_in_order(t._strided(), fill)
+        return after(t, None)
     inputs = (before(t), *others)
-    recorded = recording(*inputs)
     fill_in_order(t._strided(), fill)
-    node = None
-    if recorded:
-        node = connect(node_type(), inputs)
-        node.shapes = [i._array.shape for i in inputs]
+    node = connect(node_type(), inputs)
+    node.shapes = [i._array.shape for i in inputs]
     return after(t, node)
 
 
@@ -108,6 +113,8 @@ def need(op_name: str, kernel: str, kind: dtype, allowed: tuple) -> None:
 
 
 def number(op_name: str, name: str, position: int, value) -> float:
+    if type(value) is float:
+        return value
     if isinstance(value, Tensor) and value._array.size == 1:
         value = value.item()
     if not isinstance(value, (int, float, np.number)):
@@ -118,12 +125,14 @@ def number(op_name: str, name: str, position: int, value) -> float:
 
 
 def integer(op_name: str, name: str, position: int, value) -> int:
-    if isinstance(value, Tensor) and value._array.size == 1:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(
-            f"{op_name}(): argument '{name}' (position {position}) must be int, not {type(value).__name__}"
-        )
+    if type(value) is not int:
+        if isinstance(value, Tensor) and value._array.size == 1:
+            value = value.item()
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(
+                f"{op_name}(): argument '{name}' (position {position}) must be int, not "
+                f"{type(value).__name__}"
+            )
     if not _LEAST <= value < 2**63:
         raise ValueError(f"Overflow when unpacking long long: {op_name} got {name}={value}")
     return int(value)
@@ -156,30 +165,35 @@ def uniform_(self, from_=0.0, to=1.0, *, generator=None, **named):
     >>> torch.empty(2).uniform_(2, 3, generator=torch.Generator().manual_seed(0))
     tensor([2.4963, 2.7682])
     """
-    low = number("uniform_", "from", 1, _from("uniform_", named, from_))
+    low = number("uniform_", "from", 1, _from("uniform_", named, from_) if named else from_)
     high = number("uniform_", "to", 2, to)
     check_writable(self)
-    need("uniform_", "check_uniform_bounds", self.dtype, REAL + COMPLEX)
-    most = float(finfo(self.dtype.to_real().numpy).max)
+    kind = self.dtype
+    need("uniform_", "check_uniform_bounds", kind, _REAL_OR_COMPLEX)
+    most = LIMITS[kind.to_real()][1]
+    if not (-most <= low <= high <= most and high - low <= most):
+        raise _uniform_error(low, high, kind, most)
+    stream = stream_of(generator, "uniform_")
+    return overwrite(self, _parts(self, lambda a: stream.uniform(a, low, high)), UNIFORM)
+
+
+def _uniform_error(low: float, high: float, kind: dtype, most: float) -> RuntimeError:
     for name, value in (("from", low), ("to", high)):
         if not -most <= value <= most:
-            raise RuntimeError(f"{name} is out of bounds for {self.dtype}: uniform_ got {name}={value:g}")
+            return RuntimeError(f"{name} is out of bounds for {kind}: uniform_ got {name}={value:g}")
     if low > high:
-        raise RuntimeError(
+        return RuntimeError(
             f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}"
         )
-    if high - low > most:
-        raise RuntimeError(
-            f"uniform_ expects to-from <= std::numeric_limits<{SCALAR_NAMES[self.dtype]}>::max(), but found "
-            f"to={high:g} and from={low:g} which result in to-from to exceed the limit"
-        )
-    stream = stream_of(generator, "uniform_")
-    return overwrite(self, _parts(lambda a: stream.uniform(a, low, high)), UNIFORM)
+    return RuntimeError(
+        f"uniform_ expects to-from <= std::numeric_limits<{SCALAR_NAMES[kind]}>::max(), but found "
+        f"to={high:g} and from={low:g} which result in to-from to exceed the limit"
+    )
 
 
-def _parts(fill):
-    """The same for complex arrays: their real and imaginary parts, one after the other."""
-    return lambda a: fill(a if a.dtype.kind != "c" else a.reshape(-1).view(a.real.dtype))
+def _parts(t: Tensor, fill):
+    """The same for complex tensors: their real and imaginary parts, one after the other."""
+    return fill if t._array.dtype.kind != "c" else lambda a: fill(a.reshape(-1).view(a.real.dtype))
 
 
 def normal_(self, mean=0.0, std=1.0, *, generator=None):
@@ -212,13 +226,13 @@ def check_std(std: float) -> None:
 
 def normal_fill(t: Tensor, mean: float, std: float, stream, node_type=NORMAL) -> Tensor:
     check_std(std)
-    need("normal", "normal_kernel_cpu", t.dtype, REAL + COMPLEX)
+    need("normal", "normal_kernel_cpu", t.dtype, _REAL_OR_COMPLEX)
     array = t._strided()
     parts = array.size
     if array.dtype.kind == "c":
         std, parts = std / math.sqrt(2), 2 * parts
     blocks = parts >= 16 and array.flags.c_contiguous  # as PyTorch decides
-    return overwrite(t, _parts(lambda a: stream.normal(a, mean, std, blocks)), node_type)
+    return overwrite(t, _parts(t, lambda a: stream.normal(a, mean, std, blocks)), node_type)
 
 
 def exponential_(self, lambd=1.0, *, generator=None):
@@ -369,25 +383,26 @@ def random_(self, *limits, generator=None, **named):
     if len(limits) > 2 or values.keys() - {"from", "to"} or len(values) < len(limits) + len(named):
         raise TypeError(f"random_() expected (), (to) or (from, to), got {limits} and {named}")
     check_writable(self)
+    kind = self.dtype
     if not values:
-        need("random_", "random_kernel_cpu", self.dtype, REAL + WHOLE + BOOL)
-        most = 2 ** DIGITS[self.dtype] if self.dtype in DIGITS else most_of(self.dtype)
-        wide = self.dtype in (dtypes.int64, dtypes.float64)
+        need("random_", "random_kernel_cpu", kind, REAL + WHOLE + BOOL)
+        most = 2 ** DIGITS[kind] if kind in DIGITS else LIMITS[kind][1]
+        wide = kind in (dtypes.int64, dtypes.float64)
         return overwrite(self, lambda a: stream.integers(a, 0, most + 1, wide), RANDOM)
     low = integer("random_", "from", 1, values.get("from", 0))
     high = None if values.get("to") is None else integer("random_", "to", len(values), values["to"])
-    base, span = _range(self.dtype, low, high)
-    node_type = RANDOM_FROM if "from" in values else RANDOM_TO
-    return overwrite(self, lambda a: stream.integers(a, base, span, span >= 2**28), node_type)
+    return random_fill(self, low, high, stream, RANDOM_FROM if "from" in values else RANDOM_TO)
 
 
-def most_of(kind: dtype) -> int:
-    return 1 if kind in BOOL else int(np.iinfo(kind.numpy).max)
+def random_fill(t: Tensor, low: int, high: int | None, stream, node_type=RANDOM_FROM) -> Tensor:
+    """Fill with integers from `low` to below `high`."""
+    base, span = _range(t.dtype, low, high)
+    return overwrite(t, lambda a: stream.integers(a, base, span, span >= 2**28), node_type)
 
 
 def _range(kind: dtype, low: int, high: int | None) -> tuple[int, int]:
     """From `low` to below `high`, the first integer that this type holds, and how many there are."""
-    if kind not in REAL + WHOLE + UNSIGNED + BOOL:
+    if kind not in LIMITS:
         raise RuntimeError(
             f"check_random_bounds handles only integral, floating-point and boolean types, got {kind}"
         )
@@ -396,31 +411,36 @@ def _range(kind: dtype, low: int, high: int | None) -> tuple[int, int]:
         return 0, 2**64
     if high is not None and low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    least, most = LIMITS[kind]
     if kind in DIGITS:
-        digits = DIGITS[kind]
-        low = _next_held(low, kind)
-        last = 2**digits if high is None else _last_held(high, kind) - 1
-        if low > last:
-            raise RuntimeError(
-                "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got "
-                f"from={low} >= to={last + 1}"
-            )
-        least, most = -float(finfo(kind.numpy).max), float(finfo(kind.numpy).max)
+        low, last = _held_range(kind, low, high)
     else:
-        least, most = (0, 1) if kind in BOOL else (int(np.iinfo(kind.numpy).min), most_of(kind))
-        most = min(most, 2**63 - 1)
         last = most if high is None else high - 1
+    if not (least <= low <= most and least <= last <= most):
+        name, value = ("to - 1", last) if least <= low <= most else ("from", low)
+        raise RuntimeError(f"{name} is out of bounds for {kind}: random_ got {name}={value}")
+    return low, last - low + 1
+
+
+def _held_range(kind: dtype, low: int, high: int | None) -> tuple[int, int]:
+    """The first and the last integer of a range that do not round to others outside it."""
+    digits = DIGITS[kind]
+    low = _next_held(low, kind)
+    last = 2**digits if high is None else _last_held(high, kind) - 1
+    if low > last:
+        raise RuntimeError(
+            "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got "
+            f"from={low} >= to={last + 1}"
+        )
     for name, value in (("from", low), ("to - 1", last)):
-        if not least <= value <= most:
-            raise RuntimeError(f"{name} is out of bounds for {kind}: random_ got {name}={value}")
-        if kind in DIGITS and abs(value) > 2**digits:
+        if abs(value) > 2**digits:
             warnings.warn(
                 f"{name} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision limitations {kind} "
                 "can support discrete uniform distribution only within this range. This warning will become "
                 "an error in version 1.7 release, please fix the code in advance",
-                stacklevel=4,
+                stacklevel=5,
             )
-    return low, last - low + 1
+    return low, last
 
 
 def _rounded(value: int, kind: dtype) -> float:

@@ -158,6 +158,15 @@ class MT19937:
         self._permutation(x)
         _store(out, x)
 
+    def choices(self, out: np.ndarray, weights: np.ndarray) -> bool:
+        """Fill int64 rows with indices, each as probable as its weight in the row of `weights` says.
+
+        Returns:
+            False where weights are negative, not finite or all zero; `out` is then of no use.
+        """
+        kind = np.float64 if weights.dtype == np.float64 else np.float32
+        return self._choices(out, np.ascontiguousarray(weights, kind))
+
     def exponential(self, out: np.ndarray, rate: float) -> None:
         """Fill with exponential numbers of mean 1 / rate."""
         x = _floats(out)
@@ -243,6 +252,16 @@ class MT19937:
             j = i + draw % (n - i)
             order[i], order[j] = order[j], order[i]
         out[:] = order
+
+    def _choices(self, out, weights):
+        for indices, row in zip(out, weights, strict=True):
+            sums = np.cumsum(row, dtype=row.dtype)
+            if not ((row >= 0).all() and 0 < sums[-1] < np.inf):
+                return False
+            sums = sums / sums[-1]
+            sums[-1] = 1
+            indices[:] = np.searchsorted(sums.astype(np.float64), self._unit(indices.size))
+        return True
 
     def _exponential(self, out, rate):
         out.reshape(-1)[:] = -1 / rate * np.log1p(-self._unit(out.size))
