@@ -142,7 +142,12 @@ PROGRAMS = {
     "randint_types": lambda f: [
         f.randint(100, (5,), dtype=d) for d in (f.uint8, f.int32, f.float32, f.float16)
     ],
-    "randint_unsigned": lambda f: f.randint(0, 200, (5,), dtype=f.uint8),
+    "randint_unsigned": lambda f: [
+        f.randint(5, 60000, (9,), dtype=d) for d in (f.uint16, f.uint32, f.uint64)
+    ],
+    "random_unsigned": lambda f: [
+        f.zeros(9, dtype=d).random_(3, None) for d in (f.uint16, f.uint32, f.uint64)
+    ],
     "randint_like": lambda f: [f.randint_like(f.zeros(4), 10), f.randint_like(f.zeros(4).int(), 3, 9)],
     "randint_like_high": lambda f: f.randint_like(f.zeros(4), high=10, dtype=f.int64),
     "randperm": lambda f: [f.randperm(n) for n in (*range(20), 100, 1000, 20000)],
@@ -337,6 +342,7 @@ WRONG = {
     "randperm_bytes": lambda f: f.randperm(300, dtype=f.uint8),
     "randperm_half": lambda f: f.randperm(4096, dtype=f.float16),
     "randperm_bool": lambda f: f.randperm(2, dtype=f.bool),
+    "randperm_unsigned": lambda f: f.randperm(2, dtype=f.uint16),
     "randperm_float": lambda f: f.randperm(2.5),
     "poisson_negative": lambda f: f.poisson(f.tensor([-1.0])),
     "poisson_integer": lambda f: f.poisson(f.tensor([1])),

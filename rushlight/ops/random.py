@@ -14,7 +14,6 @@ from rushlight.ops.random_fills import (
     DIGITS,
     LIMITS,
     REAL,
-    UNSIGNED,
     WHOLE,
     ZeroBackward,
     bernoulli_,
@@ -260,7 +259,7 @@ def randperm(
     kind = _kind("randperm", dtype, out, int64)
     if n < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
-    need("randperm", "randperm", kind, REAL + WHOLE + UNSIGNED)
+    need("randperm", "randperm", kind, REAL + WHOLE)
     if kind in DIGITS and n > 2 ** DIGITS[kind] + 1:
         raise RuntimeError(f"n cannot be greater than {2 ** DIGITS[kind] + 1} for {SCALAR_NAMES[kind]} type.")
     if kind not in DIGITS and n - 1 > LIMITS[kind][1]:
