@@ -61,8 +61,32 @@ void add_to(Key& key, const Matrix& m) {
   key.add(m.strides);
 }
 
+// Below this many multiplications a loop is done before a primitive has started.
+constexpr i64 kTiny = 400;
+
+bool is_tiny(const Matrix& a, const Matrix& b, memory::data_type type) {
+  return type == memory::data_type::f32 && a.dims.size() == 2 && a.dims[0] * a.dims[1] * b.dims[1] <= kTiny;
+}
+
+void multiply_tiny(const Matrix& a, const Matrix& b, const Matrix& c, const float* bias, bool relu) {
+  const auto *x = static_cast<const float*>(a.data), *y = static_cast<const float*>(b.data);
+  float* to = static_cast<float*>(c.data);
+  for (i64 i = 0; i < c.dims[0]; ++i)
+    for (i64 j = 0; j < c.dims[1]; ++j) {
+      float sum = 0;
+      for (i64 k = 0; k < a.dims[1]; ++k)
+        sum += x[i * a.strides[0] + k * a.strides[1]] * y[k * b.strides[0] + j * b.strides[1]];
+      if (bias) sum += bias[j];
+      to[i * c.strides[0] + j * c.strides[1]] = relu && sum < 0 ? 0 : sum;
+    }
+}
+
 // c = a b (+ bias) (then max(0, .)); false if oneDNN can't.
 bool multiply(const Matrix& a, const Matrix& b, const Matrix& c, void* bias, bool relu, memory::data_type type) {
+  if (is_tiny(a, b, type)) {
+    multiply_tiny(a, b, c, static_cast<const float*>(bias), relu);
+    return true;
+  }
   Key key;
   key.add(static_cast<i64>(type));
   key.add(relu * 2 + (bias != nullptr));

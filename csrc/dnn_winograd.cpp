@@ -129,8 +129,8 @@ RUSHLIGHT_CLONES void output_tiles(const Filter3x3& f, const float* m, i64 apart
         Lanes left = t[4 * i] + t[4 * i + 1] + t[4 * i + 2] + add;
         Lanes other = t[4 * i + 1] - t[4 * i + 2] - t[4 * i + 3] + add;
         if (relu) {
-          left = left > 0 ? left : Lanes{};
-          other = other > 0 ? other : Lanes{};
+          left = left < 0 ? Lanes{} : left;  // keeps NaN
+          other = other < 0 ? Lanes{} : other;
         }
         float* to = corner + i * f.ow * f.o + c;
         store(to, left);
