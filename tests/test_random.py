@@ -145,9 +145,7 @@ PROGRAMS = {
     "randint_unsigned": lambda f: [
         f.randint(5, 60000, (9,), dtype=d) for d in (f.uint16, f.uint32, f.uint64)
     ],
-    "random_unsigned": lambda f: [
-        f.zeros(9, dtype=d).random_(3, None) for d in (f.uint16, f.uint32, f.uint64)
-    ],
+    "random_unsigned": lambda f: [f.zeros(9, dtype=d).random_(3, None) for d in (f.uint16, f.uint32)],
     "randint_like": lambda f: [f.randint_like(f.zeros(4), 10), f.randint_like(f.zeros(4).int(), 3, 9)],
     "randint_like_high": lambda f: f.randint_like(f.zeros(4), high=10, dtype=f.int64),
     "randperm": lambda f: [f.randperm(n) for n in (*range(20), 100, 1000, 20000)],
@@ -317,6 +315,7 @@ WRONG = {
     "random_none": lambda f: f.empty(2).random_(5, 5),
     "random_bool": lambda f: f.empty(2, dtype=f.bool).random_(3),
     "random_unsigned": lambda f: f.empty(2, dtype=f.uint16).random_(),
+    "random_uint64": lambda f: f.empty(2, dtype=f.uint64).random_(3, None),
     "random_complex": lambda f: f.empty(2, dtype=f.complex64).random_(3),
     "random_full_half": lambda f: f.empty(2, dtype=f.float16).random_(-(2**63), None),
     "random_names": lambda f: f.empty(2).random_(from_=2),

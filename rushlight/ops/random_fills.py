@@ -409,13 +409,15 @@ def _range(kind: dtype, low: int, high: int | None) -> tuple[int, int]:
     if high is None and low == _LEAST:
         need("random_", "random_full_64_bits_range_kernel_cpu", kind, _HOLDS_ALL)
         return 0, 2**64
+    if high is None and kind is dtypes.uint64:
+        raise RuntimeError(f"to - 1 is out of bounds for {kind}: random_ got no upper limit; give one")
     if high is not None and low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     least, most = LIMITS[kind]
     if kind in DIGITS:
         low, last = _held_range(kind, low, high)
     else:
-        last = most if high is None else high - 1
+        last = int(most) if high is None else high - 1
     if not (least <= low <= most and least <= last <= most):
         name, value = ("to - 1", last) if least <= low <= most else ("from", low)
         raise RuntimeError(f"{name} is out of bounds for {kind}: random_ got {name}={value}")
