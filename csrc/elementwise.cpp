@@ -14,6 +14,7 @@
 #include "layout.h"
 #include "levels.h"
 #include "pool.h"
+#include "special.h"
 
 namespace rushlight {
 
@@ -169,6 +170,31 @@ PyObject* test_attempt(const Call& call) {
   return run_unary(elementwise_loops().test[call.kernel.op][kind], x, out_of(call), NPY_BOOL, params);
 }
 
+// -- functions of libm and its like, element by element ------------------------------------------------------
+
+template <class T, double (*F)(double)> void special_loop(const void* x, void* out, std::int64_t n, const double*, bool) {
+  const T* a = static_cast<const T*>(x);
+  T* o = static_cast<T*>(out);
+  for (std::int64_t i = 0; i < n; ++i) o[i] = static_cast<T>(F(static_cast<double>(a[i])));
+}
+
+enum Special { kErfc, kErfinv, kLgamma, kDigamma };
+
+constexpr UnaryLoop kSpecial[][2] = {
+    {special_loop<float, erfc_of>, special_loop<double, erfc_of>},
+    {special_loop<float, erfinv_of>, special_loop<double, erfinv_of>},
+    {special_loop<float, lgamma_of>, special_loop<double, lgamma_of>},
+    {special_loop<float, digamma_of>, special_loop<double, digamma_of>},
+};
+
+PyObject* special_attempt(const Call& call) {
+  int kind = -1;
+  PyArrayObject* x = float_operand(call[0], kind);
+  if (!x) return nullptr;
+  const double params[3] = {};
+  return run_unary(kSpecial[call.kernel.op][kind], x, out_of(call), kTypes[kind], params);
+}
+
 UnaryLoop unary(Unary op, int kind) { return elementwise_loops().unary[static_cast<int>(op)][kind]; }
 
 // clamp, hardtanh (limits -1 and 1 by default) and relu6 (limits 0 and 6).
@@ -183,7 +209,7 @@ PyObject* clamp_attempt(const Call& call) {
   double params[3] = {limits[call.kernel.option][0], limits[call.kernel.option][1], 0};
   for (int i = 0; i < 2 && call.kernel.option != kSix; ++i) {
     PyObject* o = call[i + 1];
-    if (o && o != Py_None && !number(o, params[i])) return nullptr;
+    if (o && o != Py_None && (!number(o, params[i]) || std::isnan(params[i]))) return nullptr;
   }
   return run_unary(unary(Unary::clamp, kind), x, out_of(call), kTypes[kind], params);
 }
@@ -654,6 +680,10 @@ const std::unordered_map<std::string, Entry>& entries() {
     (*t)["sub"] = {arithmetic_attempt, static_cast<int>(Binary::sub), 1};
     (*t)["mul"] = {arithmetic_attempt, static_cast<int>(Binary::mul), 2};
     (*t)["sgn"] = (*t)["sign"];
+    (*t)["erfc"] = {special_attempt, kErfc, 0};
+    (*t)["erfinv"] = {special_attempt, kErfinv, 0};
+    (*t)["lgamma"] = {special_attempt, kLgamma, 0};
+    (*t)["digamma"] = {special_attempt, kDigamma, 0};
     (*t)["clamp"] = {clamp_attempt, 0, kNone};
     (*t)["hardtanh"] = {clamp_attempt, 0, kUnit};
     (*t)["relu6"] = {clamp_attempt, 0, kSix};

@@ -31,8 +31,8 @@ static inline double vrint(double x) { return __builtin_rint(x); }
 static inline float vcopysign(float x, float s) { return __builtin_copysignf(x, s); }
 
 // nan in either operand gives nan.
-template <class T> static inline T vmax(T a, T b) { return a > b || a != a ? a : b; }
-template <class T> static inline T vmin(T a, T b) { return a < b || a != a ? a : b; }
+template <class T> static inline T vmax(T a, T b) { return (a > b) | (a != a) ? a : b; }
+template <class T> static inline T vmin(T a, T b) { return (a < b) | (a != a) ? a : b; }
 
 // 2^k for -126 <= k <= 127.
 static inline float power_of_two(std::int32_t k) { return from_bits((k + 127) << 23); }
