@@ -1,6 +1,6 @@
 """Microseconds per small operation, import time and installed size, beside PyTorch's.
 
-    python benchmarks/overhead.py
+python benchmarks/overhead.py
 """
 
 import importlib
@@ -74,7 +74,9 @@ def installed_mb(distribution: str, seen: set[str] | None = None) -> float:
     for requirement in found.requires or ():
         if "extra ==" not in requirement:
             name = requirement.split(";")[0].split("[")[0]
-            total += installed_mb("".join(c for c in name.split()[0] if c.isalnum() or c in "-_.").rstrip("0123456789."), seen)
+            total += installed_mb(
+                "".join(c for c in name.split()[0] if c.isalnum() or c in "-_.").rstrip("0123456789."), seen
+            )
     return total
 
 
@@ -83,7 +85,9 @@ def main() -> None:
     if len(sys.argv) > 1:
         print(json.dumps(time_ops(sys.argv[1])))
         return
-    runs = {name: [json.loads(in_process(__file__, name)) for _ in range(3)] for name in ("rushlight", "torch")}
+    runs = {
+        name: [json.loads(in_process(__file__, name)) for _ in range(3)] for name in ("rushlight", "torch")
+    }
     print("| µs per operation on 4 elements | rushlight | PyTorch | ratio |\n|---|---:|---:|---:|")
     for label in OPS:
         ours, theirs = (min(run[label] for run in runs[name]) for name in ("rushlight", "torch"))

@@ -59,7 +59,9 @@ def compare(workload: str, rounds: int, threads: int, seconds: float) -> dict:
 
 def main() -> None:
     """Run the comparison and print it as a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("workloads", nargs="*", help=f"some of: {', '.join(names())}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)

@@ -8,7 +8,12 @@ LIMIT = 600
 
 def main() -> None:
     """Count lines under rushlight/ and csrc/."""
-    files = [p for d in ("rushlight", "csrc") for p in (ROOT / d).rglob("*") if p.suffix in (".py", ".cpp", ".h", ".inl")]
+    files = [
+        p
+        for d in ("rushlight", "csrc")
+        for p in (ROOT / d).rglob("*")
+        if p.suffix in (".py", ".cpp", ".h", ".inl")
+    ]
     sizes = sorted(((len(p.read_text().splitlines()), p.relative_to(ROOT)) for p in files), reverse=True)
     for lines, path in sizes[:15]:
         print(f"{lines:6} {path}{'   <- wants splitting' if lines > LIMIT else ''}")

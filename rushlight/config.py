@@ -50,7 +50,9 @@ class finfo:
     def __init__(self, type: dtype | None = None):
         kind = get_default_dtype() if type is None else type
         if not (kind.is_floating_point or kind.is_complex):
-            raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{kind!r}'")
+            raise TypeError(
+                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{kind!r}'"
+            )
         real = kind.to_real()
         info = ml_dtypes.finfo(real.numpy)
         self.dtype = real.name
@@ -78,7 +80,9 @@ class iinfo:
 
     def __init__(self, type: dtype):
         if type.category != 1:
-            raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type!r}'")
+            raise TypeError(
+                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type!r}'"
+            )
         info = np.iinfo(type.numpy)
         self.dtype = type.name
         self.bits, self.max, self.min = info.bits, int(info.max), int(info.min)

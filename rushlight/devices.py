@@ -71,7 +71,9 @@ class device:
             )
         if colon:
             if index is not None:
-                raise RuntimeError(f"type (string) must not include an index because index was passed: {type}")
+                raise RuntimeError(
+                    f"type (string) must not include an index because index was passed: {type}"
+                )
             if not number.isdecimal() or str(int(number)) != number:
                 raise RuntimeError(f"Invalid device string: '{type}'")
             index = int(number)
@@ -79,7 +81,11 @@ class device:
         self.index = None if index is None else operator.index(index)
 
     def __repr__(self) -> str:
-        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+        return (
+            f"device(type='{self.type}')"
+            if self.index is None
+            else f"device(type='{self.type}', index={self.index})"
+        )
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
@@ -115,7 +121,9 @@ def check_device(where) -> device:
             "Rushlight runs on the CPU: no CUDA device is available, got device="
             f"{str(wanted)!r}. Guard with torch.cuda.is_available(), or use device='cpu'."
         )
-    raise RuntimeError(f"device: expected 'cpu', got {str(wanted)!r}, which Rushlight does not support. Use device='cpu'.")
+    raise RuntimeError(
+        f"device: expected 'cpu', got {str(wanted)!r}, which Rushlight does not support. Use device='cpu'."
+    )
 
 
 class layout:

@@ -5,6 +5,7 @@ operation costs.
 """
 
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -14,24 +15,24 @@ from rushlight import kernels as K
 class TensorBase:
     """What a tensor's handle holds."""
 
-    _array = None  # its NumPy array
-    _node = None  # the gradient function that made it; None for a leaf
+    _array: Any = None  # its NumPy array
+    _node: Any = None  # the gradient function that made it; None for a leaf
     _nr = 0  # which of that function's outputs it is
     _rg = False  # whether gradients flow to it
-    _grad = None
-    _vc = None  # [version], shared by all tensors on this memory; None until it matters
-    _base = None  # the tensor that this one is a view of
-    _format = None  # the memory format that the user asked for; None: ours to choose
+    _grad: Any = None
+    _vc: Any = None  # [version], shared by all tensors on this memory; None until it matters
+    _base: Any = None  # the tensor that this one is a view of
+    _format: Any = None  # the memory format that the user asked for; None: ours to choose
 
 
 class NodeBase:
     """What a node of the graph holds."""
 
     edges: tuple = ()  # per input: the node that made it, the input itself if it is a leaf, or None
-    edge_outputs = None  # which output of its node each edge means, where not always the first
-    saved: tuple = ()
-    versions = None  # the versions of the saved tensors, where not all 0
-    hooks = None  # {output number: {id: hook}}, on gradients that arrive
+    edge_outputs: Any = None  # which output of its node each edge means, where not always the first
+    saved: Any = ()
+    versions: Any = None  # the versions of the saved tensors, where not all 0
+    hooks: Any = None  # {output number: {id: hook}}, on gradients that arrive
     seq = 0  # its number; newer nodes have higher ones
 
 
@@ -70,4 +71,8 @@ def connect(node, inputs):
 
 
 if K.NAME == "native":
-    from rushlight._native import NodeBase, TensorBase, connect, edge, set_tensor_type, tick, wrap  # noqa: F811
+    from rushlight import _native
+
+    TensorBase, NodeBase = _native.TensorBase, _native.NodeBase
+    set_tensor_type, wrap = _native.set_tensor_type, _native.wrap
+    edge, connect, tick = _native.edge, _native.connect, _native.tick

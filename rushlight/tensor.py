@@ -10,6 +10,7 @@ memory and layout, gradients, conversion to and from other things, and copies.
 """
 
 import copy as _copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +44,23 @@ class Tensor(TensorBase):
     _backward_hooks = None
 
     __array_priority__ = 1000  # ndarray * Tensor is ours
+
+    if TYPE_CHECKING:  # the ops add these
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> "Tensor": ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def _operator(self, other: Any) -> "Tensor": ...
+        def _unary(self) -> "Tensor": ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __matmul__ = __rmatmul__ = _operator
+        __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = (
+            __rpow__
+        ) = _operator
+        __lt__ = __le__ = __gt__ = __ge__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = (
+            _operator
+        )
+        __neg__ = __pos__ = __abs__ = __invert__ = _unary
 
     def __new__(cls, *args, **kwargs):
         from rushlight.ops.creation import legacy_tensor
@@ -272,7 +290,9 @@ class Tensor(TensorBase):
     def grad(self, value) -> None:
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")
             if value._array.dtype != self._array.dtype:
@@ -426,7 +446,9 @@ class Tensor(TensorBase):
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
             )
         if self._array.dtype.kind == "V":
-            raise TypeError(f"Got unsupported ScalarType {SCALAR_NAMES[self.dtype]}; convert it first: x.float().numpy()")
+            raise TypeError(
+                f"Got unsupported ScalarType {SCALAR_NAMES[self.dtype]}; convert it first: x.float().numpy()"
+            )
         return self._strided()
 
     def __array__(self, dtype=None, copy=None):
@@ -478,7 +500,7 @@ class Tensor(TensorBase):
 
     def __contains__(self, element) -> bool:
         if isinstance(element, Tensor | bool | int | float | complex):
-            return bool((self == element).any())
+            return bool(self.eq(element).any())
         raise RuntimeError(
             f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
         )
@@ -580,7 +602,9 @@ def check_dim(dim: int, ndim: int) -> int:
             return dim + limit if dim < 0 else dim
     except TypeError:
         raise TypeError(f"dim: expected an int, got {type(dim).__name__}") from None
-    raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
+    raise IndexError(
+        f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})"
+    )
 
 
 def recording(*tensors) -> bool:

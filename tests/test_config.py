@@ -44,9 +44,11 @@ def outcome(call):
 @pytest.mark.parametrize("first", ALL)
 def test_promotion(first):
     for second in ALL:
-        assert outcome(lambda: rushlight.promote_types(getattr(rushlight, first), getattr(rushlight, second))) == outcome(
-            lambda: torch.promote_types(getattr(torch, first), getattr(torch, second))
-        ), second
+        ours, theirs = (
+            outcome(lambda lib=lib, second=second: lib.promote_types(getattr(lib, first), getattr(lib, second)))
+            for lib in (rushlight, torch)
+        )
+        assert ours == theirs, second
 
 
 @pytest.mark.parametrize("first", ALL)
@@ -56,7 +58,9 @@ def test_can_cast(first):
         assert ours == torch.can_cast(getattr(torch, first), getattr(torch, second)), second
 
 
-@pytest.mark.parametrize("name", ["bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize(
+    "name", ["bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64"]
+)
 @pytest.mark.parametrize("shape", [(), (2,)])
 def test_result_type(name, shape):
     for other in (True, 2, 1.5, 1j, "bool", "int16", "float16", "bfloat16", "float64", "complex128"):
@@ -67,7 +71,10 @@ def test_result_type(name, shape):
                 o = lib.ones(other_shape, dtype=getattr(lib, other)) if isinstance(other, str) else other
                 return lib.result_type(t, o), (t * o).dtype
 
-            if {"float16", "bfloat16"} & {name, other} and {"complex64", "complex128", "1j"} & {name, str(other)}:
+            if {"float16", "bfloat16"} & {name, other} and {"complex64", "complex128", "1j"} & {
+                name,
+                str(other),
+            }:
                 continue  # PyTorch's complex32, which NumPy cannot hold
             assert str(run(rushlight)) == str(run(torch)), (other, other_shape)
 
@@ -144,6 +151,10 @@ def test_threads():
 def test_no_cuda():
     assert not rushlight.cuda.is_available()
     assert rushlight.cuda.device_count() == 0
-    for wrong in (lambda: rushlight.zeros(2).cuda(), lambda: rushlight.zeros(2, device="cuda"), rushlight.cuda.synchronize):
+    for wrong in (
+        lambda: rushlight.zeros(2).cuda(),
+        lambda: rushlight.zeros(2, device="cuda"),
+        rushlight.cuda.synchronize,
+    ):
         with pytest.raises(RuntimeError, match="CUDA"):
             wrong()

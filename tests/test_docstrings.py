@@ -12,7 +12,9 @@ import rushlight
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
 SKIPPED = ("rushlight.__main__", "rushlight.as_torch", "rushlight._native")
 MODULES = sorted(
-    name for _, name, _ in pkgutil.walk_packages(rushlight.__path__, "rushlight.") if not name.startswith(SKIPPED)
+    name
+    for _, name, _ in pkgutil.walk_packages(rushlight.__path__, "rushlight.")
+    if not name.startswith(SKIPPED)
 )
 
 
@@ -43,5 +45,10 @@ def test_everything_public_has_a_docstring():
         "torch.autograd": rushlight.autograd, "torch.linalg": rushlight.linalg, "torch.Tensor": rushlight.Tensor,
         "torch.nn.Module": rushlight.nn.Module,
     }  # fmt: skip
-    bare = [name for prefix, owner in spaces.items() for name, value in _public(owner, prefix) if not inspect.getdoc(value)]
+    bare = [
+        name
+        for prefix, owner in spaces.items()
+        for name, value in _public(owner, prefix)
+        if not inspect.getdoc(value)
+    ]
     assert not bare, f"without a docstring: {bare}"

@@ -16,7 +16,9 @@ def net(lib):
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.features = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.ModuleDict({"x": nn.Linear(2, 2)})["x"])
+            self.features = nn.Sequential(
+                nn.Conv2d(3, 4, 3), nn.ReLU(), nn.ModuleDict({"x": nn.Linear(2, 2)})["x"]
+            )
             self.heads = nn.ModuleList([nn.Linear(4, 2), nn.Linear(5, 2)])
 
         def forward(self, x):
@@ -107,19 +109,25 @@ WRONG = [
 
 @pytest.mark.parametrize(("name", "program", "parts"), WRONG, ids=[w[0] for w in WRONG])
 def test_wrong_program(name, program, parts):
-    with pytest.raises(Exception) as theirs:  # noqa: B017, PT011
+    with pytest.raises(Exception) as theirs:
         program(torch)
-    with pytest.raises(Exception) as ours:  # noqa: B017, PT011
+    with pytest.raises(Exception) as ours:
         program(rushlight)
     if name != "device":  # PyTorch without CUDA says AssertionError or RuntimeError, as it was built
-        assert type(ours.value) is type(theirs.value) or type(ours.value).__name__ == type(theirs.value).__name__
+        assert (
+            type(ours.value) is type(theirs.value) or type(ours.value).__name__ == type(theirs.value).__name__
+        )
     for part in parts:
         assert part in str(ours.value), f"{part!r} is not in: {ours.value}"
 
 
 def test_a_failed_update_changes_nothing():
     x = rushlight.ones(2, 3)
-    for wrong in (lambda: x.add_(rushlight.ones(4)), lambda: x.copy_(rushlight.ones(5)), lambda: x.__setitem__(0, rushlight.ones(4))):
+    for wrong in (
+        lambda: x.add_(rushlight.ones(4)),
+        lambda: x.copy_(rushlight.ones(5)),
+        lambda: x.__setitem__(0, rushlight.ones(4)),
+    ):
         with pytest.raises(RuntimeError):
             wrong()
     assert rushlight.equal(x, rushlight.ones(2, 3))

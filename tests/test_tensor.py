@@ -91,7 +91,9 @@ def test_layout_is_hidden_until_somebody_looks():
     conv = rushlight.nn.Conv2d(3, 8, 3)
     y = conv(rushlight.ones(2, 3, 6, 6))
     expected = torch.nn.functional.conv2d(
-        torch.ones(2, 3, 6, 6), torch.from_numpy(conv.weight.detach().numpy()), torch.from_numpy(conv.bias.detach().numpy())
+        torch.ones(2, 3, 6, 6),
+        torch.from_numpy(conv.weight.detach().numpy()),
+        torch.from_numpy(conv.bias.detach().numpy()),
     )
     for look in (
         lambda t: t.view(2, -1), lambda t: t.flatten(1), lambda t: t[0], lambda t: t.permute(0, 2, 3, 1), lambda t: t.reshape(-1),
@@ -184,8 +186,21 @@ def test_data_and_grad_can_be_assigned(lib):
 
 
 def test_facts():
-    for ours, theirs in ((rushlight.zeros(2, 3), torch.zeros(2, 3)), (rushlight.tensor(1j), torch.tensor(1j))):
-        for name in ("is_floating_point", "is_complex", "is_signed", "numel", "nelement", "dim", "ndimension", "get_device", "type"):
+    for ours, theirs in (
+        (rushlight.zeros(2, 3), torch.zeros(2, 3)),
+        (rushlight.tensor(1j), torch.tensor(1j)),
+    ):
+        for name in (
+            "is_floating_point",
+            "is_complex",
+            "is_signed",
+            "numel",
+            "nelement",
+            "dim",
+            "ndimension",
+            "get_device",
+            "type",
+        ):
             assert getattr(ours, name)() == getattr(theirs, name)(), name
         for name in ("ndim", "itemsize", "is_leaf", "requires_grad", "is_cuda", "is_sparse", "output_nr"):
             assert getattr(ours, name) == getattr(theirs, name), name
@@ -240,7 +255,9 @@ def test_views_agree(shape, kind, data):
 def test_threads_have_their_own_grad_mode():
     seen = []
     with rushlight.no_grad():
-        worker = threading.Thread(target=lambda: seen.append((rushlight.ones(2, requires_grad=True) * 2).requires_grad))
+        worker = threading.Thread(
+            target=lambda: seen.append((rushlight.ones(2, requires_grad=True) * 2).requires_grad)
+        )
         worker.start()
         worker.join()
     assert seen == [True]

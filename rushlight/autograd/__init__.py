@@ -9,6 +9,7 @@ from rushlight.autograd.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+
 from rushlight.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly  # isort: skip
 from rushlight.autograd.function import Function  # isort: skip
 from rushlight.autograd.gradcheck import gradcheck, gradgradcheck  # isort: skip

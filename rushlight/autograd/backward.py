@@ -82,13 +82,17 @@ def grad(
     """
     roots, wanted = _tuple(outputs), _tuple(inputs)
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: False."
+        )
     for t in wanted:
         if not t._rg:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     keep = create_graph if retain_graph is None else retain_graph
     if is_grads_batched:
-        return _grad_batched(roots, wanted, _tuple(grad_outputs, len(roots)), keep, create_graph, allow_unused)
+        return _grad_batched(
+            roots, wanted, _tuple(grad_outputs, len(roots)), keep, create_graph, allow_unused
+        )
     grads = _root_gradients(roots, _tuple(grad_outputs, len(roots)))
     found = run(roots, grads, retain_graph=keep, create_graph=create_graph, inputs=wanted)
     for i, (t, g) in enumerate(zip(wanted, found, strict=True)):

@@ -115,7 +115,11 @@ def _deliver(target, number, grad, waiting, heap, leaves, captures) -> None:
 
 
 def _step_many(node, grads, captures):
-    return _step_hooked(node, grads, captures) if node.hooks or node.pre_hooks or captures else node.backward(*grads)
+    return (
+        _step_hooked(node, grads, captures)
+        if node.hooks or node.pre_hooks or captures
+        else node.backward(*grads)
+    )
 
 
 def _step_hooked(node, grads: list, captures):
@@ -142,7 +146,9 @@ def run_hooks(hooks: dict, grad: Tensor) -> Tensor:
         changed = hook(grad)
         if changed is not None:
             if not isinstance(changed, Tensor):
-                raise TypeError(f"hook: expected a Tensor or None from the hook, got {type(changed).__name__}")
+                raise TypeError(
+                    f"hook: expected a Tensor or None from the hook, got {type(changed).__name__}"
+                )
             grad = changed
     return grad
 
@@ -217,7 +223,9 @@ class _Captures:
             if finished:
                 for below in node.edges:
                     if below is not None and (
-                        below in self.beyond or below in wanted_nodes if below.is_node else id(below) in wanted_leaves
+                        below in self.beyond or below in wanted_nodes
+                        if below.is_node
+                        else id(below) in wanted_leaves
                     ):
                         self.beyond.add(node)
                         break

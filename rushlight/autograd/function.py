@@ -97,7 +97,8 @@ class FunctionNode(Node):
                 f"function {self.name()} returned an incorrect number of gradients (expected {expected}, got {len(results)})"
             )
         return tuple(
-            None if spec is None else self._checked(results[i], *spec, i) for i, spec in enumerate(self.input_specs)
+            None if spec is None else self._checked(results[i], *spec, i)
+            for i, spec in enumerate(self.input_specs)
         )
 
     def _checked(self, grad, shape, kind, i):
@@ -105,7 +106,9 @@ class FunctionNode(Node):
         if grad is None:
             return None
         if not isinstance(grad, Tensor):
-            raise TypeError(f"function {self.name()} returned a {type(grad).__name__} as gradient {i}, expected a Tensor")
+            raise TypeError(
+                f"function {self.name()} returned a {type(grad).__name__} as gradient {i}, expected a Tensor"
+            )
         if grad._array.shape != shape:
             from rushlight.ops.common import sum_to
 
@@ -204,7 +207,10 @@ def _record_outputs(node: FunctionNode, inputs, outputs) -> tuple:
     node.output_specs = [
         (o._array.shape, o._array.dtype) if isinstance(o, Tensor) else ((), np.float32) for o in outputs
     ]
-    joined = [_record_output(node, i, out, inputs) if isinstance(out, Tensor) else out for i, out in enumerate(outputs)]
+    joined = [
+        _record_output(node, i, out, inputs) if isinstance(out, Tensor) else out
+        for i, out in enumerate(outputs)
+    ]
     saved, ctx._to_save = ctx._to_save or (), None
     node.saved_numbers = tuple(next((i for i, o in enumerate(joined) if o is t), None) for t in saved)
     node.save(*[t if n is None else t._share() for t, n in zip(saved, node.saved_numbers, strict=True)])
@@ -245,7 +251,9 @@ def once_differentiable(backward):
 
 class _OnceDifferentiable(Node):
     def backward(self, grad):
-        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
 
 
 def _refuse(t: Tensor) -> Tensor:

@@ -44,7 +44,14 @@ def _gradients(outputs, inputs, v, create_graph: bool, strict: bool, retain: boo
     found = (None,) * len(inputs)
     if linked:
         outs, grads = zip(*linked, strict=True)
-        found = grad(outs, inputs, grads, retain_graph=retain or create_graph, create_graph=create_graph, allow_unused=True)
+        found = grad(
+            outs,
+            inputs,
+            grads,
+            retain_graph=retain or create_graph,
+            create_graph=create_graph,
+            allow_unused=True,
+        )
     if strict and any(g is None for g in found):
         missing = next(i for i, g in enumerate(found) if g is None)
         raise RuntimeError(
@@ -57,13 +64,15 @@ def _check_v(v, like, function: str, default: bool) -> tuple:
     if v is None:
         if not default or len(like) != 1 or like[0].numel() != 1:
             raise RuntimeError(
-                f"The vector v can only be None if the user-provided function returns a single Tensor with a single element ({function})."
+                "The vector v can only be None if the user-provided function returns a single Tensor with a single "
+                f"element ({function})."
             )
         return tuple(wrap(np.ones_like(t._array, subok=False)) for t in like)
     values, _ = _tuple(v, "v", function)
     if len(values) != len(like) or any(a.shape != b.shape for a, b in zip(values, like, strict=False)):
         raise RuntimeError(
-            f"{function}: v has invalid size: should be {[list(t.shape) for t in like]} but got {[list(t.shape) for t in values]}."
+            f"{function}: v has invalid size: should be {[list(t.shape) for t in like]} but got "
+            f"{[list(t.shape) for t in values]}."
         )
     return values
 
@@ -111,7 +120,12 @@ def jvp(func, inputs, v=None, create_graph: bool = False, strict: bool = False) 
 
 
 def jacobian(
-    func, inputs, create_graph: bool = False, strict: bool = False, vectorize: bool = False, strategy="reverse-mode"
+    func,
+    inputs,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy="reverse-mode",
 ):
     """The derivative of every output element by every input element.
 
@@ -151,7 +165,8 @@ def _jacobian_of(output: Tensor, inputs, create_graph: bool, strict: bool) -> tu
     from rushlight.ops.joining import stack
 
     return tuple(
-        stack(column).reshape((*output.shape, *t.shape)) for column, t in zip(zip(*rows, strict=True), inputs, strict=True)
+        stack(column).reshape((*output.shape, *t.shape))
+        for column, t in zip(zip(*rows, strict=True), inputs, strict=True)
     )
 
 
@@ -187,7 +202,9 @@ def hessian(
             )
         return _gradients(out, args, (wrap(np.ones_like(out[0]._array, subok=False)),), True, strict)
 
-    blocks = jacobian(gradient, inputs, create_graph=create_graph, strict=strict, strategy=outer_jacobian_strategy)
+    blocks = jacobian(
+        gradient, inputs, create_graph=create_graph, strict=strict, strategy=outer_jacobian_strategy
+    )
     return blocks[0][0] if single else blocks
 
 

@@ -49,7 +49,9 @@ class _Switch:
 
     def __call__(self, function):
         if inspect.isclass(function):
-            raise TypeError(f"{type(self).__name__}: expected a function to decorate, got the class {function.__name__}")
+            raise TypeError(
+                f"{type(self).__name__}: expected a function to decorate, got the class {function.__name__}"
+            )
         if inspect.isgeneratorfunction(function):
             return self._wrap_generator(function)
 

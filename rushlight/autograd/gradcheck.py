@@ -51,7 +51,9 @@ def gradcheck(
     True
     """
     if check_forward_ad or check_batched_grad:
-        raise NotImplementedError("gradcheck: forward-mode and batched checks are not supported; use backward mode")
+        raise NotImplementedError(
+            "gradcheck: forward-mode and batched checks are not supported; use backward mode"
+        )
     try:
         _check(func, _tuple(inputs), eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
     except GradcheckError:
@@ -153,7 +155,9 @@ def _check(func, inputs, eps, atol, rtol, nondet_tol, check_dtypes, fast_mode) -
             continue
         size = output.numel()
         for projection in _projections(output, size, fast_mode, rng):
-            _compare(func, inputs, wanted, i, projection, eps, atol, rtol, nondet_tol, check_dtypes, fast_mode, rng)
+            _compare(
+                func, inputs, wanted, i, projection, eps, atol, rtol, nondet_tol, check_dtypes, fast_mode, rng
+            )
 
 
 def _projections(output: Tensor, size: int, fast_mode: bool, rng):

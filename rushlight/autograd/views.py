@@ -104,7 +104,9 @@ def inplace(function, name: str):
         return assign(self, function(old, *args, **kwargs), name)
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"In-place form of `{function.__name__}`: writes the result into this tensor and returns it."
+    method.__doc__ = (
+        f"In-place form of `{function.__name__}`: writes the result into this tensor and returns it."
+    )
     return method
 
 
@@ -114,7 +116,11 @@ def _index_in(base: Tensor, view: Tensor) -> np.ndarray:
     positions = np.empty_like(array, dtype=np.int64, subok=False)
     positions[...] = np.arange(array.size).reshape(array.shape)
     offset = view._array.__array_interface__["data"][0] - array.__array_interface__["data"][0]
-    lowest = np.lib.stride_tricks.as_strided(positions, (max(array.size, 1),), (8,)) if array.size else positions.ravel()
+    lowest = (
+        np.lib.stride_tricks.as_strided(positions, (max(array.size, 1),), (8,))
+        if array.size
+        else positions.ravel()
+    )
     strides = tuple(s // array.itemsize * 8 for s in view._array.strides)
     return np.lib.stride_tricks.as_strided(lowest[offset // array.itemsize :], view._array.shape, strides)
 

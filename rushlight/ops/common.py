@@ -86,7 +86,9 @@ def as_type(operand, kind: dtype) -> Tensor:
 def check_tensor(op: str, value, name: str = "input", position: int = 1) -> Tensor:
     """`value`, which must be a Tensor."""
     if not isinstance(value, Tensor):
-        raise TypeError(f"{op}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+        raise TypeError(
+            f"{op}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+        )
     return value
 
 
@@ -128,8 +130,10 @@ def write_out(result: Tensor, out: Tensor | None) -> Tensor:
         return result
     check_tensor("out", out, "out")
     if (result._rg or out._rg) and MODE.enabled:
-        raise RuntimeError("functions with out=... arguments don't support automatic differentiation, but one of the "
-                           "arguments requires grad.")
+        raise RuntimeError(
+            "functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
     if result._array.dtype != out._array.dtype and not dtypes.can_cast(result.dtype, out.dtype):
         raise RuntimeError(
             f"result type {SCALAR_NAMES[result.dtype]} can't be cast to the desired output type {SCALAR_NAMES[out.dtype]}"

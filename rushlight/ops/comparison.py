@@ -33,7 +33,7 @@ def _operands(name: str, input, other):
         pass
     if isinstance(other, Number) and isinstance(input, Tensor):
         kind = input._array.dtype.kind
-        if kind == "f" or kind in "iu" and type(other) is int:
+        if kind == "f" or (kind in "iu" and type(other) is int):
             return input._array, np.asarray(other) if kind in "iu" else np.asarray(other, input._array.dtype)
     input, other = promote(name, input, other)
     return input._array, other._array
@@ -139,7 +139,9 @@ def _bitwise(name: str, ufunc, doc: str, example: str, operators=()):
         input, other = promote(name, input, other)
         x, y = input._array, other._array
         if x.dtype.kind not in "iub":
-            raise NotImplementedError(f'"{name}" not implemented for {input.dtype}: expected integer or bool tensors')
+            raise NotImplementedError(
+                f'"{name}" not implemented for {input.dtype}: expected integer or bool tensors'
+            )
         try:
             result = wrap(ufunc(x, y))
         except ValueError:
@@ -253,7 +255,9 @@ def equal(input, other) -> bool:
     >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))
     True
     """
-    return np.array_equal(check_tensor("equal", input)._array, check_tensor("equal", other, "other", 2)._array)
+    return np.array_equal(
+        check_tensor("equal", input)._array, check_tensor("equal", other, "other", 2)._array
+    )
 
 
 class WhereBackward0(Node):
@@ -289,7 +293,9 @@ def where(condition, input=None, other=None, *, out=None):
     test = condition._array
     if test.dtype.kind != "b":
         if test.dtype != np.uint8:
-            raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+            raise RuntimeError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+            )
         test = test.astype(bool)
     common = result_type(input, other)
     input, other = as_type(input, common), as_type(other, common)
@@ -454,7 +460,12 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
     >>> torch.nan_to_num(torch.tensor([float("nan"), 1.0]))
     tensor([0., 1.])
     """
-    array = np.nan_to_num(check_tensor("nan_to_num", input)._array, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)
+    array = np.nan_to_num(
+        check_tensor("nan_to_num", input)._array,
+        nan=0.0 if nan is None else nan,
+        posinf=posinf,
+        neginf=neginf,
+    )
     if input._rg and MODE.enabled:
         return record(array, NanToNumBackward0, (input,), input)
     return write_out(wrap(array), out)

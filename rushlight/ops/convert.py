@@ -194,7 +194,11 @@ def clone(input, *, memory_format=preserve_format):
     tensor([1, 2])
     """
     array = input._array
-    array = array.copy(order="K") if memory_format is preserve_format else _laid_out(array, memory_format, copy=True)
+    array = (
+        array.copy(order="K")
+        if memory_format is preserve_format
+        else _laid_out(array, memory_format, copy=True)
+    )
     result = record(array, CloneBackward0, (input,)) if input._rg and MODE.enabled else wrap(array)
     wanted = input._format if memory_format is preserve_format else memory_format
     if wanted is not None and wanted is not contiguous_format:
@@ -206,7 +210,9 @@ def _laid_out(array: np.ndarray, wanted, copy: bool = False) -> np.ndarray:
     if wanted in (channels_last, channels_last_3d):
         ndim = 4 if wanted is channels_last else 5
         if array.ndim != ndim:
-            raise RuntimeError(f"required rank {ndim} tensor to use {wanted.name} format, got shape {list(array.shape)}")
+            raise RuntimeError(
+                f"required rank {ndim} tensor to use {wanted.name} format, got shape {list(array.shape)}"
+            )
         last = np.moveaxis(array, 1, -1)
         return np.moveaxis(last.copy("C") if copy else np.ascontiguousarray(last), -1, 1)
     return array.copy("C") if copy else np.ascontiguousarray(array).reshape(array.shape)

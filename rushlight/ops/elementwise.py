@@ -26,7 +26,12 @@ from rushlight.ops.registry import alias, op
 
 def _pair(name: str, input, other) -> tuple[Tensor, Tensor]:
     """Both operands as tensors of one type. The common cases come first, for speed."""
-    if type(other) in (float, int) and -6e4 < other < 6e4 and isinstance(input, Tensor) and input._array.dtype.kind == "f":
+    if (
+        type(other) in (float, int)
+        and -6e4 < other < 6e4
+        and isinstance(input, Tensor)
+        and input._array.dtype.kind == "f"
+    ):
         return input, wrap(np.array(other, input._array.dtype))
     return promote(name, input, other)
 
@@ -40,7 +45,7 @@ def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=No
             same = x.dtype is y.dtype
         except AttributeError:
             same = False
-        if not same or check or to_float and x.dtype.kind in "iub":
+        if not same or check or (to_float and x.dtype.kind in "iub"):
             if not numbers:
                 check_tensor(name, other, "other", 2)
             input, other = _pair(name, input, other)
@@ -64,7 +69,7 @@ def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=No
     def function_(self, other):
         check_writable(self)
         input, other = _pair(name, before(self), other)
-        if input._array.dtype != self._array.dtype or to_float and input._array.dtype.kind in "iub":
+        if input._array.dtype != self._array.dtype or (to_float and input._array.dtype.kind in "iub"):
             return assign(self, function(input, other), name + "_")
         node = _join(node_type, input, other) if MODE.enabled and (input._rg or other._rg) else None
         if node is not None:
@@ -157,7 +162,10 @@ class MulBackward0(Node):
         if x._array.shape != y._array.shape:
             self.shapes = x._array.shape, y._array.shape
         to_x, to_y = self.edges
-        saved = (None if to_y is None else x, None if to_x is None else y)  # each is needed for the other's gradient
+        saved = (
+            None if to_y is None else x,
+            None if to_x is None else y,
+        )  # each is needed for the other's gradient
         if x._vc is y._vc is None:
             self.saved = saved
         else:
@@ -275,7 +283,9 @@ class RemainderBackward0(_BothNode):
         to_x, to_y = self.edges
         return (
             None if to_x is None else sum_to(grad, x._array.shape),
-            None if to_y is None else sum_to(-mul(grad, div(x, y, rounding_mode=self.rounded)), y._array.shape),
+            None
+            if to_y is None
+            else sum_to(-mul(grad, div(x, y, rounding_mode=self.rounded)), y._array.shape),
         )
 
 
@@ -298,8 +308,10 @@ class HypotBackward0(_BothNode):
 
 
 def _no_bool_sub(x, y):
-    if isinstance(x, Tensor) and x._array.dtype.kind == "b" and (
-        isinstance(y, bool) or isinstance(y, Tensor) and y._array.dtype.kind == "b"
+    if (
+        isinstance(x, Tensor)
+        and x._array.dtype.kind == "b"
+        and (isinstance(y, bool) or (isinstance(y, Tensor) and y._array.dtype.kind == "b"))
     ):
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
@@ -310,7 +322,9 @@ def _no_bool_sub(x, y):
 def _real(name):
     def check(x, y):
         if x._array.dtype.kind == "c":
-            raise RuntimeError(f'"{name}" not implemented for complex numbers: expected real tensors, got {x.dtype}')
+            raise RuntimeError(
+                f'"{name}" not implemented for complex numbers: expected real tensors, got {x.dtype}'
+            )
 
     return check
 
@@ -395,7 +409,11 @@ mul = _define(
 _div, _div_ = binary("div", K.div, DivBackward0, to_float=True)
 _floor_divide, _floor_divide_ = binary("floor_divide", K.floor_divide, None)
 _trunc_divide, _trunc_divide_ = binary("trunc_divide", K.trunc_divide, None)
-_DIVIDE = {None: (_div, _div_), "floor": (_floor_divide, _floor_divide_), "trunc": (_trunc_divide, _trunc_divide_)}
+_DIVIDE = {
+    None: (_div, _div_),
+    "floor": (_floor_divide, _floor_divide_),
+    "trunc": (_trunc_divide, _trunc_divide_),
+}
 
 
 def _divider(rounding_mode):
@@ -436,7 +454,9 @@ def div(input, other, *, rounding_mode=None, out=None):
     if MODE.enabled and result._array.dtype.kind not in "iub":  # rounding has no slope
         parents = [t for t in (input, other) if isinstance(t, Tensor) and t._rg]
         if parents:
-            result = record(result._array, RoundedDivBackward0, parents, shapes=[t._array.shape for t in parents])
+            result = record(
+                result._array, RoundedDivBackward0, parents, shapes=[t._array.shape for t in parents]
+            )
     return write_out(result, out)
 
 
@@ -499,7 +519,9 @@ def pow(input, exponent, *, out=None):
 
 def _pow_number(x: Tensor, exponent) -> Tensor:
     if x._array.dtype.kind in "iu" and isinstance(exponent, int) and exponent < 0:
-        raise RuntimeError("Integers to negative integer powers are not allowed. Convert the tensor with .float().")
+        raise RuntimeError(
+            "Integers to negative integer powers are not allowed. Convert the tensor with .float()."
+        )
     if exponent == 2 and x._array.dtype.kind != "b":
         array = K.mul(x._array, x._array)
     else:

@@ -41,7 +41,19 @@ class _PlainNode(Node):
         return self.derivative(grad)
 
 
-def unary(name, kernel, node, derivative, *, saves="input", doc, example=None, to_float=True, inplace=True, aliases=()):
+def unary(
+    name,
+    kernel,
+    node,
+    derivative,
+    *,
+    saves="input",
+    doc,
+    example=None,
+    to_float=True,
+    inplace=True,
+    aliases=(),
+):
     """Define and list a function of one tensor.
 
     Args:
@@ -235,7 +247,11 @@ class DigammaBackward0(Node):
             total = total + 1 / (shifted * shifted)
             shifted = shifted + 1
         r = 1 / (shifted * shifted)
-        tail = 1 / shifted + r / 2 + r / shifted * (1 / 6 - r * (1 / 30 - r * (1 / 42 - r * (1 / 30 - r * (5 / 66)))))
+        tail = (
+            1 / shifted
+            + r / 2
+            + r / shifted * (1 / 6 - r * (1 / 30 - r * (1 / 42 - r * (1 / 30 - r * (5 / 66)))))
+        )
         return grad * (total + tail)
 
 
@@ -326,8 +342,6 @@ def round(input, *, decimals=0, out=None):
     if input._rg and MODE.enabled:
         return record(array, RoundBackward0, (input,))
     return write_out(wrap(array), out)
-
-
 
 
 Tensor.__neg__ = neg

@@ -39,7 +39,9 @@ class CheckpointFunction(Function):
             if now is not None:
                 set_rng_state(now)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        pairs = [(o, g) for o, g in zip(outputs, grads, strict=True) if isinstance(o, Tensor) and o.requires_grad]
+        pairs = [
+            (o, g) for o, g in zip(outputs, grads, strict=True) if isinstance(o, Tensor) and o.requires_grad
+        ]
         if not pairs:
             raise RuntimeError("none of output has requires_grad=True, this checkpoint() is not necessary")
         run_backward([o for o, _ in pairs], [g for _, g in pairs])
@@ -81,7 +83,9 @@ def checkpoint(
 
             # The parameters inside may need gradients though no argument does: an extra one joins the graph.
             anchor = zeros((), requires_grad=True)
-            return CheckpointFunction.apply(lambda _, *a, **k: function(*a, **k), kwargs, preserve_rng_state, anchor, *args)
+            return CheckpointFunction.apply(
+                lambda _, *a, **k: function(*a, **k), kwargs, preserve_rng_state, anchor, *args
+            )
     return CheckpointFunction.apply(function, kwargs, preserve_rng_state, *args)
 
 

@@ -74,7 +74,7 @@ def test_several_outputs(lib):
             return 2 * a + 3 * b
 
     x = lib.ones(2, requires_grad=True)
-    a, signs, b = Split.apply(x)
+    _, signs, b = Split.apply(x)
     assert not signs.requires_grad
     b.sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), [3, 3])

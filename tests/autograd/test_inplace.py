@@ -98,7 +98,9 @@ def run(lib, program):
     y = program(lib, x, w)
     gx, gw = lib.autograd.grad((y * y).sum(), [x, w], create_graph=True, allow_unused=True)
     total = sum((g * g).sum() for g in (gx, gw) if g is not None and g.requires_grad)
-    second = lib.autograd.grad(total, [x, w], allow_unused=True) if not isinstance(total, int) else (None, None)
+    second = (
+        lib.autograd.grad(total, [x, w], allow_unused=True) if not isinstance(total, int) else (None, None)
+    )
     return [None if t is None else t.detach().numpy() for t in (y, gx, gw, *second)]
 
 

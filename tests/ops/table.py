@@ -32,7 +32,9 @@ class C(T):
 
     def make(self, rng: np.random.Generator) -> np.ndarray:
         """Draw the values, in complex128."""
-        return rng.uniform(self.low, self.high, self.shape) + 1j * rng.uniform(self.low, self.high, self.shape)
+        return rng.uniform(self.low, self.high, self.shape) + 1j * rng.uniform(
+            self.low, self.high, self.shape
+        )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ def binary(name, low=-2.0, high=2.0, **options):
         Row(name, call, (T((2, 3, 4), low, high), T((3, 1), low, high)), id="broadcast", **options),
         Row(name, call, (T((3, 4), low, high), T((), low, high)), id="0-d", **options),
         Row(name, call, (T((0, 4), low, high), T((4,), low, high)), id="empty", fd=False, **options),
-        Row(name, lambda torch, x: getattr(torch, name)(x, 2), (T((3, 4), low, high),), id="number", **options),
+        Row(
+            name, lambda torch, x: getattr(torch, name)(x, 2), (T((3, 4), low, high),), id="number", **options
+        ),
     ]
 
 
@@ -44,16 +46,23 @@ def comparison(name):
     return [
         Row(name, call, (T((3, 4)), T((4,))), grad=False, id="float"),
         Row(name, call, (I((3, 4), 3), I((3, 4), 3)), grad=False, id="int"),
-        Row(name, lambda torch, x: getattr(torch, name)(x, 1.5), (I((3, 4), 3),), grad=False, id="int-number"),
+        Row(
+            name, lambda torch, x: getattr(torch, name)(x, 1.5), (I((3, 4), 3),), grad=False, id="int-number"
+        ),
         Row(name, call, (I((3, 4), 3, 0, "int32"), T((3, 4))), grad=False, id="mixed"),
-        Row(name, lambda torch, x: getattr(x.clone(), name + "_")(1), (T((3, 4)),), grad=False, id="in-place"),
+        Row(
+            name, lambda torch, x: getattr(x.clone(), name + "_")(1), (T((3, 4)),), grad=False, id="in-place"
+        ),
     ]
 
 
-MISMATCH = lambda name: (lambda torch: getattr(torch, name)(torch.zeros(2, 3), torch.zeros(4)),)  # noqa: E731
-NOT_A_TENSOR = lambda name: (lambda torch: getattr(torch, name)("x"), lambda torch: getattr(torch, name)(None))  # noqa: E731
+MISMATCH = lambda name: (lambda torch: getattr(torch, name)(torch.zeros(2, 3), torch.zeros(4)),)
+NOT_A_TENSOR = lambda name: (
+    lambda torch: getattr(torch, name)("x"),
+    lambda torch: getattr(torch, name)(None),
+)
 
-NO_NUMBER = lambda name: (lambda torch: getattr(torch, name)(torch.ones(2), 2),)  # noqa: E731
+NO_NUMBER = lambda name: (lambda torch: getattr(torch, name)(torch.ones(2), 2),)
 
 ROWS = [
     *binary("add", wrong=MISMATCH("add")),

@@ -25,8 +25,9 @@ def long(torch, *numbers):
 
 def getting(*indices):
     """Rows that read `x[index]` from a (2, 3, 4) tensor."""
-    return each("index_select", (T((2, 3, 4)),), [lambda torch, x, i=i: x[i(torch)] for i in indices],
-          prefix="get")
+    return each(
+        "index_select", (T((2, 3, 4)),), [lambda torch, x, i=i: x[i(torch)] for i in indices], prefix="get"
+    )
 
 
 def setting(*indices):
@@ -78,8 +79,11 @@ ADVANCED = [
     lambda t: (slice(None), t.tensor([True, False, True])), lambda t: t.arange(24).reshape(2, 3, 4) % 3 == 0,
     lambda t: (0, t.arange(12).reshape(3, 4) % 2 == 0), lambda t: True,
 ]  # fmt: skip
-REPEATED = [lambda t: long(t, 1, 0, 1), lambda t: (long(t, 1, 1), slice(None), long(t, 2, 2)),
-      lambda t: [[1, 0], [0, 0]][0]]
+REPEATED = [
+    lambda t: long(t, 1, 0, 1),
+    lambda t: (long(t, 1, 1), slice(None), long(t, 2, 2)),
+    lambda t: [[1, 0], [0, 0]][0],
+]
 
 BRACKETS = [
     *getting(*BASIC, *ADVANCED, *REPEATED), *setting(*BASIC, *ADVANCED),

@@ -165,7 +165,9 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
 
 
 @rows(lambda row: row.layouts and row.inputs)
-@pytest.mark.parametrize("layout", [_transposed, _sliced, _channels_last], ids=lambda f: f.__name__.strip("_"))
+@pytest.mark.parametrize(
+    "layout", [_transposed, _sliced, _channels_last], ids=lambda f: f.__name__.strip("_")
+)
 def test_layout(row, layout):
     dtype = row.dtypes[-1]
     arrays = row.arrays(dtype)
@@ -180,9 +182,9 @@ def test_layout(row, layout):
 @rows(lambda row: row.wrong)
 def test_wrong_input(row):
     for i, wrong in enumerate(row.wrong):
-        with pytest.raises(Exception) as theirs:  # noqa: B017, PT011
+        with pytest.raises(Exception) as theirs:
             wrong(torch)
-        with pytest.raises(Exception) as ours:  # noqa: B017, PT011
+        with pytest.raises(Exception) as ours:
             wrong(rushlight)
         assert type(ours.value).__name__ == type(theirs.value).__name__, (
             f"wrong call {i}: {ours.value!r}, PyTorch's {theirs.value!r}"
