@@ -45,7 +45,9 @@ def outcome(call):
 def test_promotion(first):
     for second in ALL:
         ours, theirs = (
-            outcome(lambda lib=lib, second=second: lib.promote_types(getattr(lib, first), getattr(lib, second)))
+            outcome(
+                lambda lib=lib, second=second: lib.promote_types(getattr(lib, first), getattr(lib, second))
+            )
             for lib in (rushlight, torch)
         )
         assert ours == theirs, second
