@@ -73,7 +73,7 @@ class KeptWeights {
 // A convolution: a primitive between copies of its operands to and from the layouts it works on, or one of our own.
 struct Conv {
   std::optional<Filter3x3> winograd;
-  std::optional<OneChannel> one_channel;
+  std::optional<FewChannels> small;
   std::optional<Call> main, before[2], after;
   size_t bytes[3] = {0, 0, 0};
   KeptWeights kept;
@@ -132,13 +132,14 @@ struct Settings {
     return winograd_pays(f) ? std::optional(f) : std::nullopt;
   }
 
-  // The sizes for the one-channel weight gradient where it is the faster one.
-  std::optional<OneChannel> one_channel(const std::vector<i64>& x, const std::vector<i64>& w, const std::vector<i64>& y,
-                                        memory::data_type type) const {
-    if (type != memory::data_type::f32 || x.size() != 4 || x[1] != 1 || groups != 1) return std::nullopt;
+  // The sizes for our own gradients of images with few channels, where they are the faster ones.
+  std::optional<FewChannels> small(const std::vector<i64>& x, const std::vector<i64>& w, const std::vector<i64>& y,
+                                   memory::data_type type, bool (*pays)(const FewChannels&)) const {
+    if (type != memory::data_type::f32 || x.size() != 4 || groups != 1) return std::nullopt;
     if (dilation[0] != 0 || dilation[1] != 0) return std::nullopt;
-    const OneChannel f{x[0], x[2], x[3], w[0], y[2], y[3], w[2], w[3], stride[0], stride[1], padding[0], padding[1]};
-    return one_channel_pays(f) ? std::optional(f) : std::nullopt;
+    const FewChannels f{x[0], x[1], x[2],      x[3],      w[0],       y[2],      y[3],
+                        w[2], w[3], stride[0], stride[1], padding[0], padding[1]};
+    return pays(f) ? std::optional(f) : std::nullopt;
   }
 
   bool valid(size_t dims) const {
@@ -312,6 +313,8 @@ nb::object conv_backward_input(nb::handle g_in, nb::handle w_in, nb::handle x_di
       made->winograd = winograd_backward(*made->winograd);
       return made;
     }
+    made->small = how.small(x_shape, w_shape, y_shape, type, small_input_gradient_pays);
+    if (made->small) return made;
     const auto hint = forward(src, any(dims, type), memory::desc(), dst, how, false);
     const convolution_backward_data::primitive_desc pd(engine(), kDirect, src, any(dims, type), dst, how.stride,
                                                        how.dilation, how.padding, how.padding, hint, attributes());
@@ -327,6 +330,10 @@ nb::object conv_backward_input(nb::handle g_in, nb::handle w_in, nb::handle x_di
   if (op->winograd) {
     const float* u = op->winograd_weight(data<const float>(w), true, token_of(token));
     winograd_convolve(*op->winograd, static_cast<const float*>(gradient), u, nullptr, false, data<float>(gx));
+    return gx;
+  }
+  if (op->small) {
+    small_input_gradient(*op->small, static_cast<const float*>(gradient), data<const float>(w), data<float>(gx));
     return gx;
   }
   op->main->run({gradient, op->weight(data<void>(w), token_of(token)), data<void>(gx)});
@@ -358,8 +365,8 @@ nb::object conv_backward_weight(nb::handle g_in, nb::handle x_in, nb::handle w_d
     made->stage(0, activation(g), dst);
     made->stage(1, activation(x), src);
     made->winograd = how.winograd(x_shape, w_shape, y_shape, type);
-    made->one_channel = how.one_channel(x_shape, w_shape, y_shape, type);
-    if (made->winograd || made->one_channel) return made;
+    made->small = how.small(x_shape, w_shape, y_shape, type, small_weight_gradient_pays);
+    if (made->winograd || made->small) return made;
     const auto hint = forward(src, any(dims, type), bias, dst, how, false);
     const convolution_backward_weights::primitive_desc pd(engine(), kDirect, src, any(dims, type), bias, dst,
                                                           how.stride, how.dilation, how.padding, how.padding, hint,
@@ -377,13 +384,13 @@ nb::object conv_backward_weight(nb::handle g_in, nb::handle x_in, nb::handle w_d
   if (with_bias) gb = new_array(1, w_shape.data(), type_number, false);
   void* gradient = op->operand(0, data<void>(g));
   void* source = op->operand(1, data<void>(x));
-  if (op->winograd || op->one_channel) {
+  if (op->winograd || op->small) {
     const auto from = static_cast<const float*>(gradient), seen = static_cast<const float*>(source);
     float* bias = with_bias ? data<float>(gb) : nullptr;
     if (op->winograd)
       winograd_weight_gradient(*op->winograd, from, seen, data<float>(gw), bias);
     else
-      one_channel_weight_gradient(*op->one_channel, from, seen, data<float>(gw), bias);
+      small_weight_gradient(*op->small, from, seen, data<float>(gw), bias);
     return nb::make_tuple(gw, gb);
   }
   void* made = op->after ? scratch(Scratch::kResult, op->bytes[2]) : data<void>(gw);

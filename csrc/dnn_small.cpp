@@ -1,6 +1,7 @@
-// The weight gradient of a 2-d convolution of one-channel images, which oneDNN is slow at. Output channels are the
-// lanes; an image with its padding fits the first cache. Compiled with fused multiply-add.
+// Compiled with fused multiply-add.
 #include "dnn_small.h"
+
+#include <dnnl.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -15,6 +16,8 @@ typedef float Sixteen __attribute__((vector_size(64)));
 typedef float EightFloats __attribute__((vector_size(32)));
 constexpr i64 kMaxLanes = 16;
 constexpr i64 kGroups = 16;  // partial sums, whatever the number of threads
+
+// -- the weight's gradient: output channels are the lanes, an image with its padding fits the first cache ---------
 
 // sums[k] += over one row of outputs of g times the input k positions on; ones += g.
 template <class V, int kTaps>
@@ -75,7 +78,7 @@ struct Buffers {
 };
 
 // Adds one image's part to total[chunk][taps + 1][lanes], of which the last row is the bias'.
-void add_image(const OneChannel& f, const float* x, const float* g, bool last_image, Buffers& work, double* total) {
+void add_image(const FewChannels& f, const float* x, const float* g, bool last_image, Buffers& work, double* total) {
   const i64 width = f.w + 2 * f.pad_w, taps = f.kh * f.kw, lanes = f.o <= 8 ? 8 : 16, chunks = (f.o + lanes - 1) / lanes;
   for (i64 h = 0; h < f.h; ++h)
     std::memcpy(&work.padded[static_cast<size_t>((h + f.pad_h) * width + f.pad_w)], x + h * f.w,
@@ -100,11 +103,48 @@ void add_image(const OneChannel& f, const float* x, const float* g, bool last_im
   }
 }
 
+// -- the input's gradient: one matrix product for each image, whose rows are added where the windows lie ------------
+
+// windows[oh, ow, kh, kw * c] onto image[h, w, c]; a window's row is contiguous in both.
+RUSHLIGHT_CLONES void add_windows(const FewChannels& f, const float* windows, float* image) {
+  const i64 width = (f.w + 2 * f.pad_w) * f.c, length = f.kw * f.c;
+  for (i64 h = 0; h < f.oh; ++h)
+    for (i64 w = 0; w < f.ow; ++w)
+      for (i64 i = 0; i < f.kh; ++i, windows += length) {
+        float* to = image + (h * f.stride_h + i) * width + w * f.stride_w * f.c;
+        for (i64 k = 0; k < length; ++k) to[k] += windows[k];
+      }
+}
+
 }  // namespace
 
-bool one_channel_pays(const OneChannel& f) { return f.kw <= 7 && f.o <= 64 && f.oh >= 1 && f.ow >= 1; }
+bool small_weight_gradient_pays(const FewChannels& f) { return f.c == 1 && f.kw <= 7 && f.o <= 64; }
 
-void one_channel_weight_gradient(const OneChannel& f, const float* g, const float* x, float* gw, float* gb) {
+bool small_input_gradient_pays(const FewChannels& f) { return f.c <= 8 && (f.c == 1 || f.o >= 8) && f.kh * f.kw > 1; }
+
+void small_input_gradient(const FewChannels& f, const float* g, const float* w, float* gx) {
+  const i64 length = f.kh * f.kw * f.c, places = f.oh * f.ow, width = f.w + 2 * f.pad_w, height = f.h + 2 * f.pad_h;
+  std::vector<float> weight(static_cast<size_t>(f.o * length));  // [o, kh, kw, c]
+  for (i64 o = 0; o < f.o; ++o)
+    for (i64 c = 0; c < f.c; ++c)
+      for (i64 k = 0; k < f.kh * f.kw; ++k)
+        weight[static_cast<size_t>(o * length + k * f.c + c)] = w[(o * f.c + c) * f.kh * f.kw + k];
+  parallel_for(f.n, std::max<i64>(1, kGrain / (places * length)), [&](i64 begin, i64 end) {
+    std::vector<float> windows(static_cast<size_t>(places * length)), image(static_cast<size_t>(height * width * f.c));
+    for (i64 n = begin; n < end; ++n) {
+      const auto status = dnnl_sgemm('N', 'N', places, length, f.o, 1.f, g + n * places * f.o, f.o, weight.data(), length,
+                                     0.f, windows.data(), length);
+      if (status != dnnl_success) throw dnnl::error(status, "could not multiply matrices");
+      std::fill(image.begin(), image.end(), 0.f);
+      add_windows(f, windows.data(), image.data());
+      for (i64 h = 0; h < f.h; ++h)
+        std::memcpy(gx + (n * f.h + h) * f.w * f.c, &image[static_cast<size_t>(((h + f.pad_h) * width + f.pad_w) * f.c)],
+                    static_cast<size_t>(f.w * f.c) * sizeof(float));
+    }
+  });
+}
+
+void small_weight_gradient(const FewChannels& f, const float* g, const float* x, float* gw, float* gb) {
   const i64 taps = f.kh * f.kw, lanes = f.o <= 8 ? 8 : 16, size = (f.o + lanes - 1) / lanes * (taps + 1) * lanes;
   const i64 groups = std::min(kGroups, f.n);
   std::vector<double> totals(static_cast<size_t>(groups * size));

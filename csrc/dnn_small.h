@@ -1,17 +1,21 @@
-// The weight gradient of convolutions of one-channel images.
+// Gradients of 2-d convolutions of images with few channels, for which oneDNN's kernels are too wide.
 #pragma once
 
 #include "nn_arrays.h"
 
 namespace rushlight {
 
-// x[n, 1, h, w] with w[o, 1, kh, kw] gave y[n, o, oh, ow], channels last.
-struct OneChannel {
-  i64 n, h, w, o, oh, ow, kh, kw, stride_h, stride_w, pad_h, pad_w;
+// x[n, c, h, w] with w[o, c, kh, kw] gave y[n, o, oh, ow]; activations channels last.
+struct FewChannels {
+  i64 n, c, h, w, o, oh, ow, kh, kw, stride_h, stride_w, pad_h, pad_w;
 };
 
-bool one_channel_pays(const OneChannel& f);
+bool small_weight_gradient_pays(const FewChannels& f);
+bool small_input_gradient_pays(const FewChannels& f);
 
-void one_channel_weight_gradient(const OneChannel& f, const float* g, const float* x, float* gw, float* gb);
+// For one channel.
+void small_weight_gradient(const FewChannels& f, const float* g, const float* x, float* gw, float* gb);
+
+void small_input_gradient(const FewChannels& f, const float* g, const float* w, float* gx);
 
 }  // namespace rushlight
