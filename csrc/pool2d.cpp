@@ -72,8 +72,10 @@ inline Box box(const Windows& w, i64 d, i64 h, i64 x) {
 // visit(position) for each position of a window in the flat plane.
 template <class Visit> RUSHLIGHT_INLINE void each_position(const Windows& w, const Box& b, const Visit& visit) {
   for (i64 d = b.first[0]; d < b.end[0]; d += w.step[0])
-    for (i64 h = b.first[1]; h < b.end[1]; h += w.step[1])
-      for (i64 x = b.first[2]; x < b.end[2]; x += w.step[2]) visit((d * w.size[1] + h) * w.size[2] + x);
+    for (i64 h = b.first[1]; h < b.end[1]; h += w.step[1]) {
+      const i64 row = (d * w.size[1] + h) * w.size[2];
+      for (i64 x = b.first[2]; x < b.end[2]; x += w.step[2]) visit(row + x);
+    }
 }
 
 inline i64 start(const Windows& w, const Box& b) {
@@ -82,12 +84,12 @@ inline i64 start(const Windows& w, const Box& b) {
   return at;
 }
 
-// Writes all lanes where later results will overwrite the surplus, else just the wanted ones.
-template <class T> RUSHLIGHT_INLINE void put(T* to, const T* lanes, i64 wanted, i64 room) {
-  if (room >= kLanes)
-    __builtin_memcpy(to, lanes, kLanes * sizeof(T));
-  else
-    for (i64 l = 0; l < wanted; ++l) to[l] = lanes[l];
+// Where kLanes results may be written: the place itself if what comes later overwrites the surplus, else `spare`.
+template <class T> RUSHLIGHT_INLINE T* lanes_for(T* place, i64 room, T* spare) { return room >= kLanes ? place : spare; }
+
+template <class T> RUSHLIGHT_INLINE void settle(T* place, const T* lanes, i64 wanted) {
+  if (lanes != place)
+    for (i64 l = 0; l < wanted; ++l) place[l] = lanes[l];
 }
 
 // Rows of outputs, a row being (n, d, h), whose channels lie last. Chunk is called for each output and each kLanes
@@ -108,30 +110,57 @@ template <class Chunk> RUSHLIGHT_INLINE void each_chunk(const Windows& w, i64 be
   }
 }
 
-// Whether reading kLanes channels at any position of a window stays inside the array.
+// Whether there is something in a window, and reading kLanes channels at any of its positions stays in the array.
 RUSHLIGHT_INLINE bool stays_inside(const Windows& w, const Box& b, i64 base, i64 total) {
+  if (b.first[0] >= b.end[0] || b.first[1] >= b.end[1] || b.first[2] >= b.end[2]) return false;
   const i64 last = ((b.end[0] - 1) * w.size[1] + b.end[1] - 1) * w.size[2] + b.end[2] - 1;
   return base + last * w.channels + kLanes <= total;
 }
 
+// Steps from position to position, row to row and layer to layer of a window, in every lane: making such vectors
+// costs as much as comparing, so positions are counted on, not made anew.
+template <class T> struct Steps {
+  Integers<T> across = {}, down = {}, deep = {};
+  RUSHLIGHT_INLINE explicit Steps(const Windows& w) {
+    fill(across, w.step[2]);
+    fill(down, w.step[1] * w.size[2]);
+    fill(deep, w.step[0] * w.size[1] * w.size[2]);
+  }
+};
+
 template <class T>
-RUSHLIGHT_INLINE void max_chunk(const Windows& w, const Box& b, const T* x, i64 first, T* best, Index* at) {
+RUSHLIGHT_INLINE void max_chunk(const Windows& w, const Steps<T>& steps, const Box& b, const T* x, T* best, Index* at) {
   Values<T> best0 = {}, best1, v0, v1;
-  Integers<T> at0 = {}, at1, here = {};
+  Integers<T> at0, at1, layer = {}, row, here;
+  const i64 channels = w.channels, corner = (b.first[0] * w.size[1] + b.first[1]) * w.size[2] + b.first[2];
   fill(best0, -std::numeric_limits<T>::infinity());
   best1 = best0;
-  fill(at0, first);
-  at1 = at0;
-  each_position(w, b, [&](i64 position) __attribute__((always_inline)) {
-    load(v0, x + position * w.channels);
-    load(v1, x + position * w.channels + kEight);
-    fill(here, position);
-    const Integers<T> better0 = (v0 > best0) | (v0 != v0), better1 = (v1 > best1) | (v1 != v1);
-    best0 = better0 ? v0 : best0;
-    best1 = better1 ? v1 : best1;
-    at0 = better0 ? here : at0;
-    at1 = better1 ? here : at1;
-  });
+  fill(layer, corner);
+  at0 = at1 = layer;
+  const T* from_layer = x + corner * channels;
+  for (i64 d = b.first[0]; d < b.end[0]; d += w.step[0]) {
+    const T* from_row = from_layer;
+    row = layer;
+    for (i64 h = b.first[1]; h < b.end[1]; h += w.step[1]) {
+      const T* from = from_row;
+      here = row;
+      for (i64 i = b.first[2]; i < b.end[2]; i += w.step[2]) {
+        load(v0, from);
+        load(v1, from + kEight);
+        const Integers<T> better0 = (v0 > best0) | (v0 != v0), better1 = (v1 > best1) | (v1 != v1);
+        best0 = better0 ? v0 : best0;
+        best1 = better1 ? v1 : best1;
+        at0 = better0 ? here : at0;
+        at1 = better1 ? here : at1;
+        here += steps.across;
+        from += w.step[2] * channels;
+      }
+      row += steps.down;
+      from_row += w.step[1] * w.size[2] * channels;
+    }
+    layer += steps.deep;
+    from_layer += w.step[0] * w.size[1] * w.size[2] * channels;
+  }
   store(best, best0);
   store(best + kEight, best1);
   store(at, __builtin_convertvector(at0, Indices));
@@ -156,16 +185,19 @@ RUSHLIGHT_INLINE void max_one(const Windows& w, const Box& b, const T* x, i64 ac
 template <class T>
 RUSHLIGHT_INLINE void max_rows(const Windows& w, const T* x, T* y, Index* index, i64 begin, i64 end, i64 images) {
   const i64 total = images * w.plane() * w.channels;
+  const Steps<T> steps(w);
   each_chunk(w, begin, end, [&](const Box& b, i64, i64 base, i64 to, i64 wanted, i64 room) __attribute__((always_inline)) {
-    T best[kLanes];
-    Index at[kLanes];
+    T spare[kLanes];
+    Index spare_at[kLanes];
+    T* best = lanes_for(y + to, room, spare);
+    Index* at = lanes_for(index + to, room, spare_at);
     const i64 first = start(w, b);
     if (stays_inside(w, b, base, total))
-      max_chunk(w, b, x + base, first, best, at);
+      max_chunk(w, steps, b, x + base, best, at);
     else
       for (i64 l = 0; l < wanted; ++l) max_one(w, b, x + base + l, w.channels, first, best[l], at[l]);
-    put(y + to, best, wanted, room);
-    put(index + to, at, wanted, room);
+    settle(y + to, best, wanted);
+    settle(index + to, at, wanted);
   });
 }
 
@@ -173,7 +205,8 @@ template <class T>
 RUSHLIGHT_INLINE void mean_rows(const Windows& w, i64 divisor, const T* x, T* y, i64 begin, i64 end, i64 images) {
   const i64 total = images * w.plane() * w.channels;
   each_chunk(w, begin, end, [&](const Box& b, i64 count, i64 base, i64 to, i64 wanted, i64 room) __attribute__((always_inline)) {
-    T mean[kLanes];
+    T spare[kLanes];
+    T* mean = lanes_for(y + to, room, spare);
     const T by = static_cast<T>(divisor ? divisor : count);
     if (stays_inside(w, b, base, total)) {
       Values<T> sum0 = {}, sum1 = {}, v0, v1;
@@ -192,7 +225,7 @@ RUSHLIGHT_INLINE void mean_rows(const Windows& w, i64 divisor, const T* x, T* y,
         mean[l] = sum / by;
       }
     }
-    put(y + to, mean, wanted, room);
+    settle(y + to, mean, wanted);
   });
 }
 

@@ -31,7 +31,8 @@ typedef std::int32_t Indices __attribute__((vector_size(32)));
 template <class V, class T> RUSHLIGHT_INLINE void load(V& v, const T* from) { __builtin_memcpy(&v, from, sizeof(V)); }
 template <class V, class T> RUSHLIGHT_INLINE void store(T* to, const V& v) { __builtin_memcpy(to, &v, sizeof(V)); }
 template <class V, class T> RUSHLIGHT_INLINE void fill(V& v, T value) {
-  v = V{} + static_cast<std::decay_t<decltype(v[0])>>(value);
+  const auto one = static_cast<std::decay_t<decltype(v[0])>>(value);
+  v = V{one, one, one, one, one, one, one, one};
 }
 
 template <class T> RUSHLIGHT_INLINE void add_wide(Doubles& total, const Values<T>& v) {
