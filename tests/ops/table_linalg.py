@@ -1,6 +1,7 @@
 """Products of matrices and vectors, linear layers, einsum, norms and distances."""
 
 import math
+import warnings
 
 from tests.ops.functional import F
 from tests.ops.table import C, I, Row, T
@@ -20,6 +21,17 @@ def matmul(*shapes, **options):
         id="x".join(map(str, shapes)),
         **options,
     )
+
+
+def quietly(call):
+    """A call of a deprecated function, without its warning."""
+
+    def quiet(*args):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return call(*args)
+
+    return quiet
 
 
 def fails(call):
@@ -327,6 +339,11 @@ ROWS = [
             lambda torch: torch.tensordot(torch.ones(2), torch.ones(2), 5),
             lambda torch: torch.tensordot(torch.ones(2, 2), torch.ones(2, 2), ([0], [0, 1])),
         ),
+    ),
+    Row(
+        "chain_matmul",
+        quietly(lambda torch, x, y, z: torch.chain_matmul(x, y, z)),
+        (T((3, 4)), T((4, 5)), T((5, 2))),
     ),
     Row(
         "linalg_multi_dot",
