@@ -10,7 +10,7 @@ from math import (
     pi,
 )
 
-from rushlight import autograd, cuda, linalg, nn, optim, random, return_types, serialization, utils
+from rushlight import autograd, cpu, cuda, linalg, nn, optim, random, return_types, serialization, utils
 from rushlight.autograd import (
     enable_grad,
     inference_mode,
