@@ -139,7 +139,7 @@ def _root_gradients(roots, grads) -> list:
                 raise RuntimeError(
                     f"grad can be implicitly created only for real scalar outputs but got {root.dtype}"
                 )
-            g = wrap(np.ones_like(root._array, subok=False))
+            g = wrap(np.ones(root._array.shape, root._array.dtype))
         elif not isinstance(g, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         elif g._array.shape != root._array.shape:

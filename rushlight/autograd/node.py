@@ -55,7 +55,7 @@ class Node(NodeBase):
         self.saved = tensors
         for t in tensors:
             if t is not None and t._vc is not None:
-                self.versions = tuple(0 if t is None or t._vc is None else t._vc[0] for t in tensors)
+                self.versions = tuple([0 if t is None or t._vc is None else t._vc[0] for t in tensors])
                 return
 
     def save_output(self, output, *tensors) -> None:

@@ -171,19 +171,12 @@ def batch_norm(
 op(method=False)(batch_norm)
 
 
-@lru_cache(maxsize=256)
-def _number(value: float, kind: np.dtype) -> np.ndarray:
-    """A 0-d array: half the cost of a Python number in an operation on a small array."""
-    return np.array(value, kind)
-
-
 def _move(running: Tensor, found: np.ndarray, momentum: float, correction: float = 1.0) -> None:
     """running = (1 - momentum) * running + momentum * correction * found, in place."""
     array = running._array
-    kind = array.dtype
-    step = found * _number(momentum * correction, found.dtype)
-    array *= _number(1 - momentum, kind)
-    array += step if step.dtype is kind else step.astype(kind)
+    step = K.mul(found, momentum * correction)
+    K.mul(array, 1 - momentum, out=array)
+    K.add(array, step if step.dtype is array.dtype else step.astype(array.dtype), out=array)
     running._bump()
 
 
