@@ -198,6 +198,32 @@ nb::object matmul(nb::handle x, nb::handle y, nb::handle out) {
   return result;
 }
 
+// y[m][n] = t[n][m] + bias[n], for n in [from, to); and max(0, .) of it where `relu`.
+RUSHLIGHT_CLONES void turn(const float* t, const float* bias, float* y, i64 rows, i64 columns, i64 from, i64 to, bool relu) {
+  constexpr i64 block = 16;  // columns whose values for all rows stay in the first cache
+  for (i64 first = from; first < to; first += block) {
+    const i64 last = first + block < to ? first + block : to;
+    for (i64 m = 0; m < rows; ++m) {
+      for (i64 n = first; n < last; ++n) {
+        const float value = t[n * rows + m] + (bias ? bias[n] : 0.0f);
+        y[m * columns + n] = relu && value < 0 ? 0.0f : value;
+      }
+    }
+  }
+}
+
+// x @ w^T for few rows as w @ x^T, turned: oneDNN lays out the transposed operand anew, and x is the smaller one.
+bool few_rows(const Matrix& x, const Matrix& w, void* y, void* bias, bool relu) {
+  const i64 rows = x.dims[0], columns = w.dims[0], inner = x.dims[1];
+  if (rows < 32 || rows > 128 || columns < 2 * rows || columns * inner > (1 << 19) || rows * columns * inner < (1 << 20)) return false;
+  float* t = static_cast<float*>(scratch(Scratch::kFirst, static_cast<size_t>(rows * columns) * sizeof(float)));
+  if (!multiply(w, transposed(x), row_major(t, columns, rows), nullptr, false, memory::data_type::f32)) return false;
+  parallel_for(columns, std::max<i64>(16, kGrain / 4 / rows), [&](i64 begin, i64 end) {
+    turn(t, static_cast<const float*>(bias), static_cast<float*>(y), rows, columns, begin, end, relu);
+  });
+  return true;
+}
+
 nb::object linear(nb::handle x, nb::handle w, nb::handle b, bool relu, nb::handle) {
   if (!is_array(x) || !is_array(w)) return nb::none();
   const auto type = data_type(x);
@@ -208,7 +234,9 @@ nb::object linear(nb::handle x, nb::handle w, nb::handle b, bool relu, nb::handl
   if (!b.is_none() && !is_vector(b, number, shape[1])) return nb::none();
   nb::object keep_x, keep_w, y = new_array(2, shape, number, false);
   const Matrix a = operand(x, keep_x), rows = operand(w, keep_w), c = row_major(data<void>(y), shape[0], shape[1]);
-  if (!multiply(a, transposed(rows), c, b.is_none() ? nullptr : data<void>(b), relu, type)) return nb::none();
+  void* bias = b.is_none() ? nullptr : data<void>(b);
+  if (type == memory::data_type::f32 && few_rows(a, rows, c.data, bias, relu)) return y;
+  if (!multiply(a, transposed(rows), c, bias, relu, type)) return nb::none();
   return y;
 }
 
