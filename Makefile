@@ -20,7 +20,7 @@ test: check
 check: $(VENV)/tools
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy rushlight
+	$(RUN) -m mypy
 	$(RUN) docs/sizes.py
 
 bench: $(VENV)/tools
