@@ -10,7 +10,7 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
-from rushlight.autograd.views import after, assign, before, check_writable
+from rushlight.autograd.views import after, assign, before, check_writable, keep_old_value
 from rushlight.dtypes import SCALAR_NAMES, float64
 from rushlight.ops.common import MODE, Tensor, check_tensor, connect, record, sum_to, wrap
 from rushlight.ops.registry import op
@@ -61,12 +61,11 @@ def _apply_in_place(kernel, node_type, t: Tensor, args: tuple) -> Tensor:
         kernel(t._array, *args, out=t._array)
         return after(t, None)
     old = before(t)
-    kept = wrap(t._array.copy(order="K"))
-    kept._node, kept._nr, kept._rg = old._node, old._nr, True
     node = connect(node_type(), (old,))
-    node.save(kept)
+    node.save(old)
     node.args = args
-    kernel(kept._array, *args, out=t._array)
+    keep_old_value(node, old)
+    kernel(t._array, *args, out=t._array)
     return after(t, node)
 
 
