@@ -268,6 +268,12 @@ from rushlight.ops.gather import (
     scatter_add,
     take_along_dim,
 )
+from rushlight.ops.grid import (
+    affine_grid_generator,
+    grid_sampler,
+    grid_sampler_2d,
+    grid_sampler_3d,
+)
 from rushlight.ops.index_ops import (
     index_add,
     index_copy,

@@ -19,6 +19,7 @@ from rushlight.ops import (  # noqa: F401
     embedding,
     extremum,
     gather,
+    grid,
     index_ops,
     indexing,
     joining,

@@ -13,6 +13,7 @@ from rushlight.kernels.reference.conv import (
     linear_backward_weight,
     matmul,
 )
+from rushlight.kernels.reference.grid import grid_sample, grid_sample_backward
 from rushlight.kernels.reference.normalization import (
     batch_norm_backward,
     batch_norm_eval,
@@ -51,6 +52,8 @@ __all__ = [
     "conv_backward_weight",
     "dnn_stats",
     "embedding_backward",
+    "grid_sample",
+    "grid_sample_backward",
     "layer_norm",
     "layer_norm_backward",
     "linear",
