@@ -2,7 +2,7 @@
 #include "optim_loops.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "kernel.h"
@@ -20,7 +20,7 @@ const OptimLoops& optim_loops() {
   return table;
 }
 
-constexpr int kLists = 5;
+constexpr int kLists = 5;  // at most
 
 // The arrays that belong to one parameter: itself, its gradient, its state.
 struct Item {
@@ -75,87 +75,81 @@ template <class Body> void each_run(const std::vector<Item>& items, const Body& 
 
 char* at(char* data, std::int64_t from, int kind) { return data ? data + from * (kind == 0 ? 4 : 8) : nullptr; }
 
-bool truth(PyObject* o, bool& value) {
-  if (!o) return false;
-  const int t = PyObject_IsTrue(o);
-  value = t == 1;
-  if (t < 0) PyErr_Clear();
-  return t >= 0;
-}
-
-// One value for each parameter, from one or from a list.
-template <class T, class Read> bool each(PyObject* o, std::size_t count, std::vector<T>& values, const Read& read) {
-  values.resize(count);
-  if (!sequence(o)) {
-    T one{};
-    if (!o || !read(o, one)) return false;
-    std::fill(values.begin(), values.end(), one);
-    return true;
-  }
-  if (static_cast<std::size_t>(PySequence_Fast_GET_SIZE(o)) != count) return false;
-  for (std::size_t i = 0; i < count; ++i)
-    if (!read(PySequence_Fast_GET_ITEM(o, static_cast<Py_ssize_t>(i)), values[i])) return false;
+// A number, or a truth value as 1 or 0.
+bool value_of(PyObject* o, double& value) {
+  if (!PyBool_Check(o)) return number(o, value);
+  value = o == Py_True;
   return true;
 }
 
-PyObject* sgd_attempt(const Call& call) {
-  PyObject* const lists[kLists] = {call[0], call[1], call[2], nullptr, nullptr};
+// The numbers of a rule: one row for all parameters, or one for each where some argument is a list.
+class Numbers {
+ public:
+  bool read(const Call& call, int from, int width, std::size_t items) {
+    width_ = width;
+    for (int k = 0; k < width; ++k) {
+      PyObject* o = call[from + k];
+      if (!o) return false;
+      if (sequence(o)) each_ = true;
+    }
+    values_.resize(static_cast<std::size_t>(width) * (each_ ? items : 1));
+    for (int k = 0; k < width; ++k)
+      if (!fill(call[from + k], k)) return false;
+    return true;
+  }
+  const double* row(std::size_t item) const { return values_.data() + (each_ ? item * static_cast<std::size_t>(width_) : 0); }
+
+ private:
+  bool fill(PyObject* o, int k) {
+    const std::size_t width = static_cast<std::size_t>(width_), rows = values_.size() / width;
+    double value = 0;
+    if (!sequence(o)) {
+      if (!value_of(o, value)) return false;
+      for (std::size_t i = 0; i < rows; ++i) values_[i * width + static_cast<std::size_t>(k)] = value;
+      return true;
+    }
+    if (static_cast<std::size_t>(PySequence_Fast_GET_SIZE(o)) != rows) return false;
+    for (std::size_t i = 0; i < rows; ++i)
+      if (!value_of(PySequence_Fast_GET_ITEM(o, static_cast<Py_ssize_t>(i)), values_[i * width + static_cast<std::size_t>(k)]))
+        return false;
+    return true;
+  }
+
+  std::vector<double> values_;
+  int width_ = 0;
+  bool each_ = false;
+};
+
+// Arguments: lists of arrays, then numbers, as the rule named by the kernel's `op` says.
+PyObject* step_attempt(const Call& call) {
+  const StepRule& rule = optim_loops().rules[call.kernel.op];
+  PyObject* lists[kLists] = {};
+  for (int k = 0; k < rule.lists; ++k) lists[k] = call[k];
   std::vector<Item> items;
-  std::vector<char> first;
-  SgdStep how;
+  Numbers numbers;
   int kind = -1;
-  double* const numbers[] = {&how.lr, &how.weight_decay, &how.momentum, &how.dampening};
-  for (int i = 0; i < 4; ++i)
-    if (!call[3 + i] || !number(call[3 + i], *numbers[i])) return nullptr;
-  if (!truth(call[7], how.nesterov) || !truth(call[8], how.maximize) || !call[1] || !read_lists(lists, kind, items)) return nullptr;
-  const auto read_first = [](PyObject* o, char& value) {
-    bool b = false;
-    const bool ok = truth(o, b);
-    value = b;
-    return ok;
-  };
-  if (!each(call[9], items.size(), first, read_first)) return nullptr;
-  if (how.momentum != 0 && !items.empty() && !items[0].data[2]) return nullptr;
-  const auto loop = optim_loops().sgd[std::max(kind, 0)];
-  const bool buffers = how.momentum != 0;
+  if (call.count != rule.lists + rule.numbers || !read_lists(lists, kind, items)) return nullptr;
+  for (int k = 0; k < rule.required; ++k)
+    if (!items.empty() && !items[0].data[k]) return nullptr;
+  if (!numbers.read(call, rule.lists, rule.numbers, items.size())) return nullptr;
+  const StepLoop loop = rule.loops[std::max(kind, 0)];
   each_run(items, [&](std::size_t i, std::int64_t from, std::int64_t count) {
-    const Item& item = items[i];
-    loop(at(item.data[0], from, kind), at(item.data[1], from, kind), buffers ? at(item.data[2], from, kind) : nullptr, count, first[i] != 0, how);
+    char* data[kLists];
+    for (int k = 0; k < kLists; ++k) data[k] = at(items[i].data[k], from, kind);
+    loop(data, count, numbers.row(i));
   });
   Py_RETURN_NONE;
 }
 
-PyObject* adam_attempt(const Call& call) {
-  PyObject* const lists[kLists] = {call[0], call[1], call[2], call[3], call[4]};
-  std::vector<Item> items;
-  std::vector<double> steps;
-  AdamStep how;
-  int kind = -1;
-  double* const numbers[] = {&how.lr, &how.beta1, &how.beta2, &how.eps, &how.weight_decay};
-  for (int i = 0; i < 5; ++i)
-    if (!call[6 + i] || !number(call[6 + i], *numbers[i])) return nullptr;
-  if (!truth(call[11], how.decoupled) || !truth(call[12], how.maximize) || !call[1] || !call[2] || !call[3]) return nullptr;
-  if (!read_lists(lists, kind, items) || !each(call[5], items.size(), steps, number)) return nullptr;
-  if (!items.empty() && (!items[0].data[2] || !items[0].data[3])) return nullptr;
-  std::vector<AdamStep> by_item(items.size(), how);
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    by_item[i].step_size = how.lr / (1 - std::pow(how.beta1, steps[i]));
-    by_item[i].root_correction = std::sqrt(1 - std::pow(how.beta2, steps[i]));
-  }
-  const auto loop = optim_loops().adam[std::max(kind, 0)];
-  each_run(items, [&](std::size_t i, std::int64_t from, std::int64_t count) {
-    const Item& item = items[i];
-    loop(at(item.data[0], from, kind), at(item.data[1], from, kind), at(item.data[2], from, kind), at(item.data[3], from, kind),
-         at(item.data[4], from, kind), count, by_item[i]);
-  });
-  Py_RETURN_NONE;
+nb::object optim_kernel(const char* name, nb::object reference) {
+  const OptimLoops& loops = optim_loops();
+  for (int i = 0; i < kStepRules; ++i)
+    if (!std::strcmp(name, loops.rules[i].name)) return make_kernel(step_attempt, i, 0, reference, false);
+  throw nb::key_error(name);
 }
 
 }  // namespace
 
-void bind_optim(nb::module_& m) {
-  m.def("sgd_kernel", [](nb::object reference) { return make_kernel(sgd_attempt, 0, 0, reference, false); }, nb::arg("reference"));
-  m.def("adam_kernel", [](nb::object reference) { return make_kernel(adam_attempt, 0, 0, reference, false); }, nb::arg("reference"));
-}
+void bind_optim(nb::module_& m) { m.def("optim_kernel", optim_kernel, nb::arg("name"), nb::arg("reference")); }
 
 }  // namespace rushlight

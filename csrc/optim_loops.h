@@ -1,26 +1,25 @@
-// One optimizer step on a run of elements. See optim_loops.inc.
+// One optimizer step on a run of elements of one parameter. See optim_loops.inc.
 #pragma once
 
 #include <cstdint>
 
 namespace rushlight {
 
-struct SgdStep {
-  double lr, weight_decay, momentum, dampening;
-  bool nesterov, maximize;
+// `data` has the parameter, its gradient and its state (null where absent); `x` the rule's numbers.
+using StepLoop = void (*)(char* const* data, std::int64_t n, const double* x);
+
+struct StepRule {
+  const char* name;  // that of the reference kernel, whose arguments are in the same order
+  int lists;         // how many of the arguments are lists of arrays
+  int required;      // how many of these are always there
+  int numbers;       // how many arguments are numbers
+  StepLoop loops[2]; // for float32 and float64
 };
 
-struct AdamStep {
-  double beta1, beta2, eps, weight_decay, lr;
-  bool decoupled, maximize;
-  double step_size, root_correction;  // lr / (1 - beta1^t), sqrt(1 - beta2^t)
-};
+constexpr int kStepRules = 10;
 
 struct OptimLoops {
-  // `buf` is null without momentum; on the first step it holds nothing yet.
-  void (*sgd[2])(void* p, const void* g, void* buf, std::int64_t n, bool first, const SgdStep& how);
-  // `top` is null without AMSGrad.
-  void (*adam[2])(void* p, const void* g, void* m, void* v, void* top, std::int64_t n, const AdamStep& how);
+  StepRule rules[kStepRules];
 };
 
 }  // namespace rushlight

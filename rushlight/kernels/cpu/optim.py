@@ -5,7 +5,7 @@ does not cover (mixed types, arrays with gaps) goes to the reference kernel of t
 from rushlight import _native
 from rushlight.kernels.reference import optim as _reference
 
-adam_step = _native.adam_kernel(_reference.adam_step)
-sgd_step = _native.sgd_kernel(_reference.sgd_step)
+for _name in _reference.__all__:
+    globals()[_name] = _native.optim_kernel(_name, getattr(_reference, _name))
 
-__all__ = ["adam_step", "sgd_step"]
+__all__ = list(_reference.__all__)
