@@ -18,6 +18,7 @@ NB_MODULE(_native, m) {
   rushlight::bind_norm(m);
   rushlight::bind_pool(m);
   rushlight::bind_resample(m);
+  rushlight::bind_grid(m);
   rushlight::bind_handle(m);
   rushlight::bind_random(m);
 }

@@ -29,6 +29,7 @@ void bind_dnn_matmul(nb::module_& m);
 void bind_norm(nb::module_& m);
 void bind_pool(nb::module_& m);
 void bind_resample(nb::module_& m);
+void bind_grid(nb::module_& m);
 void bind_handle(nb::module_& m);
 void bind_random(nb::module_& m);
 

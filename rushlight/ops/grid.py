@@ -22,7 +22,7 @@ class _GridSampler(Node):
     def backward(self, grad):
         x, grid = self.unpack()
         need_x, need_grid = (edge is not None for edge in self.edges)
-        gx, ggrid = K.grid_sample_backward(grad._array, x._array, grid._array, *self.settings, need_x=need_x)
+        gx, ggrid = K.grid_sample_backward(grad._array, x._array, grid._array, *self.settings, need_x)
         if MODE.enabled and recording(grad, x, grid):
             arrays = (gx if need_x else ggrid, ggrid)
             gx, ggrid = record_many(arrays, self.second, (grad, x, grid))

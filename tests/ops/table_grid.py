@@ -36,6 +36,11 @@ def _special(torch, x):
     ]
 
 
+def _channels_last(torch, x, grid):
+    x = x.contiguous(memory_format=torch.channels_last)
+    return F(torch).grid_sample(x, grid, align_corners=False)
+
+
 def wrong(*cases):
     """Calls that must fail: the shapes of input and grid, and the settings."""
     return tuple(
@@ -71,6 +76,10 @@ ROWS = [
     )),
     Row("grid_sample", lambda torch, x, grid: F(torch).grid_sample(x, grid, align_corners=True),
         (T((0, 3, 4, 5)), T((0, 3, 6, 2))), grad2=False, fd=False, id="empty"),
+    Row("grid_sample", _channels_last, (T((2, 9, 4, 5)), T((2, 11, 13, 2), -1.3, 1.3)), grad2=False, tol32=1e-4,
+        id="channels-last"),
+    Row("grid_sample", lambda torch, x, grid: F(torch).grid_sample(x.detach(), grid, align_corners=True),
+        (IMAGE, PLACES), grad2=False, tol32=1e-4, fd=False, id="places-only"),
     Row("grid_sample", _special, (T((1, 2, 3, 4)),), grad=False, dtypes=("float32",), id="special"),
     numbered("grid_sampler", (IMAGE, PLACES)), numbered("grid_sampler_2d", (IMAGE, PLACES)),
     numbered("grid_sampler_3d", (VOLUME, SPACES)),

@@ -51,7 +51,8 @@ layer_norm_backward = _native_first("layer_norm_backward")
 
 max_pool_backward = _native_first("max_pool_backward")
 embedding_backward = _native_first("embedding_backward")
-grid_sample, grid_sample_backward = reference.grid_sample, reference.grid_sample_backward
+grid_sample = _native_first("grid_sample")
+grid_sample_backward = _native_first("grid_sample_backward")
 _max_over = _native_first("max_over", pooling)
 _mean_over = _native_first("mean_over", pooling)
 _mean_over_backward = _native_first("mean_over_backward", pooling)
