@@ -3,6 +3,7 @@
 from rushlight.ops import (  # noqa: F401
     activation,
     addmm,
+    calculus,
     classification,
     comparison,
     complex_parts,
@@ -18,6 +19,8 @@ from rushlight.ops import (  # noqa: F401
     elementwise,
     embedding,
     extremum,
+    fractional_pooling,
+    functions_of_two,
     gather,
     grid,
     index_ops,
@@ -32,6 +35,7 @@ from rushlight.ops import (  # noqa: F401
     parts,
     pooling,
     positions,
+    python_functions,
     random,
     ranking,
     rearranging,
@@ -43,5 +47,7 @@ from rushlight.ops import (  # noqa: F401
     softmax,
     sorting,
     splitting,
+    statistics,
     unary,
+    view_scatter,
 )

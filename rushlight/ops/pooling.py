@@ -452,6 +452,19 @@ def _define_adaptive_max(n: int):
 adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_define_adaptive_max, (1, 2, 3))
 
 
+def _define_adaptive_with_indices(n: int, pool):
+    def with_indices(input, output_size, return_indices=False):
+        return pool(input, output_size, True)
+
+    doc = f"`adaptive_max_pool{n}d` with `return_indices=True`: the values and where each was found."
+    return _listed(with_indices, f"adaptive_max_pool{n}d_with_indices", doc)
+
+
+adaptive_max_pool1d_with_indices = _define_adaptive_with_indices(1, adaptive_max_pool1d)
+adaptive_max_pool2d_with_indices = _define_adaptive_with_indices(2, adaptive_max_pool2d)
+adaptive_max_pool3d_with_indices = _define_adaptive_with_indices(3, adaptive_max_pool3d)
+
+
 # -- compositions ---------------------------------------------------------------------------------------
 
 

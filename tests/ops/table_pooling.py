@@ -86,6 +86,30 @@ def unpool(n):
     ]  # fmt: skip
 
 
+def fractional(n):
+    """Windows at random places: given numbers, then PyTorch's random stream."""
+    name, shape = f"fractional_max_pool{n}d", (2, 3, *SPATIAL[n])
+    samples = T((2, 3, n), 0.0, 1.0, grad=False)
+
+    def given(torch, x, numbers):
+        return getattr(F(torch), name)(
+            x, 2, output_size=(3, 3, 2)[:n], return_indices=True, _random_samples=numbers
+        )
+
+    def drawn(torch, x):
+        torch.manual_seed(3)
+        found = getattr(F(torch), name)(x, (2, 3, 2)[:n], output_ratio=(0.5, 0.4, 0.5)[:n])
+        return found, getattr(F(torch), name + "_with_indices")(x, 1, (2, 3, 1)[:n])
+
+    return [
+        Row(name, given, (T(shape), samples), grad2=False, id="given"),
+        Row(name, drawn, (T(shape),), grad2=False, fd=False, layouts=False, id="drawn"),
+        Row(name, drawn, (T(shape[1:]),), grad2=False, fd=False, layouts=False, id="unbatched"),
+        pool(name, shape, 1, 2, grad=False, id="wrong", wrong=calls(
+            name, (shape, 2), (shape, 9, 3), ((5, *shape), 2, 2), (shape, 2, (2, 2, 2, 2)))),
+    ]  # fmt: skip
+
+
 def _special(torch):
     x = torch.tensor([[[1.0, float("nan"), 3.0, float("-inf"), float("-inf"), float("inf"), 2.0, 2.0]]])
     x4 = x.reshape(1, 1, 2, 4)
@@ -107,6 +131,13 @@ ROWS = [
     *[Row(f"max_pool{n}d_with_indices",
           lambda torch, x, n=n: getattr(F(torch), f"max_pool{n}d_with_indices")(x, 2),
           (T((2, 3, *SPATIAL[n])),), grad2=False) for n in (1, 2, 3)],
+    *[Row(f"adaptive_max_pool{n}d_with_indices",
+          lambda torch, x, n=n: getattr(F(torch), f"adaptive_max_pool{n}d_with_indices")(x, 2),
+          (T((2, 3, *SPATIAL[n])),), grad2=False) for n in (1, 2, 3)],
+    *fractional(2), *fractional(3),
+    *[Row(f"fractional_max_pool{n}d_with_indices", lambda torch, x, r, n=n: getattr(F(torch),
+        f"fractional_max_pool{n}d_with_indices")(x, 2, 2, _random_samples=r),
+        (T((2, 3, *SPATIAL[n])), T((2, 3, n), 0.0, 1.0, grad=False)), grad2=False) for n in (2, 3)],
     Row("max_pool2d", _special, grad=False, id="special", dtypes=("float32",), tol=1e-6),
     pool("max_pool2d", (), 2, id="int", inputs=(I((1, 2, 4, 4)),), grad=False),
     pool("avg_pool2d", (2, 3, 6, 6), 3, 2, 1, False, True, 4, id="divisor"),
