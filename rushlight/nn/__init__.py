@@ -1,6 +1,6 @@
 """Neural networks: `Module`, the layers, and what belongs to them, under the names of `torch.nn`."""
 
-from rushlight.nn import functional, init, parameter, utils  # isort: skip
+from rushlight.nn import common_types, functional, grad, init, parameter, utils  # isort: skip
 from rushlight.nn.activation import (
     CELU,
     ELU,
@@ -38,6 +38,7 @@ from rushlight.nn.batchnorm import (
     LazyBatchNorm1d,
     LazyBatchNorm2d,
     LazyBatchNorm3d,
+    SyncBatchNorm,
 )
 from rushlight.nn.containers import (
     Container,
@@ -90,6 +91,7 @@ from rushlight.nn.loss import (
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
     NLLLoss,
+    NLLLoss2d,
     PoissonNLLLoss,
     SmoothL1Loss,
     SoftMarginLoss,
@@ -97,7 +99,7 @@ from rushlight.nn.loss import (
     TripletMarginWithDistanceLoss,
 )
 from rushlight.nn.module import Module
-from rushlight.nn.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
+from rushlight.nn.normalization import CrossMapLRN2d, GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from rushlight.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -116,7 +118,13 @@ from rushlight.nn.padding import (
     ZeroPad3d,
 )
 from rushlight.nn.parallel import DataParallel
-from rushlight.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+from rushlight.nn.parameter import (
+    Buffer,
+    Parameter,
+    UninitializedBuffer,
+    UninitializedParameter,
+    factory_kwargs,
+)
 from rushlight.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -127,6 +135,8 @@ from rushlight.nn.pooling import (
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
+    FractionalMaxPool2d,
+    FractionalMaxPool3d,
     LPPool1d,
     LPPool2d,
     LPPool3d,
@@ -189,6 +199,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "CrossMapLRN2d",
     "DataParallel",
     "Dropout",
     "Dropout1d",
@@ -198,6 +209,8 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -250,6 +263,7 @@ __all__ = [
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "NLLLoss",
+    "NLLLoss2d",
     "PReLU",
     "PairwiseDistance",
     "Parameter",
@@ -279,6 +293,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",
@@ -294,7 +309,10 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "common_types",
+    "factory_kwargs",
     "functional",
+    "grad",
     "init",
     "modules",
     "parameter",

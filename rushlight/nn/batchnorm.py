@@ -94,6 +94,63 @@ class _BatchNorm(_NormBase):
         return F.batch_norm(input, mean, var, self.weight, self.bias, True, momentum or 0.0, self.eps)
 
 
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalization over all processes of a group; there is one process here, so it is that of its batch.
+
+    Args:
+        num_features: the number of channels C.
+        eps: added to the variance.
+        momentum: weight of a new batch in the running statistics; None for their plain average.
+        affine: whether there are a learned scale and shift.
+        track_running_stats: whether to keep running statistics and use them in evaluation mode.
+        process_group: accepted, without effect.
+        device, dtype: where and of which type the parameters are.
+        bias: whether there is a learned shift.
+
+    >>> import rushlight as torch
+    >>> torch.nn.SyncBatchNorm(3)(torch.rand(4, 3, 5)).shape
+    torch.Size([4, 3, 5])
+    """
+
+    def __init__(
+        self, num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True,
+        process_group=None, device=None, dtype=None,
+        *, bias=True,
+    ):  # fmt: skip
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check_input_dim(self, input) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+        if input.size(1) == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module, process_group=None):
+        """The model with its batch normalizations replaced by `SyncBatchNorm`, sharing parameters and buffers.
+
+        Args:
+            module: a model, or one layer.
+            process_group: accepted, without effect.
+        Returns:
+            The same model, changed; a new layer where the module itself is a batch normalization.
+        """
+        converted = module
+        if isinstance(module, _BatchNorm):
+            converted = cls(
+                module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats,
+                process_group, bias=module.bias is not None,
+            )  # fmt: skip
+            if module.affine:
+                converted.weight, converted.bias = module.weight, module.bias
+            for name in ("running_mean", "running_var", "num_batches_tracked", "training"):
+                setattr(converted, name, getattr(module, name))
+        for name, child in module.named_children():
+            converted.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return converted
+
+
 class _LazyNormBase(LazyModuleMixin, _NormBase):
     """A normalization that takes `num_features` from its first input."""
 
@@ -179,4 +236,5 @@ __all__ = [
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
     "LazyBatchNorm3d",
+    "SyncBatchNorm",
 ]

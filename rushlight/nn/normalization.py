@@ -1,10 +1,11 @@
 """Layer, group, root-mean-square and local response normalization."""
 
+from rushlight.autograd.function import Function
 from rushlight.nn import functional as F
 from rushlight.nn import init
 from rushlight.nn.module import Module
 from rushlight.nn.parameter import Parameter
-from rushlight.ops.creation import empty
+from rushlight.ops.creation import arange, empty
 
 
 class _Affine(Module):
@@ -175,4 +176,66 @@ class LocalResponseNorm(Module):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
-__all__ = ["GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
+class _CrossMapLRN2d(Function):
+    """As PyTorch computes it: channel 0 stays in every later sum, and the gradient takes the plain window."""
+
+    @staticmethod
+    def forward(ctx, input, size, alpha=1e-4, beta=0.75, k=1):
+        if input.dim() != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
+        ctx.size, ctx.alpha, ctx.beta = size, alpha, beta
+        reach, row, column = int((size - 1) / 2 + 1), *_rows_and_columns(input)
+        window = (column < row + reach) & ((column > row - reach) | (column == 0))
+        scale = _mixed(window, input * input) * (alpha / size) + k
+        output = scale.pow(-beta) * input
+        ctx.save_for_backward(input, output, scale)
+        return output
+
+    @staticmethod
+    def backward(ctx, grad):
+        input, output, scale = ctx.saved_tensors
+        row, column = _rows_and_columns(input)
+        first = row - int(ctx.size - (ctx.size - 1) / 2)
+        window = (column >= first) & (column < first + ctx.size)
+        ratio = _mixed(window, grad * output / scale) * (2 * ctx.alpha * ctx.beta / ctx.size)
+        return scale.pow(-ctx.beta) * grad - input * ratio, None, None, None, None
+
+
+def _rows_and_columns(input):
+    """The numbers of the channels, as a column and as a row."""
+    channel = arange(input.size(1))
+    return channel.unsqueeze(1), channel.unsqueeze(0)
+
+
+def _mixed(window, input):
+    """Sums over channels: of those that are true in each row of the window."""
+    return (window.to(input.dtype) @ input.flatten(2)).reshape(input.shape)
+
+
+class CrossMapLRN2d(Module):
+    """Local response normalization of images as Caffe had it; `LocalResponseNorm` takes any input.
+
+    Args:
+        size: the number of neighbouring channels.
+        alpha, beta, k: the numbers in the formula.
+
+    >>> import rushlight as torch
+    >>> torch.nn.CrossMapLRN2d(2)(torch.rand(1, 4, 3, 3)).shape
+    torch.Size([1, 4, 3, 3])
+    """
+
+    def __init__(self, size, alpha=0.0001, beta=0.75, k=1):
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input):
+        return _CrossMapLRN2d.apply(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+__all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]

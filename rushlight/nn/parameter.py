@@ -149,3 +149,30 @@ __all__ = [
     "UninitializedTensorMixin",
     "is_lazy",
 ]
+
+
+def factory_kwargs(kwargs: dict | None) -> dict:
+    """The arguments of a layer that say how to make its tensors, checked.
+
+    Args:
+        kwargs: may have `device`, `dtype`, `memory_format`, and `factory_kwargs`, a dictionary of these.
+    Returns:
+        A new dictionary for functions such as `torch.empty`.
+    Raises:
+        TypeError: there is another argument, or one is given twice.
+
+    >>> import rushlight as torch
+    >>> torch.nn.factory_kwargs({"dtype": torch.float64})
+    {'dtype': torch.float64}
+    """
+    if kwargs is None:
+        return {}
+    simple = {"device", "dtype", "memory_format"}
+    if not kwargs.keys() <= simple | {"factory_kwargs"}:
+        raise TypeError(f"unexpected kwargs {kwargs.keys() - simple - {'factory_kwargs'}}")
+    found = dict(kwargs.get("factory_kwargs", {}))
+    for name in simple & kwargs.keys():
+        if name in found:
+            raise TypeError(f"{name} specified twice, in **kwargs and in factory_kwargs")
+        found[name] = kwargs[name]
+    return found

@@ -150,6 +150,36 @@ class _AdaptiveMaxPoolNd(Module):
         return f"output_size={self.output_size}"
 
 
+class _FractionalMaxPoolNd(Module):
+    _function: staticmethod
+    _dims: int
+
+    def __init__(
+        self, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+    ):
+        super().__init__()
+        n, name, tuple_of = self._dims, type(self).__name__, _ntuple(self._dims)
+        self.kernel_size = tuple_of(kernel_size)
+        if n == 3 and min(self.kernel_size) <= 0:
+            raise ValueError(f"kernel_size must be greater than 0, but got {kernel_size}")
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else tuple_of(output_size)
+        self.output_ratio = None if output_ratio is None else tuple_of(output_ratio)
+        if output_size is None and output_ratio is None:
+            raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")
+        if output_size is not None and output_ratio is not None:
+            raise ValueError("only one of output_size and output_ratio may be specified")
+        if output_ratio is not None and not all(0 < ratio < 1 for ratio in self.output_ratio):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+
+    def forward(self, input):
+        return self._function(
+            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
+            self._random_samples,
+        )  # fmt: skip
+
+
 _SIZE = "kernel_size: size of the window."
 _STRIDE = "stride: steps between neighbouring windows; the window's size by default."
 _PADDING = "padding: around the input on each side."
@@ -179,6 +209,12 @@ _KINDS = {
     "AdaptiveAvgPool": (
         _AdaptiveAvgPoolNd, "adaptive_avg_pool", f"Means of {_ADAPTED}", "3", (_WANTED,)
     ),
+    "FractionalMaxPool": (
+        _FractionalMaxPoolNd, "fractional_max_pool", "The largest element of each of many windows at random places.",
+        "2, 3",
+        (_SIZE, "output_size: the number of windows; or", "output_ratio: that number as a share of the size.",
+         _INDICES, "_random_samples: the random numbers, (N, C, {n}); drawn for each input if not given."),
+    ),
     "AdaptiveMaxPool": (
         _AdaptiveMaxPoolNd, "adaptive_max_pool", f"Largest elements of {_ADAPTED}", "3", (_WANTED, _INDICES),
     ),
@@ -193,7 +229,7 @@ def _define(kind: str, n: int):
     elif kind == "AvgPool":
         args += ("divisor_override: what sums are divided by, instead of the number of elements.",)
     name = f"{kind}{n}d"
-    doc = "\n        ".join((what.format(n=n) + "\n\n    Args:", *args)) + "\n"
+    doc = "\n        ".join((what + "\n\n    Args:", *args)).format(n=n) + "\n"
     if example:
         shape = ", ".join(["1", "2", *["6"] * n])
         doc += f"""
@@ -210,6 +246,7 @@ MaxUnpool1d, MaxUnpool2d, MaxUnpool3d = (_define("MaxUnpool", n) for n in (1, 2,
 AvgPool1d, AvgPool2d, AvgPool3d = (_define("AvgPool", n) for n in (1, 2, 3))
 LPPool1d, LPPool2d, LPPool3d = (_define("LPPool", n) for n in (1, 2, 3))
 AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d = (_define("AdaptiveAvgPool", n) for n in (1, 2, 3))
+FractionalMaxPool2d, FractionalMaxPool3d = (_define("FractionalMaxPool", n) for n in (2, 3))
 AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d = (_define("AdaptiveMaxPool", n) for n in (1, 2, 3))
 
-__all__ = [f"{kind}{n}d" for kind in _KINDS for n in (1, 2, 3)]
+__all__ = [name for kind in _KINDS for n in (1, 2, 3) if (name := f"{kind}{n}d") in globals()]

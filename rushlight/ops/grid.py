@@ -228,9 +228,9 @@ def affine_grid(theta, size, align_corners=None):
 
     >>> import rushlight as torch
     >>> same = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-    >>> torch.nn.functional.affine_grid(same, [1, 1, 1, 2], align_corners=True)
-    tensor([[[[-1.,  0.],
-              [ 1.,  0.]]]])
+    >>> torch.nn.functional.affine_grid(same, [1, 1, 1, 2], align_corners=False)
+    tensor([[[[-0.5000,  0.0000],
+              [ 0.5000,  0.0000]]]])
     """
     name = "affine_grid"
     if align_corners is None:

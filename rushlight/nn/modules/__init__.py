@@ -20,7 +20,6 @@ from rushlight.nn import (
     normalization,
     padding,
     pooling,
-    sizes,
     sparse,
     upsampling,
 )
@@ -30,10 +29,12 @@ _PATHS = {
     "conv": conv, "distance": distance, "dropout": dropout, "flatten": flatten, "fold": fold,
     "instancenorm": instancenorm, "lazy": lazy, "linear": linear, "loss": loss, "module": module,
     "normalization": normalization, "padding": padding, "pixelshuffle": upsampling, "pooling": pooling,
-    "sparse": sparse, "upsampling": upsampling, "utils": sizes,
+    "sparse": sparse, "upsampling": upsampling,
 }  # fmt: skip
 for _name, _module in _PATHS.items():
     globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _module
 
 __all__ = [name for name, value in vars(nn).items() if isinstance(value, type)]
 globals().update({name: vars(nn)[name] for name in __all__})
+
+from rushlight.nn.modules import utils  # noqa: E402, F401
