@@ -34,6 +34,7 @@ def run(roots, grads, *, retain_graph: bool, create_graph: bool, inputs=None) ->
     heap: list = []
     leaves: dict = {}  # id of a leaf -> [leaf, gradient]
     recorded, MODE.enabled = MODE.enabled, create_graph
+    outer, MODE.task = MODE.task, (roots, captures)
     try:
         for root, grad in zip(roots, grads, strict=True):
             target = edge(root)
@@ -83,7 +84,7 @@ def run(roots, grads, *, retain_graph: bool, create_graph: bool, inputs=None) ->
         while leaves:
             _accumulate(leaves.popitem()[1], create_graph)
     finally:
-        MODE.enabled = recorded
+        MODE.enabled, MODE.task = recorded, outer
 
 
 def _sum(a: Tensor, b: Tensor) -> Tensor:

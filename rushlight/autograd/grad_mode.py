@@ -8,6 +8,7 @@ import threading
 class _Mode(threading.local):
     enabled = True
     inference = False
+    task = None  # (roots, captures) of the backward pass that runs
 
 
 MODE = _Mode()

@@ -52,7 +52,7 @@ class _ClassNode(Node):
 
     def shares(self, dtype, smoothing: float = 0.0) -> Tensor:
         """What the loss multiplies each negative log probability with, in the shape of the scores."""
-        _, target, weight = self.saved
+        _, target, weight = self.unpack()
         target, classes = target._array.reshape(-1), self.shape[self.axis]
         w = np.ones(classes, dtype) if weight is None else weight._array
         used = target != self.ignore_index
