@@ -36,7 +36,9 @@ class _ClassNode(Node):
     def scale(self, grad):
         """The gradient of each row's loss: a Tensor under `create_graph`, else a number or an array."""
         if MODE.enabled:
-            grad = grad / self.total if self.reduction == "mean" else grad
+            grad = (
+                grad / self.total if self.reduction == "mean" and self.total else grad
+            )  # with no total all is 0
             return grad.unsqueeze(self.axis) if self.reduction == "none" else grad
         if self.reduction == "none":
             return grad._array.reshape(-1)

@@ -83,11 +83,13 @@ def _samples(name, n, input, samples, lead: tuple) -> np.ndarray:
         raise RuntimeError(
             f"{name}: Expect _random_samples to have the same dtype as input, {input.dtype}, got {samples.dtype}"
         )
-    if samples._array.shape != (*lead, n):
+    shape = samples._array.shape
+    if shape[1:] != (lead[1], n) or shape[0] < lead[0]:
         raise RuntimeError(
-            f"{name}: Expect _random_samples to have the shape {[*lead, n]}, got {list(samples.shape)}"
+            f"{name}: Expect _random_samples to have the shape {[*lead, n]}, got {list(shape)}"
         )
-    return samples._array[..., ::-1] if n == 2 else samples._array  # PyTorch's are (W, H), but (D, H, W)
+    array = samples._array[: lead[0]]
+    return array[..., ::-1] if n == 2 else array  # PyTorch's are (W, H), but (D, H, W)
 
 
 _DOC = """The largest element of each of `output_size` windows at random places.

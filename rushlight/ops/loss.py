@@ -509,7 +509,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     Args:
         input: the means.
         target: what was observed, of the same shape.
-        var: the variances: of that shape, or with a last dimension of 1, or without it; or one number.
+        var: the variances: of that shape, or with 1 in place of one size, or without the last; or one number.
         full: add the constant log(2 pi) / 2.
         eps: the least variance.
         reduction: "mean", "sum" or "none".
@@ -532,9 +532,9 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     if var._array.shape != shape:
         if shape[:-1] == var._array.shape:
             var = var.unsqueeze(-1)
-        elif shape[:-1] != var._array.shape[:-1] or var._array.shape[-1] != 1:
+        elif var.dim() != len(shape) or sum(n for m, n in zip(shape, var.shape, strict=True) if m != n) != 1:
             raise ValueError(
-                f"var is of incorrect size: expected {list(shape)} or {[*shape[:-1], 1]}, got "
+                f"var is of incorrect size: expected {list(shape)}, with 1 in place of at most one size, got "
                 f"{list(var.shape)}"
             )
     if reduction not in REDUCTIONS:
