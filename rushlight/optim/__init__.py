@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedules, under PyTorch's names."""
 
-from rushlight.optim import lr_scheduler
+from rushlight.optim import lr_scheduler, swa_utils
 from rushlight.optim._adafactor import Adafactor
 from rushlight.optim._muon import Muon
 from rushlight.optim.adadelta import Adadelta
@@ -20,4 +20,5 @@ from rushlight.optim.sgd import SGD
 __all__ = [
     "ASGD", "LBFGS", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam",
     "Optimizer", "RAdam", "RMSprop", "Rprop", "lr_scheduler",
+    "swa_utils",
 ]  # fmt: skip

@@ -6,12 +6,13 @@ import types
 from bisect import bisect_right
 from collections import Counter
 
+from rushlight.optim._cycles import CyclicLR, OneCycleLR
 from rushlight.optim._scheduler import LRScheduler, check_optimizer, set_value, values
-from rushlight.optim._schedules import ChainedScheduler, OneCycleLR, ReduceLROnPlateau, SequentialLR
+from rushlight.optim._schedules import ChainedScheduler, ReduceLROnPlateau, SequentialLR
 from rushlight.optim.optimizer import Optimizer
 
 __all__ = [
-    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR",
+    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
     "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR", "PolynomialLR",
     "ReduceLROnPlateau", "SequentialLR", "StepLR",
 ]  # fmt: skip
@@ -365,4 +366,5 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             self.T_i = self.T_0 * self.T_mult**n
 
 
-_LRScheduler = LRScheduler  # its name in old scripts
+class _LRScheduler(LRScheduler):
+    """The base class under its name in old scripts."""

@@ -26,7 +26,38 @@ CASES = {
         {"max_lr": [0.5, 0.2], "epochs": 5, "steps_per_epoch": 4, "anneal_strategy": "linear"},
         {"max_lr": 0.5, "total_steps": 20, "three_phase": True, "pct_start": 0.4, "div_factor": 10},
     ],
+    "CyclicLR": [
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 3},
+        {
+            "base_lr": [0.01, 0.02],
+            "max_lr": [0.1, 0.3],
+            "step_size_up": 2,
+            "step_size_down": 5,
+            "mode": "triangular2",
+        },
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 4, "mode": "exp_range", "gamma": 0.9},
+        {
+            "base_lr": 0.01,
+            "max_lr": 0.1,
+            "step_size_up": 3,
+            "scale_fn": lambda x: 0.5**x,
+            "cycle_momentum": False,
+        },
+        {
+            "base_lr": 0.01,
+            "max_lr": 0.1,
+            "step_size_up": 3,
+            "scale_fn": lambda x: 0.9**x,
+            "scale_mode": "iterations",
+        },
+    ],
+    "SWALR": [
+        {"swa_lr": 0.05},
+        {"swa_lr": [0.5, 0.01], "anneal_epochs": 4, "anneal_strategy": "linear"},
+        {"swa_lr": 0.05, "anneal_epochs": 0},
+    ],
 }
+TOTAL = {"OneCycleLR"}  # these end
 ROWS = [(name, options) for name, rows in CASES.items() for options in rows]
 
 
@@ -36,14 +67,15 @@ def optimizer(lib, kind="SGD", **options):
 
 
 def make(lib, name, options, opt, **more):
-    return getattr(lib.optim.lr_scheduler, name)(opt, **options, **more)
+    home = lib.optim.swa_utils if name == "SWALR" else lib.optim.lr_scheduler
+    return getattr(home, name)(opt, **options, **more)
 
 
-def trace(lib, name, options, kind, epochs=12):
+def trace(lib, name, options, kind):
     opt = optimizer(lib, kind, **({"momentum": 0.5} if kind == "SGD" else {}))
     scheduler = make(lib, name, options, opt)
     rows = []
-    for _ in range(epochs):
+    for _ in range(12 if name in TOTAL else 40):
         group = opt.param_groups[0]
         momentum = group["momentum"] if kind == "SGD" else group["betas"]
         rows.append((scheduler.get_last_lr(), [g["lr"] for g in opt.param_groups], momentum))
@@ -246,6 +278,11 @@ def wrong(lib):
         "other optimizer": lambda: s.SequentialLR(opt, [step, s.StepLR(plain, 1)], [1]),
         "plateau in sequence": lambda: s.SequentialLR(opt, [s.ReduceLROnPlateau(opt)], []),
         "chain": lambda: s.ChainedScheduler([]),
+        "cyclic mode": lambda: s.CyclicLR(opt, 0.1, 0.2, mode="x"),
+        "cyclic momentum": lambda: s.CyclicLR(lib.optim.Adagrad([lib.ones(1)]), 0.1, 0.2),
+        "cyclic rates": lambda: s.CyclicLR(opt, [0.1], 0.2),
+        "swa strategy": lambda: lib.optim.swa_utils.SWALR(opt, 0.1, anneal_strategy="x"),
+        "swa epochs": lambda: lib.optim.swa_utils.SWALR(opt, 0.1, anneal_epochs=-1),
         "abstract": lambda: s.LRScheduler(opt),
     }
 
@@ -270,3 +307,22 @@ def test_one_cycle_ends():
                 return i, str(error)
 
     assert steps(rl) == steps(torch)
+
+
+def test_saved_function_object_of_cyclic_lr():
+    class Scale:
+        power = 1
+
+        def __call__(self, x):
+            return self.power / x
+
+    first, second = Scale(), Scale()
+    first.power = 3
+    options = {"base_lr": 0.1, "max_lr": 0.2, "step_size_up": 2, "cycle_momentum": False}
+    saved = lr_scheduler.CyclicLR(optimizer(rl), scale_fn=first, **options).state_dict()
+    lr_scheduler.CyclicLR(optimizer(rl), scale_fn=second, **options).load_state_dict(saved)
+    assert second.power == 3
+
+
+def test_old_name():
+    assert issubclass(lr_scheduler._LRScheduler, lr_scheduler.LRScheduler)
