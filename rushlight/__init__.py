@@ -10,7 +10,33 @@ from math import (
     pi,
 )
 
-from rushlight import autograd, cpu, cuda, linalg, nn, optim, random, return_types, serialization, utils
+from rushlight import (
+    autograd,
+    cpu,
+    cuda,
+    distributed,
+    func,
+    linalg,
+    multiprocessing,
+    nn,
+    optim,
+    random,
+    return_types,
+    serialization,
+    utils,
+)
+from rushlight.aten import (
+    alpha_dropout,
+    alpha_dropout_,
+    batch_norm,
+    dropout,
+    dropout_,
+    feature_alpha_dropout,
+    feature_alpha_dropout_,
+    feature_dropout,
+    feature_dropout_,
+    instance_norm,
+)
 from rushlight.autograd import (
     enable_grad,
     inference_mode,
@@ -76,6 +102,10 @@ from rushlight.dtypes import (
 from rushlight.dtypes import bool_ as bool
 from rushlight.dtypes import float_ as float
 from rushlight.dtypes import int_ as int
+from rushlight.nn.functional import celu_, rrelu_, selu_, threshold_
+from rushlight.func import (
+    vmap,
+)
 from rushlight.ops.activation import (
     celu,
     hardshrink,
@@ -91,6 +121,8 @@ from rushlight.ops.addmm import (
     addr,
     baddbmm,
 )
+from rushlight.ops.calculus import cumulative_trapezoid, gradient, trapezoid
+from rushlight.ops.calculus import trapezoid as trapz
 from rushlight.ops.common import (
     result_type,
 )
@@ -115,6 +147,9 @@ from rushlight.ops.comparison import (
     isfinite,
     isinf,
     isnan,
+    isneginf,
+    isposinf,
+    isreal,
     le,
     lerp,
     logical_and,
@@ -124,6 +159,7 @@ from rushlight.ops.comparison import (
     lt,
     nan_to_num,
     ne,
+    signbit,
     where,
 )
 from rushlight.ops.comparison import clamp as clip
@@ -134,6 +170,7 @@ from rushlight.ops.comparison import lt as less
 from rushlight.ops.comparison import ne as not_equal
 from rushlight.ops.complex_parts import (
     adjoint,
+    angle,
     conj,
     conj_physical,
     imag,
@@ -169,6 +206,7 @@ from rushlight.ops.creation import (
     complex,
     empty,
     empty_like,
+    empty_permuted,
     empty_strided,
     eye,
     full,
@@ -218,6 +256,7 @@ from rushlight.ops.distance import (
     norm,
     pairwise_distance,
     pdist,
+    renorm,
 )
 from rushlight.ops.dropout import (
     feature_alpha_dropout,
@@ -261,6 +300,19 @@ from rushlight.ops.extremum import (
     min,
     mode,
     nanmedian,
+)
+from rushlight.ops.functions_of_two import (
+    copysign,
+    deg2rad,
+    float_power,
+    gcd,
+    heaviside,
+    lcm,
+    ldexp,
+    logaddexp,
+    logaddexp2,
+    nextafter,
+    rad2deg,
 )
 from rushlight.ops.gather import (
     gather,
@@ -396,13 +448,16 @@ from rushlight.ops.resize import (
     pixel_unshuffle,
 )
 from rushlight.ops.scatter_reduce import (
+    index_reduce,
     scatter_reduce,
 )
 from rushlight.ops.searching import (
     argwhere,
     nonzero,
+    nonzero_static,
     unique,
     unique_consecutive,
+    unravel_index,
 )
 from rushlight.ops.shape import (
     atleast_1d,
@@ -448,8 +503,12 @@ from rushlight.ops.splitting import (
     split_with_sizes,
     tensor_split,
     unbind,
+    unsafe_chunk,
+    unsafe_split,
+    unsafe_split_with_sizes,
     vsplit,
 )
+from rushlight.ops.statistics import corrcoef, cov, histogram, histogramdd
 from rushlight.ops.unary import (
     abs,
     acos,
@@ -470,12 +529,14 @@ from rushlight.ops.unary import (
     expm1,
     floor,
     frac,
+    frexp,
     lgamma,
     log,
     log1p,
     log2,
     log10,
     neg,
+    positive,
     reciprocal,
     relu,
     round,
@@ -500,6 +561,13 @@ from rushlight.ops.unary import atan as arctan
 from rushlight.ops.unary import atanh as arctanh
 from rushlight.ops.unary import neg as negative
 from rushlight.ops.unary import trunc as fix
+from rushlight.ops.view_scatter import (
+    as_strided_scatter,
+    diagonal_scatter,
+    narrow_copy,
+    select_scatter,
+    slice_scatter,
+)
 from rushlight.printing import (
     set_printoptions,
 )
@@ -523,3 +591,14 @@ from rushlight.tensor import (
 
 __version__ = "0.1.0"
 newaxis = None
+detach, get_device = Tensor.detach, Tensor.get_device
+is_complex, is_floating_point, is_signed = Tensor.is_complex, Tensor.is_floating_point, Tensor.is_signed
+
+#: The in-place methods that PyTorch also has as functions, `torch.relu_(x)`; here without the last underscore.
+_IN_PLACE = """
+    abs acos acosh addmv arccos arccosh arcsin arcsinh arctan arctanh as_strided asin asinh atan atanh
+    ceil clamp clamp_max clamp_min clip conj_physical cos cosh deg2rad detach erf erfc exp exp2 expm1
+    fill fix floor frac gcd index_put lcm ldexp log log10 log1p log2 nan_to_num neg negative rad2deg
+    reciprocal relu resize_as round rsqrt sigmoid sin sinh sqrt square tan tanh trunc xlogy zero
+"""
+globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _IN_PLACE.split()})

@@ -98,6 +98,10 @@ class ConversionMixin:
         """Move all parameters and buffers to a CUDA device: RuntimeError, as this version has none."""
         return self._apply(lambda t: t.cuda(device))
 
+    def share_memory(self) -> "ConversionMixin":
+        """Move all parameters, gradients and buffers to memory that other processes share; returns itself."""
+        return self._apply(lambda t: t.share_memory_())
+
     def to_empty(self, *, device, recurse: bool = True) -> "ConversionMixin":
         """Give all parameters and buffers new memory with unset values; returns itself."""
         return self._apply(lambda t: empty_like(t, device=device), recurse)

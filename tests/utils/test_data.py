@@ -409,11 +409,6 @@ def test_errors(case):
     assert str(ours.value)
 
 
-def test_workers_are_refused():
-    with pytest.raises(NotImplementedError, match="num_workers=0"):
-        rl.utils.data.DataLoader(range(3), num_workers=2)
-
-
 def test_pin_memory_warns():
     with pytest.warns(UserWarning, match="no accelerator is found"):
         assert len(list(rl.utils.data.DataLoader(range(3), pin_memory=True))) == 3

@@ -23,3 +23,19 @@ class DataParallel(Module):
 
     def forward(self, *inputs, **kwargs):
         return self.module(*inputs, **kwargs)
+
+
+def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None):
+    """What `DataParallel(module)(*inputs)` computes.
+
+    Args:
+        module: the model.
+        inputs: its argument, or a tuple of them.
+        device_ids, output_device, dim: accepted, without effect on the CPU.
+        module_kwargs: its keyword arguments.
+    """
+    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    return module(*arguments, **(module_kwargs or {}))
+
+
+__all__ = ["DataParallel", "data_parallel"]

@@ -1,5 +1,7 @@
 """Datasets, samplers and the DataLoader, under PyTorch's names."""
 
+from rushlight.utils.data import _utils
+from rushlight.utils.data._utils.fetch import _DatasetKind
 from rushlight.utils.data.dataloader import DataLoader, default_collate, default_convert, get_worker_info
 from rushlight.utils.data.dataset import (
     ChainDataset,
@@ -11,6 +13,7 @@ from rushlight.utils.data.dataset import (
     TensorDataset,
     random_split,
 )
+from rushlight.utils.data.distributed import DistributedSampler
 from rushlight.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -21,8 +24,9 @@ from rushlight.utils.data.sampler import (
 )
 
 __all__ = [
-    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset",
+    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "DistributedSampler",
+    "IterableDataset",
     "RandomSampler", "Sampler", "SequentialSampler", "StackDataset", "Subset", "SubsetRandomSampler",
-    "TensorDataset", "WeightedRandomSampler", "default_collate", "default_convert", "get_worker_info",
+    "TensorDataset", "WeightedRandomSampler", "_DatasetKind", "_utils", "default_collate", "default_convert", "get_worker_info",
     "random_split",
 ]  # fmt: skip

@@ -1,20 +1,25 @@
-"""The DataLoader: batches of a dataset's samples, in this process."""
+"""The DataLoader: batches of a dataset's samples, loaded in this process or by workers."""
 
 import math
+import multiprocessing
+import multiprocessing.context
+import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from rushlight.utils.data._utils.collate import default_collate, default_convert
-from rushlight.utils.data.dataset import Dataset, IterableDataset, direct_collation
-from rushlight.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
+from rushlight.utils.data._utils.fetch import _DatasetKind
+from rushlight.utils.data._utils.iterators import (
+    _BaseDataLoaderIter,
+    _MultiProcessingDataLoaderIter,
+    _SingleProcessDataLoaderIter,
+)
+from rushlight.utils.data._utils.worker import get_worker_info
+from rushlight.utils.data.dataset import Dataset, IterableDataset
+from rushlight.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
 T_co = TypeVar("T_co", covariant=True)
-
-
-def get_worker_info():
-    """What a loader's worker process is; None in the main process, which loads everything so far."""
-    return None
 
 
 class _InfiniteConstantSampler(Sampler):
@@ -34,18 +39,23 @@ class DataLoader(Generic[T_co]):
         shuffle: a new random order every epoch.
         sampler: gives the indices; in place of `shuffle`.
         batch_sampler: gives lists of indices; in place of `batch_size`, `shuffle`, `sampler` and `drop_last`.
-        num_workers: 0; worker processes are not supported in this version.
+        num_workers: processes that load batches ahead; 0 loads them in this one.
         collate_fn: makes a batch of a list of samples; `default_collate` by default.
         pin_memory: accepted, with a warning: there is no accelerator.
         drop_last: leave out a last batch that is shorter.
-        timeout, worker_init_fn, multiprocessing_context, prefetch_factor, persistent_workers, in_order: for
-            workers.
-        generator: where the order is drawn from.
+        timeout: seconds to wait for a batch of a worker; 0 for ever (a worker that dies is noticed anyhow).
+        worker_init_fn: called in each worker with its number.
+        multiprocessing_context: how workers are started: "fork", "spawn", "forkserver" or a context.
+        generator: where the order and the seeds of workers are drawn from.
+        prefetch_factor: batches that each worker loads ahead; 2 by default.
+        persistent_workers: keep the workers, and their copies of the dataset, for the next epoch.
         pin_memory_device: accepted, without effect.
+        in_order: False to give batches in the order in which workers finish them.
     Raises:
-        ValueError: arguments that exclude one another. NotImplementedError: `num_workers` is not 0.
+        ValueError: arguments that exclude one another.
 
-    After `torch.manual_seed`, the order is PyTorch's.
+    After `torch.manual_seed`, the order is PyTorch's, and so are the seeds of the workers. An exception in a worker is
+    raised here with the worker's traceback. Arrays come from workers through shared memory.
 
     >>> import rushlight as torch
     >>> from rushlight.utils.data import DataLoader
@@ -64,12 +74,13 @@ class DataLoader(Generic[T_co]):
         generator=None, *, prefetch_factor: int | None = None, persistent_workers: bool = False,
         pin_memory_device: str = "", in_order: bool = True,
     ):  # fmt: skip
-        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context)
+        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         streamed = isinstance(dataset, IterableDataset)
+        self._dataset_kind = _DatasetKind.Iterable if streamed else _DatasetKind.Map
         _check_order(streamed, batch_size, shuffle, sampler, batch_sampler, drop_last)
         self.dataset = dataset
         self.num_workers = num_workers
-        self.prefetch_factor = prefetch_factor
+        self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
         self.pin_memory, self.pin_memory_device = pin_memory, pin_memory_device
         self.timeout = timeout
         self.worker_init_fn = worker_init_fn
@@ -92,7 +103,18 @@ class DataLoader(Generic[T_co]):
         self.generator = generator
         self.collate_fn = collate_fn or (default_collate if self._auto_collation else default_convert)
         self._IterableDataset_len_called = None
+        self._iterator: _BaseDataLoaderIter | None = None
         self._initialized = True
+        self.check_worker_number_rationality()
+
+    @property
+    def multiprocessing_context(self):
+        """How workers are started; None for Python's default way."""
+        return self._multiprocessing_context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context) -> None:
+        self._multiprocessing_context = None if context is None else _context(context, self.num_workers)
 
     def __setattr__(self, name: str, value) -> None:
         fixed = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
@@ -108,8 +130,31 @@ class DataLoader(Generic[T_co]):
     def _index_sampler(self):
         return self.batch_sampler if self._auto_collation else self.sampler
 
-    def __iter__(self) -> Iterator:
-        return _LoaderIterator(self)
+    def __iter__(self) -> _BaseDataLoaderIter:
+        if not self.persistent_workers:
+            return self._get_iterator()
+        if self._iterator is None or self._iterator._shutdown:
+            self._iterator = self._get_iterator()
+        else:
+            self._iterator._reset(self)
+        return self._iterator
+
+    def _get_iterator(self) -> _BaseDataLoaderIter:
+        if self.num_workers == 0:
+            return _SingleProcessDataLoaderIter(self)
+        return _MultiProcessingDataLoaderIter(self)
+
+    def check_worker_number_rationality(self) -> None:
+        """Warn where there are more workers than processors."""
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        if self.num_workers and (processors is None or self.num_workers > processors):
+            warnings.warn(
+                f"This DataLoader will create {self.num_workers} worker processes in total. Our suggested max "
+                f"number of worker in current system is {processors}, which is smaller than what this DataLoader is "
+                "going to create. Please be aware that excessive worker creation might get DataLoader running slow "
+                "or even freeze, lower the worker number to avoid potential slowness/freeze if necessary.",
+                stacklevel=3,
+            )
 
     def __len__(self) -> int:
         if not isinstance(self.dataset, IterableDataset):
@@ -120,32 +165,45 @@ class DataLoader(Generic[T_co]):
         return length // self.batch_size if self.drop_last else math.ceil(length / self.batch_size)
 
 
-def _check_workers(
-    num_workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context
-) -> None:
+def _check_workers(num_workers, timeout, prefetch_factor, persistent_workers) -> None:
     if num_workers < 0:
         raise ValueError(
             "num_workers option should be non-negative; use num_workers=0 to disable multiprocessing."
         )
-    if num_workers > 0:
-        raise NotImplementedError(
-            f"DataLoader: expected num_workers=0, got num_workers={num_workers}; worker processes are not "
-            "supported yet, samples are loaded in the main process. Use num_workers=0 for now."
-        )
     if timeout < 0:
         raise ValueError("timeout option should be non-negative")
-    if prefetch_factor is not None:
+    if num_workers == 0 and prefetch_factor is not None:
         raise ValueError(
-            "prefetch_factor option could only be specified in multiprocessing. "
-            "Let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
+            "prefetch_factor option could only be specified in multiprocessing."
+            "let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
         )
-    if persistent_workers:
+    if prefetch_factor is not None and prefetch_factor < 0:
+        raise ValueError("prefetch_factor option should be non-negative")
+    if persistent_workers and num_workers == 0:
         raise ValueError("persistent_workers option needs num_workers > 0")
-    if multiprocessing_context is not None:
+
+
+def _context(context, num_workers: int):
+    """The multiprocessing context that a user's argument means."""
+    if num_workers == 0:
         raise ValueError(
             "multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got "
             f"num_workers={num_workers}"
         )
+    if isinstance(context, str):
+        valid = multiprocessing.get_all_start_methods()
+        if context not in valid:
+            raise ValueError(
+                f"multiprocessing_context option should specify a valid start method in {valid!r}, but got "
+                f"multiprocessing_context={context!r}"
+            )
+        return multiprocessing.get_context(context)
+    if not isinstance(context, multiprocessing.context.BaseContext):
+        raise TypeError(
+            "multiprocessing_context option should be a valid context object or a string specifying the start "
+            f"method, but got multiprocessing_context={context}"
+        )
+    return context
 
 
 def _check_order(streamed: bool, batch_size, shuffle, sampler, batch_sampler, drop_last) -> None:
@@ -168,81 +226,6 @@ def _check_order(streamed: bool, batch_size, shuffle, sampler, batch_sampler, dr
         raise ValueError(
             "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
         )
-
-
-class _LoaderIterator:
-    """One epoch."""
-
-    def __init__(self, loader: DataLoader):
-        if loader.pin_memory:
-            warnings.warn(
-                "'pin_memory' argument is set as true but no accelerator is found, then device pinned memory "
-                "won't be used.",
-                stacklevel=3,
-            )
-        self._loader = loader
-        self._indices = iter(loader._index_sampler)
-        self._base_seed = draw_seed(
-            loader.generator
-        )  # of the workers, in PyTorch; drawn to keep to its order
-        self._yielded = 0
-        streamed = isinstance(loader.dataset, IterableDataset)
-        self._fetch = _stream_fetcher(loader) if streamed else _fetcher(loader)
-        self._expected = loader._IterableDataset_len_called if streamed else None
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        data = self._fetch(next(self._indices))
-        self._yielded += 1
-        if self._expected is not None and self._yielded > self._expected:
-            warnings.warn(
-                f"Length of IterableDataset {self._loader.dataset} was reported to be {self._expected} (when "
-                f"accessing len(dataloader)), but {self._yielded} samples have been fetched. ",
-                stacklevel=2,
-            )
-        return data
-
-    def __len__(self) -> int:
-        return len(self._loader._index_sampler)
-
-    def __getstate__(self):
-        raise NotImplementedError(f"{type(self).__name__} cannot be pickled")
-
-
-def _fetcher(loader: DataLoader):
-    """The function from an index, or a list of indices, to what the loader gives."""
-    dataset, collate_fn = loader.dataset, loader.collate_fn
-    if not loader._auto_collation:
-        return lambda index: collate_fn(dataset[index])
-    if collate_fn is default_collate:
-        direct = direct_collation(dataset)
-        if direct is not None:
-            return direct
-    many = getattr(dataset, "__getitems__", None)
-    if many:
-        return lambda indices: collate_fn(many(indices))
-    return lambda indices: collate_fn([dataset[i] for i in indices])
-
-
-def _stream_fetcher(loader: DataLoader):
-    samples, collate_fn, drop_last = iter(loader.dataset), loader.collate_fn, loader.drop_last
-    if not loader._auto_collation:
-        return lambda _: collate_fn(next(samples))
-    ended = False
-
-    def fetch(places: list):
-        nonlocal ended
-        if ended:
-            raise StopIteration
-        batch = [sample for _, sample in zip(places, samples, strict=False)]
-        ended = len(batch) < len(places)
-        if not batch or (drop_last and ended):
-            raise StopIteration
-        return collate_fn(batch)
-
-    return fetch
 
 
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]

@@ -1,5 +1,8 @@
-"""Where PyTorch keeps `collate`; scripts import it from here."""
+"""The parts that a DataLoader is made of; scripts import `collate`, `worker` and `fetch` from here."""
 
-from rushlight.utils.data._utils import collate
+from rushlight._utils import ExceptionWrapper
+from rushlight.utils.data._utils import channel, collate, fetch, worker
 
-__all__ = ["collate"]
+MP_STATUS_CHECK_INTERVAL = worker.MP_STATUS_CHECK_INTERVAL
+
+__all__ = ["MP_STATUS_CHECK_INTERVAL", "ExceptionWrapper", "channel", "collate", "fetch", "worker"]
