@@ -21,4 +21,5 @@ NB_MODULE(_native, m) {
   rushlight::bind_grid(m);
   rushlight::bind_handle(m);
   rushlight::bind_random(m);
+  rushlight::bind_sparse(m);
 }
