@@ -2,9 +2,12 @@
 
 The names are aliases, not copies: `torch.nn.functional` is `rushlight.nn.functional`, the same module object.
 It works whether or not PyTorch is installed, as long as PyTorch has not been imported yet.
-`python -m rushlight script.py` does the same for a script.
+`python -m rushlight script.py` does the same for a script. Processes that `multiprocessing` starts do it too, however
+they are started.
 """
 
+import multiprocessing.forkserver
+import multiprocessing.spawn
 import sys
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
@@ -27,6 +30,10 @@ class _AliasLoader(Loader):
 
     def exec_module(self, module) -> None:
         module.__spec__ = self.own_spec  # the import system has just put the alias's in its place
+
+    def get_code(self, fullname: str):
+        """The code of the module, for `python -m`."""
+        return find_spec(self.real).loader.get_code(self.real)
 
 
 class AliasFinder(MetaPathFinder):
@@ -69,6 +76,31 @@ def install() -> None:
             )
     if not any(isinstance(finder, AliasFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, AliasFinder())
+        _install_in_children()
+
+
+class _Installation:
+    """Pickled among what a spawned process learns first: reading it installs the aliases there, before the main module
+    is imported."""
+
+    def __init__(self, path: list[str]):
+        self.path = path
+
+    def __reduce__(self):
+        return exec, (f"import sys; sys.path[:] = {self.path!r}; import rushlight.as_torch", {})
+
+
+def _install_in_children() -> None:
+    """Have spawned processes install the aliases too; forked ones inherit them."""
+    preparation = multiprocessing.spawn.get_preparation_data
+
+    def get_preparation_data(name):
+        data = preparation(name)
+        return {**data, "rushlight": _Installation(data["sys_path"])}
+
+    multiprocessing.spawn.get_preparation_data = get_preparation_data
+    # Not the main module, as by default: the fork server would import it without the aliases.
+    multiprocessing.forkserver.set_forkserver_preload([__name__])
 
 
 install()

@@ -217,7 +217,7 @@ class _Reducer:
 
     def _gradient(self, i: int) -> np.ndarray:
         param = self.params[i]
-        if param.grad is None or (self.unused and i in self.unused):
+        if param.grad is None:
             return np.zeros(param.numel(), param._array.dtype)
         return param.grad._strided().reshape(-1)
 
