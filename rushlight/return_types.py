@@ -49,11 +49,15 @@ kthvalue = _named("kthvalue", "values", "indices")
 cummax = _named("cummax", "values", "indices")
 cummin = _named("cummin", "values", "indices")
 aminmax = _named("aminmax", "min", "max")
+frexp = _named("frexp", "mantissa", "exponent")
+histogram = _named("histogram", "hist", "bin_edges")
 
 __all__ = [
     "aminmax",
     "cummax",
     "cummin",
+    "frexp",
+    "histogram",
     "kthvalue",
     "max",
     "median",

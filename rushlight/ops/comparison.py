@@ -202,8 +202,8 @@ Tensor.__invert__ = bitwise_not
 
 
 def _predicate(name: str, kernel, doc: str, value: str):
-    def function(input):
-        return wrap(kernel(check_tensor(name, input)._array))
+    def function(input, *, out=None):
+        return write_out(wrap(np.asarray(kernel(check_tensor(name, input)._array))), out)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""{doc}
@@ -218,6 +218,36 @@ def _predicate(name: str, kernel, doc: str, value: str):
 isnan = _predicate("isnan", K.isnan, "Where an element is not a number.", "False, False,  True")
 isinf = _predicate("isinf", K.isinf, "Where an element is infinite.", "False,  True, False")
 isfinite = _predicate("isfinite", K.isfinite, "Where an element is finite.", " True, False, False")
+isreal = _predicate("isreal", np.isreal, "Where an element has no imaginary part.", "True, True, True")
+
+
+def _refuses_complex(name: str, function):
+    def kernel(array):
+        if array.dtype.kind == "c":
+            raise RuntimeError(f"{name} does not support complex inputs: use the real part, x.real")
+        return function(array)
+
+    return kernel
+
+
+isposinf = _predicate(
+    "isposinf",
+    _refuses_complex("isposinf", lambda a: a == np.inf),
+    "Where an element is +infinity.",
+    "False,  True, False",
+)
+isneginf = _predicate(
+    "isneginf",
+    _refuses_complex("isneginf", lambda a: a == -np.inf),
+    "Where an element is -infinity.",
+    "False, False, False",
+)
+signbit = _predicate(
+    "signbit",
+    _refuses_complex("signbit", lambda a: a < 0 if a.dtype.kind in "iub" else np.signbit(a)),
+    "Where an element has a minus sign, -0.0 included.",
+    "False, False, False",
+)
 
 
 @op()

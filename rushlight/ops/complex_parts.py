@@ -5,7 +5,7 @@ import numpy as np
 from rushlight.autograd.node import Node
 from rushlight.autograd.views import after, before, check_writable
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import Tensor, check_tensor, record, recording, wrap, write_out
+from rushlight.ops.common import MODE, Tensor, check_tensor, floating, record, recording, wrap, write_out
 from rushlight.ops.registry import op
 from rushlight.ops.shape import as_strided_array, transpose, viewed
 
@@ -216,3 +216,34 @@ def _H(self):
 
 
 Tensor.H, Tensor.mH = property(_H), property(adjoint)
+
+
+class AngleBackward0(Node):
+    def backward(self, grad):
+        (z,) = self.unpack()
+        if not z.is_complex():
+            return z.new_zeros(z.shape)
+        square = z.real * z.real + z.imag * z.imag
+        turned = z * grad * 1j / square.masked_fill(square == 0, 1)
+        return turned.masked_fill(square == 0, 0)
+
+
+@op()
+def angle(input, *, out=None):
+    """The angle of complex numbers, in radians; of real ones, pi where they are negative, else 0.
+
+    >>> import rushlight as torch
+    >>> torch.angle(torch.tensor([1j, -1.0]))
+    tensor([1.5708, 3.1416])
+    """
+    x = floating(check_tensor("angle", input))
+    array = np.angle(x._array) if x._array.dtype.kind == "c" else _real_angle(x._array)
+    if x._rg and MODE.enabled:
+        return record(array, AngleBackward0, (x,), x)
+    return write_out(wrap(array), out)
+
+
+def _real_angle(x: np.ndarray) -> np.ndarray:
+    array = np.asarray((x < 0) * np.pi).astype(x.dtype)
+    np.copyto(array, x, where=x != x)
+    return array

@@ -32,6 +32,9 @@ def tensordot(a, b, dims=2, out=None):
         raise RuntimeError("both dimension lists should have same length")
     dims_a, dims_b = [check_dim(d, x.ndim) for d in dims_a], [check_dim(d, y.ndim) for d in dims_b]
     for i, j in zip(dims_a, dims_b, strict=True):
+        if x.shape[i] != y.shape[j] and 1 in (x.shape[i], y.shape[j]):  # the one is repeated
+            a, b = (a.sum(i, True), b) if y.shape[j] == 1 else (a, b.sum(j, True))
+            x, y = a._array, b._array
         if x.shape[i] != y.shape[j]:
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {x.shape[i]} in dim {i} and "

@@ -34,7 +34,7 @@ class ConvolutionBackward0(Node):
         to_x, to_w, to_b = self.edges
         gx = gw = gb = None
         if to_x is not None and self.transposed:
-            gx = _convolve(grad, conj(w), self.settings)
+            gx = _cropped(_convolve(grad, conj(w), self.settings), x._array.shape)
         elif to_x is not None:
             gx = _input_gradient(grad, conj(w), x._array.shape, self.settings)
         if to_w is not None:
@@ -58,9 +58,14 @@ class ConvolutionBackwardBackward0(Node):
         g, x = self.unpack()
         to_g, to_x = self.edges
         return (
-            None if to_g is None else _convolve(conj(x), grad, self.settings),
+            None if to_g is None else _cropped(_convolve(conj(x), grad, self.settings), g._array.shape),
             None if to_x is None else _input_gradient(conj(g), grad, x._array.shape, self.settings),
         )
+
+
+def _cropped(t: Tensor, shape: tuple) -> Tensor:
+    """Without the positions that only exist because of a large output padding."""
+    return t if t._array.shape == shape else t[tuple(slice(n) for n in shape)]
 
 
 def _convolve(x: Tensor, w: Tensor, settings, bias: Tensor | None = None) -> Tensor:

@@ -395,6 +395,32 @@ def empty_strided(
     return require_grad(_strided_empty(size, stride, _numpy_type(dtype, "empty_strided")), requires_grad)
 
 
+@op(method=False)
+def empty_permuted(
+    size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
+    """A tensor that is not initialised, dense in memory, with its dimensions in a given physical order.
+
+    Args:
+        size: its dimensions.
+        physical_layout: the dimensions from the outermost in memory to the innermost.
+
+    >>> import rushlight as torch
+    >>> torch.empty_permuted((2, 3), (1, 0)).stride()
+    (1, 2)
+    """
+    _check_options("empty_permuted", layout, device)
+    if sorted(physical_layout) != [d for d, _ in enumerate(size)]:
+        raise RuntimeError(
+            f"Number of dimensions in size ({len(size)}) does not match the length of the physical_layout "
+            f"{list(physical_layout)}, which must be a permutation of them"
+        )
+    steps, step = [0] * len(size), 1
+    for dim in reversed(physical_layout):
+        steps[dim], step = step, step * max(size[dim], 1)
+    return require_grad(_strided_empty(size, steps, _numpy_type(dtype, "empty_permuted")), requires_grad)
+
+
 def _strided_empty(size, stride, kind: np.dtype) -> Tensor:
     if len(size) != len(stride):
         raise RuntimeError(

@@ -5,6 +5,7 @@ import numpy as np
 from rushlight.autograd.node import Node
 from rushlight.ops.common import MODE, Tensor, check_tensor, conj, record, wrap, write_out
 from rushlight.ops.convert import cast
+from rushlight.ops.functions_of_two import complex_logaddexp
 from rushlight.ops.reduction import not_implemented
 from rushlight.ops.registry import op
 from rushlight.tensor import check_dim
@@ -127,6 +128,17 @@ class LogcumsumexpBackward0(Node):
         return parts[0] - parts[1]
 
 
+def _log_sums(x: np.ndarray, axis: int) -> np.ndarray:
+    """In double precision while it runs, as in PyTorch."""
+    if x.dtype.kind != "c":
+        return _accumulated(np.logaddexp, x.astype(np.float64), axis).astype(x.dtype)
+    sums = np.array(x, np.complex128)
+    along = np.moveaxis(sums, axis, 0) if x.ndim else sums.reshape(1)
+    for i in range(1, len(along)):
+        along[i] = complex_logaddexp(along[i - 1], along[i])
+    return sums.astype(x.dtype)
+
+
 @op()
 def logcumsumexp(input, dim, *, out=None):
     """The logarithm of the running sum of exponentials along one dimension, without overflow.
@@ -147,7 +159,7 @@ def logcumsumexp(input, dim, *, out=None):
     if x.dtype.kind in "iub":
         raise not_implemented("logcumsumexp_out_cpu", x)
     with np.errstate(all="ignore"):
-        array = _accumulated(np.logaddexp, x, axis)
+        array = _log_sums(x, axis)
     if input._rg and MODE.enabled:
         result = record(array, LogcumsumexpBackward0, (input,), axis=axis)
         result._node.save_output(result, input)
@@ -180,10 +192,12 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     axis = check_dim(dim, x._array.ndim)
+    if n == 0:
+        return write_out(x.clone(), out)
     parts = [t for t in (prepend, x, append) if t is not None]
     x = x if len(parts) == 1 else cat(parts, axis)
     for _ in range(n):
         size = x._array.shape[axis]
         later, earlier = x.narrow(axis, min(1, size), max(size - 1, 0)), x.narrow(axis, 0, max(size - 1, 0))
         x = later.logical_xor(earlier) if x._array.dtype.kind == "b" else later - earlier
-    return write_out(x.clone() if n == 0 else x, out)
+    return write_out(x, out)

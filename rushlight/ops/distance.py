@@ -378,3 +378,25 @@ def vecdot(x, y, *, dim=-1, out=None):
     tensor([11])
     """
     return write_out((x.conj() * y if x.is_complex() else x * y).sum(dim), out)
+
+
+@op(inplace=True)
+def renorm(input, p, dim, maxnorm, *, out=None):
+    """A tensor whose slices along a dimension are scaled down where their p-norm exceeds `maxnorm`.
+
+    >>> import rushlight as torch
+    >>> torch.renorm(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), p=2, dim=0, maxnorm=1)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if check_tensor("renorm", input).ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    axis = check_dim(dim, input.ndim)
+    others = [d for d in range(input.ndim) if d != axis]
+    norms = vector_norm(input, p, others, keepdim=True)
+    scale = (maxnorm / (norms + 1e-7)).where(norms > maxnorm, norms.new_ones(()))
+    return write_out(input * scale, out)

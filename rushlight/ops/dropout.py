@@ -60,12 +60,12 @@ def _apply(
     """Drop something where `training`; the mask has one element for each channel where `by_channel`."""
     _check_probability(name, p)
     x = check_tensor(name, input)._array
+    if not training or p == 0 or x.size == 0:
+        return input
     if by_channel and x.ndim < 2:
         raise RuntimeError(
             f"{name}: Feature dropout requires at least 2 dimensions in the input, got {x.ndim}"
         )
-    if not training or p == 0 or x.size == 0:
-        return input
     if x.dtype.kind in "iub":
         raise RuntimeError(
             f"{name}: result type Float can't be cast to the desired output type {input.dtype}; convert the "
@@ -103,7 +103,12 @@ def dropout(input, p=0.5, training=True, inplace=False):
 
 @op(method=False)
 def feature_dropout(input, p, train):
-    """Set whole channels to zero with probability p, and divide the others by 1 - p, for any shape."""
+    """Set whole channels to zero with probability p, and divide the others by 1 - p, for any shape.
+
+    >>> import rushlight as torch
+    >>> torch.feature_dropout(torch.ones(1, 2), 0.5, False)
+    tensor([[1., 1.]])
+    """
     return _apply("feature_dropout", _masked, input, p, train, False, by_channel=True)
 
 

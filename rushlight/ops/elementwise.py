@@ -96,7 +96,7 @@ def _inplace_error(name: str, target: Tensor, other: Tensor) -> RuntimeError:
     )
 
 
-def _define(name: str, kernel, node_type, *, doc: str, example: str, aliases=(), **options):
+def define(name: str, kernel, node_type, *, doc: str, example: str, aliases=(), **options):
     """Define and list a two-operand op under its names."""
     function, function_ = binary(name, kernel, node_type, **options)
     function.__doc__ = _binary_doc(doc, example)
@@ -185,7 +185,7 @@ class MulBackward0(Node):
         return None if gx is None else sum_to(gx, x_shape), None if gy is None else sum_to(gy, y_shape)
 
 
-class _BothNode(Node):
+class BothNode(Node):
     """A node that keeps both operands."""
 
     def keep(self, x, y):
@@ -207,7 +207,7 @@ class DivBackward0(Node):
         )
 
 
-class PowBackward1(_BothNode):
+class PowBackward1(BothNode):
     def backward(self, grad):
         x, y = self.unpack()
         to_x, to_y = self.edges
@@ -233,7 +233,7 @@ class PowBackward0(Node):
         return mul(grad, conj(mul(pow(x, self.exponent - 1), self.exponent)))
 
 
-class _SharedNode(_BothNode):
+class _SharedNode(BothNode):
     """The larger or smaller of two: equal elements share the gradient."""
 
     def backward(self, grad):
@@ -258,7 +258,7 @@ class MinimumBackward0(_SharedNode):
         return a <= b
 
 
-class FmaxBackward0(_BothNode):
+class FmaxBackward0(BothNode):
     def backward(self, grad):
         x, y = self.unpack()
         chosen = self.wins(x, y) | (y != y)
@@ -275,7 +275,7 @@ class FminBackward0(FmaxBackward0):
         return x <= y
 
 
-class RemainderBackward0(_BothNode):
+class RemainderBackward0(BothNode):
     rounded = "floor"
 
     def backward(self, grad):
@@ -293,14 +293,14 @@ class FmodBackward0(RemainderBackward0):
     rounded = "trunc"
 
 
-class Atan2Backward0(_BothNode):
+class Atan2Backward0(BothNode):
     def backward(self, grad):
         x, y = self.unpack()
         scaled = div(grad, add(mul(x, x), mul(y, y)))
         return sum_to(mul(scaled, y), x._array.shape), sum_to(-mul(scaled, x), y._array.shape)
 
 
-class HypotBackward0(_BothNode):
+class HypotBackward0(BothNode):
     def backward(self, grad):
         x, y = self.unpack()
         scaled = div(grad, hypot(x, y))
@@ -402,7 +402,7 @@ def rsub(input, other, *, alpha=1):
     return sub(other, input, alpha=alpha)
 
 
-mul = _define(
+mul = define(
     "mul", K.mul, MulBackward0, doc="Product.", aliases=("multiply",),
     example="torch.mul(torch.tensor([1, 2]), 3) -> tensor([3, 6])",
 )  # fmt: skip
@@ -532,35 +532,35 @@ def _pow_number(x: Tensor, exponent) -> Tensor:
     return wrap(array)
 
 
-maximum = _define(
+maximum = define(
     "maximum", K.maximum, MaximumBackward0, check=_real("maximum"), numbers=False, doc="The larger of two; nan where one is.",
     example="torch.maximum(torch.tensor([1, 5]), torch.tensor([3, 2])) -> tensor([3, 5])",
 )  # fmt: skip
-minimum = _define(
+minimum = define(
     "minimum", K.minimum, MinimumBackward0, check=_real("minimum"), numbers=False, doc="The smaller of two; nan where one is.",
     example="torch.minimum(torch.tensor([1, 5]), torch.tensor([3, 2])) -> tensor([1, 2])",
 )  # fmt: skip
-fmax = _define(
+fmax = define(
     "fmax", K.fmax, FmaxBackward0, check=_real("fmax"), numbers=False, doc="The larger of two; a number rather than nan.",
     example="torch.fmax(torch.tensor([1.0]), torch.tensor([float('nan')])) -> tensor([1.])",
 )  # fmt: skip
-fmin = _define(
+fmin = define(
     "fmin", K.fmin, FminBackward0, check=_real("fmin"), numbers=False, doc="The smaller of two; a number rather than nan.",
     example="torch.fmin(torch.tensor([1.0]), torch.tensor([float('nan')])) -> tensor([1.])",
 )  # fmt: skip
-remainder = _define(
+remainder = define(
     "remainder", K.remainder, RemainderBackward0, doc="What is left after floor division, with the divisor's sign.",
     example="torch.remainder(torch.tensor([-3, 3]), 2) -> tensor([1, 1])",
 )  # fmt: skip
-fmod = _define(
+fmod = define(
     "fmod", K.fmod, FmodBackward0, doc="What is left after division towards zero, with the dividend's sign.",
     example="torch.fmod(torch.tensor([-3, 3]), 2) -> tensor([-1,  1])",
 )  # fmt: skip
-atan2 = _define(
+atan2 = define(
     "atan2", K.atan2, Atan2Backward0, to_float=True, numbers=False, doc="The angle of the point (other, input), in radians.",
     aliases=("arctan2",), example="torch.atan2(torch.tensor([1.0]), torch.tensor([1.0])) -> tensor([0.7854])",
 )  # fmt: skip
-hypot = _define(
+hypot = define(
     "hypot", K.hypot, HypotBackward0, numbers=False, doc="The length of the hypotenuse of a right triangle.",
     example="torch.hypot(torch.tensor([3.0]), torch.tensor([4.0])) -> tensor([5.])",
 )  # fmt: skip
@@ -577,3 +577,4 @@ for _dunder, _function in {
     "__ifloordiv__": _floor_divide_, "__imod__": Tensor.remainder_, "__ipow__": Tensor.pow_,
 }.items():  # fmt: skip
     setattr(Tensor, _dunder, _function)
+Tensor.__rdiv__ = Tensor.__rtruediv__

@@ -291,6 +291,6 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     except ValueError:
         raise broadcast_error("take_along_dim", tuple(other), tuple(others)) from None
     both[dim] = wanted[dim]
-    indices = indices.expand(both)
+    indices = indices.where(indices >= 0, indices + shape[dim]).expand(both)
     both[dim] = shape[dim]
     return gather(input.expand(both), dim, indices, out=out)

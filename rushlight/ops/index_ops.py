@@ -185,7 +185,9 @@ class IndexFillBackward0(Node):
         kept = None if to_self is None else index_fill(grad, self.dim, self.index, 0)
         if len(self.edges) == 1:
             return kept
-        return kept, None if self.edges[1] is None else index_select(grad, self.dim, self.index).sum()
+        if self.edges[1] is None:
+            return kept, None
+        return kept, index_select(grad, self.dim, self.index.unique()).sum()  # repeated positions count once
 
 
 class IndexFillBackward1(IndexFillBackward0):
@@ -364,6 +366,8 @@ def put(input, index, source, accumulate=False):
         )
 
     def write(array):
+        if not positions.size:
+            return
         where = np.unravel_index(positions.reshape(-1), array.shape) if array.ndim else (...,)
         if accumulate:
             np.add.at(array, where, source._array.reshape(-1) if array.ndim else source._array.sum())

@@ -156,12 +156,14 @@ class FoldedBackward0(Node):
     def backward(self, grad):
         x, y = self.unpack()
         to_x, to_y = self.edges
-        rows = grad.reshape(-1, y._array.shape[1])
+        inner, columns = y._array.shape
+        count = math.prod(x._array.shape[:-1])
+        rows = grad.reshape(count, columns)
         gx = gy = None
         if to_x is not None:
             gx = matmul(rows, conj(y.mT)).reshape(x._array.shape)
         if to_y is not None:
-            gy = matmul(conj(x.reshape(-1, y._array.shape[0]).mT), rows)
+            gy = matmul(conj(x.reshape(count, inner).mT), rows)
         return gx, gy
 
 

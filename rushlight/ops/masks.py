@@ -206,6 +206,8 @@ def masked_scatter(input, mask, source):
             f"{SCALAR_NAMES[input.dtype]} and {SCALAR_NAMES[source.dtype]}"
         )
     full = np.broadcast_to(chosen, np.broadcast_shapes(chosen.shape, input._array.shape))
+    if full.shape != input._array.shape:  # `write` refuses it in place
+        input = input.expand(full.shape)
     count = int(np.count_nonzero(full))
     if count > source._array.size:
         raise RuntimeError(

@@ -149,6 +149,30 @@ def broadcast_shapes(*shapes):
         ) from None
 
 
+def sum_to_size(self, *size):
+    """The sum over what broadcasting would have repeated: the opposite of `expand`.
+
+    Args:
+        size: a shape that expands to this tensor's.
+    Raises:
+        RuntimeError: it doesn't.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2, 3).sum_to_size(1, 3)
+    tensor([[2., 2., 2.]])
+    """
+    shape = tuple(int(n) for n in sizes("sum_to_size", size))
+    have = self._array.shape
+    if len(shape) > len(have) or any(n not in (1, m) for n, m in zip(shape[::-1], have[::-1], strict=False)):
+        raise RuntimeError(
+            f"size {{{list(shape)}}} is not expandable to size {{{list(have)}}} (sum_to_size)."
+        )
+    return sum_to(self, shape)
+
+
+Tensor.sum_to_size = sum_to_size
+
+
 # -- smaller: parts ---------------------------------------------------------------------------------
 
 
@@ -329,3 +353,42 @@ def as_strided(input, size, stride, storage_offset=None):
     if input._rg and MODE.enabled:
         rejoin(view)
     return view
+
+
+def as_strided_(self, size, stride, storage_offset=None):
+    """Look at the same memory with another shape and other steps, in place."""
+    view = as_strided(self, size, stride, storage_offset)
+    self._array = view._array
+    self._format = "fixed"
+    return self
+
+
+def fill_diagonal_(self, fill_value, wrap=False):
+    """Write a number on the main diagonal, of two or more dimensions of equal size.
+
+    Args:
+        fill_value: the number.
+        wrap: begin again below, in tall matrices.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 2).fill_diagonal_(1)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    shape = self._array.shape
+    if len(shape) < 2:
+        raise RuntimeError(f"dimensions must larger than 1, got {len(shape)} (fill_diagonal_)")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError(
+            f"all dimensions of input must be of equal length, got {list(shape)} (fill_diagonal_)"
+        )
+    steps = sum(self.stride())
+    rows = min(shape)
+    self.as_strided((rows,), (steps,)).fill_(fill_value)
+    if wrap and len(shape) == 2 and shape[0] > shape[1] + 1:
+        for start in range(shape[1] + 1, shape[0], shape[1] + 1):
+            self[start:].fill_diagonal_(fill_value)
+    return self
+
+
+Tensor.as_strided_, Tensor.fill_diagonal_ = as_strided_, fill_diagonal_

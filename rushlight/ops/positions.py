@@ -29,7 +29,7 @@ def mutator(name: str, doc: str, example: str):
         def function(input, *args, out=None, **kwargs):
             check_tensor(name, input)
             write, inputs, node_type, fields = prepare(input, *args, **kwargs)
-            array = input._array.copy(order="K")
+            array = inputs[0]._array.copy(order="K")
             write(array)
             if recording(*inputs):
                 result = record(array, node_type, inputs, **fields)
@@ -80,7 +80,7 @@ def index_positions(op_name: str, index, kinds=(np.int64, np.int32)) -> np.ndarr
         raise TypeError(
             f"{op_name}(): argument 'index' (position 2) must be Tensor, not {type(index).__name__}"
         )
-    if index._array.dtype not in kinds:
+    if index._array.dtype not in kinds and (index._array.size or kinds != (np.int64, np.int32)):
         raise RuntimeError(f"{op_name}(): Expected dtype int32/int64 for index, got {index.dtype}")
     return index._array
 

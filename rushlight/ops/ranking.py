@@ -241,11 +241,11 @@ def multi_margin_loss(
         check_tensor("multi_margin_loss", input)._array,
         check_tensor("multi_margin_loss", target, "target", 2)._array,
     )
-    if x.ndim not in (1, 2) or not x.shape[-1]:
+    if x.ndim > 2 or 0 in x.shape[-1:]:
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(x.shape)}"
         )
-    samples, classes = (1 if x.ndim == 1 else x.shape[0]), x.shape[-1]
+    samples, classes = (x.shape[0] if x.ndim == 2 else 1), (x.shape[-1] if x.ndim else 1)
     if t.ndim > 1 or t.size != samples:
         raise RuntimeError(
             "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples "
@@ -290,14 +290,14 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     reduction = reduction_of(size_average, reduce, reduction)
     x = check_tensor("multilabel_margin_loss", input)._array
     t = check_tensor("multilabel_margin_loss", target, "target", 2)._array
-    if x.ndim not in (1, 2) or not x.shape[-1]:
+    if x.ndim > 2 or 0 in x.shape[-1:]:
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(x.shape)}"
         )
     if t.shape != x.shape:
         raise RuntimeError(f"inconsistent target size: {list(t.shape)} for input of size: {list(x.shape)}")
     _check_long(target)
-    classes = x.shape[-1]
+    classes = x.shape[-1] if x.ndim else 1
     if t.size and not (t.min() >= -1 and t.max() < classes):
         raise RuntimeError(f"argument #2 'target' is out of range: expected -1 to {classes - 1}")
     t = t.reshape(-1, classes)

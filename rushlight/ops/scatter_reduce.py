@@ -59,17 +59,23 @@ class ScatterReduceBackward0(Node):
         own_zero, part_zero = (x == 0), (part == 0)
         zeros = own_zero.to(x.dtype) if self.include_self else x.new_zeros(x.shape)
         zeros = scatter_add(zeros, self.dim, self.index, part_zero.to(x.dtype))
+        # The zeros themselves, which second derivatives see: where two meet, each is the other's slope.
+        values = x.masked_fill(~own_zero, 0) if self.include_self else x.new_zeros(x.shape)
+        values = scatter_add(values, self.dim, self.index, part.masked_fill(~part_zero, 0))
         start = x.masked_fill(own_zero, 1) if self.include_self else x.new_ones(x.shape)
         others = scatter_reduce(start, self.dim, self.index, part.masked_fill(part_zero, 1), "prod")
-        none, one = (zeros == 0).to(x.dtype), (zeros == 1).to(x.dtype)
-        kept = grad * others * (none / x.masked_fill(own_zero, 1)).masked_fill(
-            own_zero, 0
-        ) + grad * others * (one * own_zero.to(x.dtype))
-        at = lambda t: gather(t, self.dim, self.index)
-        given = at(grad * others * none) / part.masked_fill(part_zero, 1) + at(
-            grad * others * one
-        ) * part_zero.to(x.dtype)
-        return kept, given
+        none, one, two = ((zeros == n).to(x.dtype) for n in (0, 1, 2))
+        rest = grad * others
+
+        def slope(v, is_zero, at):
+            """The product of all others, for the elements v: one that is zero, and one that is not."""
+            of_zero = at(rest * one) + at(rest * two) * (at(values) - v)
+            of_other = (at(rest * none) + at(rest * one * values)) / v.masked_fill(is_zero, 1)
+            return of_zero.where(is_zero, of_other)
+
+        return slope(x, own_zero, lambda t: t), slope(
+            part, part_zero, lambda t: gather(t, self.dim, self.index)
+        )
 
     def _amax(self, grad, x, source, result):
         part = _corner(source, self.index)
@@ -175,3 +181,51 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         "shape": src._array.shape,
     }
     return write_out(record(array, ScatterReduceBackward0, (input, src), *saved, **fields), out)
+
+
+def _along(input: Tensor, dim: int, index: Tensor, source: Tensor):
+    """A vector index as one of the source's shape, for `scatter_reduce`."""
+    from rushlight.tensor import check_dim
+
+    dim = check_dim(dim, input._array.ndim)
+    if index._array.ndim > 1:
+        raise RuntimeError(f"index_reduce(): Index is supposed to be a vector, got shape {list(index.shape)}")
+    shape = [1] * input._array.ndim
+    if shape:
+        shape[dim] = -1
+    return dim, index.long().reshape(shape).expand(source._array.shape)
+
+
+def _index_reduce_in_place(self, dim, index, source, reduce, *, include_self=True):
+    """In-place form of `index_reduce`."""
+    _check_index_reduce(reduce)
+    dim, where = _along(self, dim, index, source)
+    return _scatter_reduce_in_place(self, dim, where, source, reduce, include_self=include_self)
+
+
+def _check_index_reduce(reduce: str) -> None:
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
+
+
+@op(inplace=_index_reduce_in_place)
+def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=None):
+    """A tensor with slices of another combined into given positions of a dimension.
+
+    Args:
+        input: a tensor.
+        dim: the dimension.
+        index: a vector of positions, which may repeat.
+        source: one slice for each position.
+        reduce: "prod", "mean", "amax" or "amin".
+        include_self: whether what is there takes part.
+    Raises:
+        RuntimeError: shapes or types don't fit, or a position is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).index_reduce(0, torch.tensor([1, 1]), torch.tensor([2.0, 3.0]), "amax")
+    tensor([0., 3.])
+    """
+    _check_index_reduce(reduce)
+    dim, where = _along(input, dim, index, check_tensor("index_reduce", source, "source", 4))
+    return scatter_reduce(input, dim, where, source, reduce, include_self=include_self, out=out)

@@ -1,5 +1,7 @@
 """Where and which: nonzero, argwhere, unique, unique_consecutive."""
 
+import math
+
 import numpy as np
 
 from rushlight.ops.common import (
@@ -47,6 +49,53 @@ def argwhere(input):
     tensor([[1]])
     """
     return nonzero(input)
+
+
+@op()
+def nonzero_static(input, *, size, fill_value=-1, out=None):
+    """The first `size` positions of elements that are not zero, filled up with `fill_value`.
+
+    >>> import rushlight as torch
+    >>> torch.nonzero_static(torch.tensor([0, 5]), size=2)
+    tensor([[ 1],
+            [-1]])
+    """
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
+    found = nonzero(input)._array[:size]
+    array = np.full((size, input._array.ndim), fill_value, np.int64)
+    array[: len(found)] = found
+    return write_out(wrap(array), out)
+
+
+@op(method=False)
+def unravel_index(indices, shape):
+    """The coordinates, in a tensor of a shape, of flat positions.
+
+    Args:
+        indices: positions, of an integer type; those outside are wrapped around.
+        shape: the shape.
+    Returns:
+        One tensor for each dimension.
+    Raises:
+        TypeError: the indices are no integers. ValueError: a size is negative.
+
+    >>> import rushlight as torch
+    >>> torch.unravel_index(torch.tensor([3]), (2, 2))
+    (tensor([1]), tensor([1]))
+    """
+    array = check_tensor("unravel_index", indices, "indices")._array
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"'shape' cannot have negative values, but got {shape}")
+    count = int(np.prod(shape))
+    where, found = array % max(count, 1), []
+    for n in reversed(shape):
+        found.append(wrap(np.asarray(where % n, array.dtype)))
+        where = where // n
+    return tuple(reversed(found))
 
 
 def _results(values, inverse, counts, return_inverse: bool, return_counts: bool):
@@ -102,7 +151,8 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
         array, dim = array.reshape(-1), 0
     else:
         dim, shape = check_dim(dim, array.ndim), None
-    rows = np.moveaxis(array, dim, 0).reshape(array.shape[dim], -1)
+    rows = np.moveaxis(array, dim, 0)
+    rows = rows.reshape(rows.shape[0], math.prod(rows.shape[1:]))
     new = np.ones(rows.shape[0], np.bool_)
     new[1:] = (rows[1:] != rows[:-1]).any(1)
     starts = np.flatnonzero(new)

@@ -375,7 +375,7 @@ def _squeeze(array: np.ndarray, dim) -> tuple[np.ndarray, type[Node]]:
         return array.squeeze(), SqueezeBackward0
     if isinstance(dim, (tuple, list)):
         dims = dims_tuple(dim, array.ndim, "squeeze")
-        return array.squeeze(tuple(d for d in dims if array.shape[d] == 1)), SqueezeBackward2
+        return array.squeeze(tuple(d for d in dims if array.ndim and array.shape[d] == 1)), SqueezeBackward2
     dim = check_dim(dim, array.ndim)
     squeezable = array.ndim and array.shape[dim] == 1
     return array.squeeze(dim) if squeezable else array.view(), SqueezeBackward1

@@ -217,7 +217,7 @@ def _quantile(name: str, input, q, dim, keepdim, interpolation, skip_nan, out) -
         axis = check_dim(dim, rank)
         ordered = sort(x if rank else x.reshape(1), axis).values.movedim(axis, -1)
         shape = [1 if i == axis else n for i, n in enumerate(x._array.shape) if keepdim or i != axis]
-    result = _at_ranks(ordered, q.detach().reshape(-1), interpolation, skip_nan)  # [..., q]
+    result = _at_ranks(ordered, q.reshape(-1), interpolation, skip_nan)  # [..., q]
     result = result.movedim(-1, 0).reshape([*q._array.shape, *shape])
     return write_out(result, out)
 
@@ -236,9 +236,13 @@ def _at_ranks(ordered: Tensor, q: Tensor, interpolation: str, skip_nan: bool) ->
     value = ordered.gather(-1, wrap(below))
     if interpolation not in ("linear", "midpoint"):
         return value
-    weight = np.full_like(ranks, 0.5) if interpolation == "midpoint" else ranks - below
+    weight = wrap(
+        (np.full_like(ranks, 0.5) if interpolation == "midpoint" else ranks - below).astype(ranks.dtype)
+    )
+    if q._rg and interpolation == "linear":
+        weight = q * wrap(last.astype(ranks.dtype)) - wrap(below.astype(ranks.dtype))
     above = ordered.gather(-1, wrap(np.ceil(ranks).astype(np.int64)))
-    return value.lerp(above, wrap(weight.astype(ranks.dtype)))
+    return value.lerp(above, weight)
 
 
 @op()

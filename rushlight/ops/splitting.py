@@ -220,3 +220,21 @@ def unbind(input, dim=0):
     return _views(
         input, [array[(*before, i, ...)] for i in range(array.shape[dim])], UnbindBackward0, dim=dim
     )
+
+
+def _unsafe(function):
+    """A function whose parts may be changed in place under autograd, because they are copies."""
+
+    def renamed(*args, **kwargs):
+        return tuple(part.clone() for part in function(*args, **kwargs))
+
+    renamed.__name__ = renamed.__qualname__ = f"unsafe_{function.__name__}"
+    renamed.__doc__ = f"As `{function.__name__}`, with parts in memory of their own."
+    return op()(renamed)
+
+
+unsafe_chunk, unsafe_split, unsafe_split_with_sizes = (
+    _unsafe(chunk),
+    _unsafe(split),
+    _unsafe(split_with_sizes),
+)

@@ -3,10 +3,23 @@
 import builtins
 import math
 
+import numpy as np
+
 from rushlight import kernels as K
+from rushlight import return_types
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import assign, before, check_writable, keep_old_value, place
-from rushlight.ops.common import MODE, Tensor, check_tensor, conj, floating, record, wrap, write_out
+from rushlight.ops.common import (
+    MODE,
+    Tensor,
+    check_tensor,
+    conj,
+    floating,
+    record,
+    record_many,
+    wrap,
+    write_out,
+)
 from rushlight.ops.registry import alias, op
 
 
@@ -344,7 +357,53 @@ def round(input, *, decimals=0, out=None):
     return write_out(wrap(array), out)
 
 
+@op()
+def positive(input):
+    """The tensor itself, as `+x`.
+
+    Raises:
+        RuntimeError: it holds truth values.
+
+    >>> import rushlight as torch
+    >>> torch.positive(torch.tensor([-1.0]))
+    tensor([-1.])
+    """
+    if check_tensor("positive", input)._array.dtype.kind == "b":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+class FrexpBackward0(Node):
+    def backward(self, grad, _):
+        return grad / self.scale
+
+
+@op()
+def frexp(input, *, out=None):
+    """The mantissa, in [0.5, 1), and the int32 exponent of 2 whose product is x.
+
+    >>> import rushlight as torch
+    >>> torch.frexp(torch.tensor([6.0])).exponent
+    tensor([3], dtype=torch.int32)
+    """
+    x = check_tensor("frexp", input)._array
+    if x.dtype.kind not in "fV":
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    mantissa, exponent = np.frexp(x.astype(np.float32) if x.dtype.kind == "V" else x)
+    mantissa, exponent = np.asarray(mantissa, x.dtype), np.asarray(exponent, np.int32)
+    if input._rg and MODE.enabled:
+        scale = wrap(np.asarray(np.ldexp(1.0, exponent), x.dtype))
+        outs = record_many(
+            (mantissa, exponent), FrexpBackward0, (input,), differentiable=(True, False), scale=scale
+        )
+        return return_types.frexp(outs)
+    results = (wrap(mantissa), wrap(exponent))
+    return return_types.frexp(
+        results if out is None else [write_out(r, o) for r, o in zip(results, out, strict=True)]
+    )
+
+
 Tensor.__neg__ = neg
 Tensor.__abs__ = abs
-Tensor.__pos__ = lambda self: self
+Tensor.__pos__ = positive
 Tensor.__round__ = lambda self, decimals=0: round(self, decimals=decimals)

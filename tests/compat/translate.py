@@ -101,6 +101,8 @@ def function(f):
     """A function of PyTorch's or of its tests, working on our tensors."""
     if isinstance(f, functools.partial):
         return functools.partial(function(f.func), *value(f.args), **value(f.keywords))
+    if isinstance(f, torch.nn.Module):
+        return resolve(f"torch.nn.{type(f).__name__}")()
     if isinstance(f, type):
         return resolve(f"{f.__module__}.{f.__qualname__}") if f.__module__.startswith("torch") else f
     if getattr(f, "__name__", None) in OWN and f.__module__.startswith("torch.testing"):

@@ -54,7 +54,7 @@ def batch_norm_backward(g, x, mean, rstd, w, train):
     gw = np.sum(wide * normal, axes, np.float64)
     scale = rstd if w is None else rstd * widen(w)
     if train:
-        count = max(1, x.size // max(1, x.shape[1]))
+        count = max(1, x.size // max(1, mean.size))
         wide = wide - _per_channel((gb / count).astype(wide.dtype), x)
         wide = wide - normal * _per_channel((gw / count).astype(wide.dtype), x)
     gx = (wide * _per_channel(scale, x)).astype(x.dtype, copy=False)

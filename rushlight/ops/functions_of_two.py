@@ -1,0 +1,211 @@
+"""Functions of two numbers beyond arithmetic: signs, steps, divisors, sums of exponentials."""
+
+import math
+
+import numpy as np
+
+from rushlight import dtypes
+from rushlight import kernels as K
+from rushlight.autograd.node import Node
+from rushlight.ops.common import (
+    MODE,
+    Tensor,
+    as_type,
+    check_tensor,
+    conj,
+    floating,
+    record,
+    result_type,
+    sum_to,
+    wrap,
+    write_out,
+)
+from rushlight.ops.elementwise import BothNode, define, mul, pow
+from rushlight.ops.reduction import not_implemented
+from rushlight.ops.registry import op
+
+
+def _quiet(function):
+    """A NumPy function as a kernel: no warnings, always an array."""
+
+    def kernel(x, y, out=None):
+        with np.errstate(all="ignore"):
+            result = np.asarray(function(x, y))
+        if out is None:
+            return result
+        out[...] = result
+        return out
+
+    return kernel
+
+
+def _kinds(name: str, kinds: str):
+    """A check that the operands' type is one of these kinds of NumPy."""
+
+    def check(x: Tensor, y: Tensor):
+        kind = x._array.dtype.kind
+        if ("f" if kind == "V" else kind) not in kinds:
+            raise not_implemented(f"{name}_cpu" if name in ("gcd", "lcm") else name, x._array)
+
+    return check
+
+
+class CopysignBackward0(BothNode):
+    def backward(self, grad):
+        x, y = self.unpack()
+        same = (x.signbit() == y.signbit()).to(grad.dtype) * 2 - 1
+        gx = mul(grad, same).masked_fill(x == 0, 0)
+        return sum_to(gx, x._array.shape), grad.new_zeros(y._array.shape)
+
+
+class _LogAddNode(BothNode):
+    """Each operand's share of the sum of exponentials."""
+
+    def backward(self, grad):
+        x, y = self.unpack()
+        return (
+            sum_to(mul(grad, conj(self.share(x, y))), x._array.shape),
+            sum_to(mul(grad, conj(self.share(y, x))), y._array.shape),
+        )
+
+
+class LogaddexpBackward0(_LogAddNode):
+    @staticmethod
+    def share(x, y):
+        return 1 / (1 + (y - x).exp())
+
+
+class Logaddexp2Backward0(_LogAddNode):
+    @staticmethod
+    def share(x, y):
+        return 1 / (1 + (y - x).exp2())
+
+
+def complex_logaddexp(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """log(exp(x) + exp(y)) of complex numbers, without overflow."""
+    larger, smaller = np.where(x.real >= y.real, x, y), np.where(x.real >= y.real, y, x)
+    return larger + np.log1p(np.exp(smaller - larger))
+
+
+def _logaddexp(x, y):
+    return complex_logaddexp(x, y) if x.dtype.kind == "c" else np.logaddexp(x, y)
+
+
+class HeavisideBackward0(BothNode):
+    def backward(self, grad):
+        raise RuntimeError("derivative for aten::heaviside is not implemented; detach() the input")
+
+
+def _heaviside(x, y):
+    return np.where(x == 0, y, (x > 0).astype(x.dtype))
+
+
+class NextafterBackward0(BothNode):
+    def backward(self, grad):
+        x, y = self.unpack()
+        return sum_to(mul(grad, x != y), x._array.shape), grad.new_zeros(y._array.shape)
+
+
+copysign = define(
+    "copysign", _quiet(np.copysign), CopysignBackward0, to_float=True, check=_kinds("copysign", "biuf"),
+    doc="The size of the first with the sign of the second.",
+    example="torch.copysign(torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 1.0])) -> tensor([-1.,  2.])",
+)  # fmt: skip
+logaddexp = define(
+    "logaddexp", _quiet(_logaddexp), LogaddexpBackward0, numbers=False, check=_kinds("logaddexp", "fc"),
+    doc="log(exp(input) + exp(other)), without overflow.",
+    example="torch.logaddexp(torch.tensor([0.0]), torch.tensor([0.0])) -> tensor([0.6931])",
+)  # fmt: skip
+logaddexp2 = define(
+    "logaddexp2", _quiet(np.logaddexp2), Logaddexp2Backward0, numbers=False, check=_kinds("logaddexp2", "f"),
+    doc="log2(2 ** input + 2 ** other), without overflow.",
+    example="torch.logaddexp2(torch.tensor([3.0]), torch.tensor([3.0])) -> tensor([4.])",
+)  # fmt: skip
+heaviside = define(
+    "heaviside", _quiet(_heaviside), HeavisideBackward0, numbers=False, check=_kinds("heaviside", "biuf"),
+    doc="The step function: 0 below zero, 1 above, and `other` at zero.",
+    example="torch.heaviside(torch.tensor([-1.0, 0.0, 2.0]), torch.tensor([0.5])) -> tensor([0.0000, 0.5000, 1.0000])",
+)  # fmt: skip
+nextafter = define(
+    "nextafter", _quiet(np.nextafter), NextafterBackward0, numbers=False, check=_kinds("nextafter", "f"),
+    doc="The next representable number after the first, towards the second.",
+    example="torch.nextafter(torch.tensor([1.0]), torch.tensor([2.0])) > 1 -> tensor([True])",
+)  # fmt: skip
+gcd = define(
+    "gcd", _quiet(np.gcd), None, numbers=False, check=_kinds("gcd", "iu"), doc="The greatest common divisor of whole numbers.",
+    example="torch.gcd(torch.tensor([12, 7]), torch.tensor([18])) -> tensor([6, 1])",
+)  # fmt: skip
+lcm = define(
+    "lcm", _quiet(np.lcm), None, numbers=False, check=_kinds("lcm", "iu"), doc="The least common multiple of whole numbers.",
+    example="torch.lcm(torch.tensor([4]), torch.tensor([6])) -> tensor([12])",
+)  # fmt: skip
+
+
+@op(inplace=True)
+def ldexp(input, other, *, out=None):
+    """input * 2 ** other.
+
+    Args:
+        input: the factors.
+        other: the exponents.
+        out: where to put the result.
+
+    >>> import rushlight as torch
+    >>> torch.ldexp(torch.tensor([1.0, 3.0]), torch.tensor([4, 1]))
+    tensor([16.,  6.])
+    """
+    return mul(input, pow(2.0, other), out=out)
+
+
+@op(inplace=True)
+def float_power(input, exponent, *, out=None):
+    """A power computed in double precision.
+
+    Args:
+        input: the base, a tensor or a number.
+        exponent: a tensor or a number.
+        out: where to put the result.
+    Returns:
+        A float64 or complex128 tensor.
+
+    >>> import rushlight as torch
+    >>> torch.float_power(torch.tensor([2, 3]), 2)
+    tensor([4., 9.], dtype=torch.float64)
+    """
+    kind = dtypes.complex128 if result_type(input, exponent).is_complex else dtypes.float64
+    if isinstance(input, Tensor):
+        return pow(
+            as_type(input, kind), exponent.to(kind) if isinstance(exponent, Tensor) else exponent, out=out
+        )
+    return pow(input, as_type(exponent, kind), out=out)
+
+
+class Deg2RadBackward0(Node):
+    def backward(self, grad):
+        return grad * self.factor
+
+
+def _scaled(name: str, node_type: type[Node], factor: float, doc: str, example: str):
+    """An angle in another unit."""
+
+    def function(input, *, out=None):
+        x = floating(check_tensor(name, input))
+        if x._array.dtype.kind == "c":
+            raise RuntimeError(f"{name} is not supported for complex tensors.")
+        array = K.mul(x._array, np.asarray(factor, x._array.dtype))
+        if x._rg and MODE.enabled:
+            return record(array, node_type, (x,), factor=factor)
+        return write_out(wrap(array), out)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = (
+        f"{doc}\n\n    >>> import rushlight as torch\n    >>> {example[0]}\n    {example[1]}\n    "
+    )
+    return op(inplace=True)(function)
+
+
+Rad2DegBackward0 = type("Rad2DegBackward0", (Deg2RadBackward0,), {"__module__": __name__})
+deg2rad = _scaled("deg2rad", Deg2RadBackward0, math.pi / 180, "Degrees as radians.",
+                  ("torch.deg2rad(torch.tensor([180.0]))", "tensor([3.1416])"))  # fmt: skip
+rad2deg = _scaled("rad2deg", Rad2DegBackward0, 180 / math.pi, "Radians as degrees.",
+                  ("torch.rad2deg(torch.tensor([3.1416]))", "tensor([180.0004])"))  # fmt: skip
