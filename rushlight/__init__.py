@@ -11,6 +11,7 @@ from math import (
 )
 
 from rushlight import (
+    amp,
     autograd,
     cpu,
     cuda,
@@ -24,6 +25,27 @@ from rushlight import (
     return_types,
     serialization,
     utils,
+)
+from rushlight.amp import (
+    GradScaler,
+    autocast,
+)
+from rushlight.amp.state import (
+    autocast_decrement_nesting,
+    autocast_increment_nesting,
+    clear_autocast_cache,
+    get_autocast_cpu_dtype,
+    get_autocast_dtype,
+    get_autocast_gpu_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_cpu_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_cpu_dtype,
+    set_autocast_cpu_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+    set_autocast_gpu_dtype,
 )
 from rushlight.aten import (
     alpha_dropout,
@@ -102,10 +124,10 @@ from rushlight.dtypes import (
 from rushlight.dtypes import bool_ as bool
 from rushlight.dtypes import float_ as float
 from rushlight.dtypes import int_ as int
-from rushlight.nn.functional import celu_, rrelu_, selu_, threshold_
 from rushlight.func import (
     vmap,
 )
+from rushlight.nn.functional import celu_, rrelu_, selu_, threshold_
 from rushlight.ops.activation import (
     celu,
     hardshrink,
@@ -552,6 +574,8 @@ from rushlight.ops.unary import (
     tanh,
     trunc,
 )
+from rushlight.ops.weight_norm import norm_except_dim
+from rushlight.ops.weight_norm import weight_norm as _weight_norm
 from rushlight.ops.unary import abs as absolute
 from rushlight.ops.unary import acos as arccos
 from rushlight.ops.unary import acosh as arccosh

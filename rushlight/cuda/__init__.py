@@ -1,5 +1,6 @@
 """CUDA, of which this version has no devices: scripts may ask, and are told the truth."""
 
+from rushlight.cuda import amp as amp
 from rushlight.devices import check_device
 
 

@@ -1,6 +1,7 @@
 """The CPU as a device, and the memory that arrays take on it."""
 
 from rushlight import kernels as K
+from rushlight.cpu import amp as amp
 
 if K.NAME == "native":
     from rushlight import _native

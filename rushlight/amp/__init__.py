@@ -1,0 +1,6 @@
+"""Automatic mixed precision: `autocast` to bfloat16 or float16, and gradient scaling."""
+
+from rushlight.amp.autocast_mode import autocast, custom_bwd, custom_fwd, is_autocast_available
+from rushlight.amp.grad_scaler import GradScaler
+
+__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
