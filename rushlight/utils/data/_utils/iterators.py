@@ -335,8 +335,9 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._shutdown = True
         for end in self._ends:
             end.close()
+        end = time.monotonic() + MP_STATUS_CHECK_INTERVAL
         for worker in self._workers:
-            worker.join(MP_STATUS_CHECK_INTERVAL)
+            worker.join(max(0, end - time.monotonic()))
             if worker.is_alive():
                 worker.terminate()
                 worker.join(MP_STATUS_CHECK_INTERVAL)
