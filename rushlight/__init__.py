@@ -574,8 +574,6 @@ from rushlight.ops.unary import (
     tanh,
     trunc,
 )
-from rushlight.ops.weight_norm import norm_except_dim
-from rushlight.ops.weight_norm import weight_norm as _weight_norm
 from rushlight.ops.unary import abs as absolute
 from rushlight.ops.unary import acos as arccos
 from rushlight.ops.unary import acosh as arccosh
@@ -592,6 +590,8 @@ from rushlight.ops.view_scatter import (
     select_scatter,
     slice_scatter,
 )
+from rushlight.ops.weight_norm import norm_except_dim
+from rushlight.ops.weight_norm import weight_norm as _weight_norm
 from rushlight.printing import (
     set_printoptions,
 )

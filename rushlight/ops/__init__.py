@@ -3,6 +3,7 @@
 from rushlight.ops import (  # noqa: F401
     activation,
     addmm,
+    attention,
     calculus,
     classification,
     comparison,
@@ -30,6 +31,7 @@ from rushlight.ops import (  # noqa: F401
     linear,
     loss,
     masks,
+    multihead,
     normalization,
     padding,
     parts,
@@ -50,4 +52,5 @@ from rushlight.ops import (  # noqa: F401
     statistics,
     unary,
     view_scatter,
+    weight_norm,
 )
