@@ -11,7 +11,7 @@ POLICIES: dict[str, tuple[str, ...]] = {
     "float32": (
         "avg_pool3d", "max_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d",
         "fractional_max_pool2d", "fractional_max_pool3d", "max_unpool2d", "max_unpool3d",
-        "grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "polar", "prod", "quantile",
+        "grid_sample", "grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "polar", "prod", "quantile",
         "nanquantile", "cdist", "trace", "view_as_complex", "stft", "cholesky", "cholesky_inverse",
         "cholesky_solve", "inverse", "lu_solve", "orgqr", "ormqr", "pinverse", "geqrf", "qr", "svd",
         "triangular_solve", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss",
