@@ -1,6 +1,6 @@
 """Neural networks: `Module`, the layers, and what belongs to them, under the names of `torch.nn`."""
 
-from rushlight.nn import common_types, functional, grad, init, parameter, utils  # isort: skip
+from rushlight.nn import attention, common_types, functional, grad, init, parameter, utils  # isort: skip
 from rushlight.nn.activation import (
     CELU,
     ELU,
@@ -99,6 +99,7 @@ from rushlight.nn.loss import (
     TripletMarginWithDistanceLoss,
 )
 from rushlight.nn.module import Module
+from rushlight.nn.multihead import MultiheadAttention
 from rushlight.nn.normalization import CrossMapLRN2d, GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from rushlight.nn.padding import (
     CircularPad1d,
@@ -148,6 +149,13 @@ from rushlight.nn.pooling import (
     MaxUnpool3d,
 )
 from rushlight.nn.sparse import Embedding
+from rushlight.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from rushlight.nn.upsampling import (
     ChannelShuffle,
     PixelShuffle,
@@ -262,6 +270,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "NLLLoss2d",
     "PReLU",
@@ -297,6 +306,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
@@ -309,6 +323,7 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "attention",
     "common_types",
     "factory_kwargs",
     "functional",

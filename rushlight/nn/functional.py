@@ -29,6 +29,7 @@ from rushlight.ops.activation import (
     tanhshrink,
     threshold,
 )
+from rushlight.ops.attention import scaled_dot_product_attention
 from rushlight.ops.classification import cross_entropy, nll_loss
 from rushlight.ops.conv import (
     conv1d,
@@ -69,6 +70,9 @@ from rushlight.ops.loss import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
+from rushlight.ops.multihead import canonical_mask as _canonical_mask  # noqa: F401
+from rushlight.ops.multihead import multi_head_attention_forward
+from rushlight.ops.multihead import none_or_dtype as _none_or_dtype  # noqa: F401
 from rushlight.ops.normalization import (
     batch_norm,
     group_norm,
@@ -229,10 +233,10 @@ __all__ = [
     "linear", "local_response_norm", "log_softmax", "logsigmoid", "lp_pool1d", "lp_pool2d", "lp_pool3d",
     "margin_ranking_loss", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
     "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d",
-    "max_unpool3d", "mish", "mse_loss", "multi_margin_loss", "multilabel_margin_loss",
+    "max_unpool3d", "mish", "mse_loss", "multi_head_attention_forward", "multi_margin_loss", "multilabel_margin_loss",
     "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot", "pad", "pairwise_distance",
     "pdist", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "relu", "relu6", "relu_",
-    "rms_norm", "rrelu", "rrelu_", "selu", "selu_", "sigmoid", "silu", "smooth_l1_loss",
+    "rms_norm", "rrelu", "rrelu_", "scaled_dot_product_attention", "selu", "selu_", "sigmoid", "silu", "smooth_l1_loss",
     "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
     "threshold", "threshold_", "triplet_margin_loss", "triplet_margin_with_distance_loss", "unfold",
     "upsample", "upsample_bilinear", "upsample_nearest",

@@ -21,6 +21,7 @@ from rushlight.nn import (
     padding,
     pooling,
     sparse,
+    transformer,
     upsampling,
 )
 
@@ -29,12 +30,13 @@ _PATHS = {
     "conv": conv, "distance": distance, "dropout": dropout, "flatten": flatten, "fold": fold,
     "instancenorm": instancenorm, "lazy": lazy, "linear": linear, "loss": loss, "module": module,
     "normalization": normalization, "padding": padding, "pixelshuffle": upsampling, "pooling": pooling,
-    "sparse": sparse, "upsampling": upsampling,
+    "sparse": sparse, "transformer": transformer, "upsampling": upsampling,
 }  # fmt: skip
 for _name, _module in _PATHS.items():
     globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _module
 
 __all__ = [name for name, value in vars(nn).items() if isinstance(value, type)]
 globals().update({name: vars(nn)[name] for name in __all__})
+activation.MultiheadAttention = nn.MultiheadAttention  # where PyTorch has it
 
 from rushlight.nn.modules import utils  # noqa: E402, F401
