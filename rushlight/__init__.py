@@ -11,20 +11,30 @@ from math import (
 )
 
 from rushlight import (
+    accelerator,
     amp,
     autograd,
+    backends,
+    compiler,
     cpu,
     cuda,
     distributed,
     func,
+    jit,
     linalg,
+    mps,
     multiprocessing,
     nn,
     optim,
     random,
     return_types,
     serialization,
+    sparse,
+    storage,
+    testing,
     utils,
+    version,
+    xpu,
 )
 from rushlight.amp import (
     GradScaler,
@@ -69,12 +79,27 @@ from rushlight.autograd import (
 from rushlight.autograd.grad_mode import (
     is_inference_mode_enabled,
 )
+from rushlight.compiler import compile
 from rushlight.config import (
     are_deterministic_algorithms_enabled,
     finfo,
+    get_default_device,
+    get_deterministic_debug_mode,
+    get_device_module,
+    get_float32_matmul_precision,
+    get_num_interop_threads,
     get_num_threads,
     iinfo,
+    is_deterministic_algorithms_warn_only_enabled,
+    is_warn_always_enabled,
+    set_default_device,
+    set_default_tensor_type,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    set_flush_denormal,
+    set_num_interop_threads,
     set_num_threads,
+    set_warn_always,
     typename,
     use_deterministic_algorithms,
 )
@@ -87,6 +112,8 @@ from rushlight.devices import (
     layout,
     memory_format,
     preserve_format,
+    sparse_coo,
+    sparse_csr,
     strided,
 )
 from rushlight.dtypes import (
@@ -216,6 +243,7 @@ from rushlight.ops.conv import (
     conv1d,
     conv2d,
     conv3d,
+    conv_tbc,
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
@@ -384,6 +412,7 @@ from rushlight.ops.linalg import (
     outer,
     vdot,
 )
+from rushlight.ops.linalg import mm as spmm
 from rushlight.ops.linalg import outer as ger
 from rushlight.ops.linear import (
     bilinear,
@@ -469,6 +498,7 @@ from rushlight.ops.resize import (
     pixel_shuffle,
     pixel_unshuffle,
 )
+from rushlight.ops.resize import channel_shuffle as native_channel_shuffle
 from rushlight.ops.scatter_reduce import (
     index_reduce,
     scatter_reduce,
@@ -517,6 +547,7 @@ from rushlight.ops.sorting import (
     sort,
     topk,
 )
+from rushlight.ops.sparse import sparse_coo_tensor
 from rushlight.ops.splitting import (
     chunk,
     dsplit,
@@ -609,6 +640,7 @@ from rushlight.serialization import (
     load,
     save,
 )
+from rushlight.storage import TypedStorage, UntypedStorage, is_storage
 from rushlight.tensor import (
     Tensor,
 )

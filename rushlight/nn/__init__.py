@@ -75,6 +75,7 @@ from rushlight.nn.instancenorm import (
     LazyInstanceNorm3d,
 )
 from rushlight.nn.linear import Bilinear, Identity, LazyLinear, Linear
+from rushlight.nn.linear_cross_entropy import LinearCrossEntropyLoss, LinearCrossEntropyOptions
 from rushlight.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -252,6 +253,8 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",

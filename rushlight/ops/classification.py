@@ -8,6 +8,7 @@ from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect, tick
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import MODE, Tensor, check_tensor, wrap
+from rushlight.ops.linear import linear
 from rushlight.ops.loss import REDUCTIONS, reduction_of
 from rushlight.ops.reduction import not_implemented
 from rushlight.ops.registry import op
@@ -297,3 +298,63 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     check_tensor("nll_loss_nd", input)
     check_tensor("nll_loss_nd", target, "target", 2)
     return _class_loss("nll_loss", NllNode, input, target, weight, ignore_index, reduction)
+
+
+@op(method=False)
+def linear_cross_entropy(
+    input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
+    label_smoothing=0.0, options=None,
+):  # fmt: skip
+    """The cross entropy of linear(input, linear_weight, linear_bias) with a target.
+
+    Args:
+        input: (in_features) or (N, in_features).
+        linear_weight: (C, in_features), or (C, d1, ..., in_features) for scores (N, C, d1, ...).
+        target: class numbers or probabilities, as for `cross_entropy`.
+        linear_bias: (C) or (C, d1, ...).
+        weight: a weight for each class.
+        reduction: "mean", "sum" or "none".
+        ignore_index: a class number that counts nothing.
+        label_smoothing: how much of the target is spread over all classes.
+        options: how PyTorch cuts the computation into pieces; accepted, without effect: the scores are computed at once.
+    Raises:
+        RuntimeError: the shapes do not fit.
+
+    >>> import rushlight as torch
+    >>> x, w = torch.ones(1, 2), torch.zeros(4, 2)
+    >>> torch.nn.functional.linear_cross_entropy(x, w, torch.tensor([1]))
+    tensor(1.3863)
+    """
+    name = "linear_cross_entropy"
+    shape = check_tensor(name, input)._array.shape
+    wide = check_tensor(name, linear_weight, "linear_weight", 2)._array.shape
+    if len(shape) not in (1, 2):
+        raise RuntimeError(f"{name}: expected input with dimensionality 1 or 2, got {len(shape)}")
+    if len(wide) < 2:
+        raise RuntimeError(f"{name}: expected linear_weight with dimensionality at least 2, got {len(wide)}")
+    classes, *extra, features = wide
+    if shape[-1] != features:
+        raise RuntimeError(
+            f"{name}: expected equal input and linear_weight last dimensions (in_features), got {shape[-1]} and "
+            f"{features}, respectively"
+        )
+    if linear_bias is not None and linear_bias._array.shape != (classes, *extra):
+        raise RuntimeError(
+            f"{name}: expected linear_bias shape {(classes, *extra)}, got {tuple(linear_bias.shape)}"
+        )
+    if extra and len(shape) == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {wide} requires batched input, (N, {features}), got "
+            f"unbatched input with shape {shape}"
+        )
+    scores_shape = (*shape[:-1], classes, *extra)
+    if ignore_index is None:
+        ignore_index = -100
+    elif check_tensor(name, target, "target", 3)._array.shape == scores_shape:
+        raise RuntimeError(f"{name}: ignore_index cannot be specified when target contains probabilities")
+    bias = linear_bias.reshape(-1) if linear_bias is not None and extra else linear_bias
+    scores = linear(input, linear_weight.reshape(-1, features) if extra else linear_weight, bias)
+    return cross_entropy(
+        scores.reshape(scores_shape) if extra else scores, target, weight, ignore_index=ignore_index,
+        reduction=reduction, label_smoothing=label_smoothing,
+    )  # fmt: skip

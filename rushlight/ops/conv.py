@@ -583,3 +583,30 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
         )
     function, adjoint = (partial(_apply_blocks, f, shape, settings) for f in (_col2im, _im2col))
     return apply_linear(input, function, adjoint, Col2ImBackward0)
+
+
+@op(method=False)
+def conv_tbc(input, weight, bias, pad=0):
+    """The convolution of signals whose dimensions are in the order time, batch, channels.
+
+    Args:
+        input: (T, N, C_in).
+        weight: (kernel size, C_in, C_out).
+        bias: (C_out).
+        pad: zeros at both ends.
+    Returns:
+        (T', N, C_out).
+    Raises:
+        RuntimeError: the shapes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.conv_tbc(torch.ones(3, 1, 1), torch.ones(2, 1, 1), torch.zeros(1)).flatten()
+    tensor([2., 2.])
+    """
+    for name, t in (("input", input), ("weight", weight)):
+        if check_tensor("conv_tbc", t, name).dim() != 3:
+            raise RuntimeError(
+                f"conv_tbc: {name} must have 3 dims, got {t.dim()}: expected time, batch, channel and kernel size, input "
+                "channels, output channels"
+            )
+    return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, 1, pad).permute(2, 0, 1)

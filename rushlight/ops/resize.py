@@ -10,7 +10,7 @@ from rushlight.ops.adjoint import LinearNode, apply_linear
 from rushlight.ops.common import Tensor, check_tensor
 from rushlight.ops.conv import mark_format
 from rushlight.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
-from rushlight.ops.registry import op
+from rushlight.ops.registry import alias, op
 
 _LINEAR_DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _MODES = "nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact"
@@ -357,3 +357,6 @@ def channel_shuffle(input, groups):
         lambda g: _shuffle_channels(g, other),
         ChannelShuffleBackward0,
     )
+
+
+alias("native_channel_shuffle", channel_shuffle, method=False)

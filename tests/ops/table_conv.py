@@ -73,7 +73,18 @@ def blocks(name, shape, *args, id="", **options):
     return Row(row, lambda torch, x: getattr(F(torch), name)(x, *args), (T(shape),), id=id, **options)
 
 
+def tbc(pad, id):
+    """A convolution of signals with channels last."""
+    call = lambda torch, x, w, b: torch.conv_tbc(x, w, b, pad)
+    bad = tuple(
+        lambda torch, s=s: torch.conv_tbc(torch.ones(s[0]), torch.ones(s[1]), torch.ones(4))
+        for s in (((5, 2), (2, 3, 4)), ((5, 2, 3), (3, 4)), ((5, 2, 3), (2, 2, 4)))
+    )
+    return Row("conv_tbc", call, (T((5, 2, 3)), T((2, 3, 4)), T((4,))), id=id, tol32=1e-4, wrong=bad)
+
+
 ROWS = [
+    tbc(0, "plain"), tbc(2, "padded"),
     conv(1, (2, 3, 7), (4, 3, 3)), conv(1, (3, 7), (4, 3, 3), id="unbatched"),
     conv(1, (2, 4, 9), (6, 2, 3), id="all", stride=2, padding=2, dilation=2, groups=2),
     conv(1, (2, 3, 7), (4, 3, 4), id="same", padding="same"),

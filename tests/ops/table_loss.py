@@ -123,7 +123,46 @@ def classes(name, base, calls, weighted):
 
 P = T((5, 4), **PROBABILITIES)
 
+
+def linear_entropy(id, shapes, target, **how):
+    """The cross entropy of a linear layer: shapes of input, weight and maybe bias, and the target."""
+
+    def call(torch, x, w, y, *bias):
+        bias = bias[0] if bias else None
+        return F(torch).linear_cross_entropy(x, w, y, linear_bias=bias, **how)
+
+    x, w, *bias = (T(shape) for shape in shapes)
+    return Row("linear_cross_entropy", call, (x, w, target, *bias), id=id, tol32=1e-4)
+
+
+def _linear_wrong(*cases):
+    """Calls with shapes that do not fit, or a forbidden argument."""
+    return tuple(
+        lambda torch, x=x, w=w, y=y, how=how: F(torch).linear_cross_entropy(
+            torch.ones(x), torch.ones(w), y(torch), **how
+        )
+        for x, w, y, how in cases
+    )
+
+
+_NUMBER = lambda torch: torch.tensor([1, 0])
+LINEAR_WRONG = _linear_wrong(
+    ((2, 2, 2), (3, 2), _NUMBER, {}), ((2, 2), (2,), _NUMBER, {}), ((2, 2), (3, 4), _NUMBER, {}),
+    ((2,), (3, 4, 2), _NUMBER, {}), ((2, 2), (3, 2), lambda torch: torch.ones(2, 3), {"ignore_index": 1}),
+)  # fmt: skip
 ROWS = [
+    linear_entropy("plain", ((5, 3), (4, 3)), I((5,), 4)),
+    linear_entropy("bias", ((5, 3), (4, 3), (4,)), I((5,), 4), reduction="sum", ignore_index=1),
+    linear_entropy("one", ((3,), (4, 3)), I((), 4), reduction="none", label_smoothing=0.1),
+    linear_entropy("wide", ((5, 3), (4, 2, 2, 3), (4, 2, 2)), I((5, 2, 2), 4)),
+    linear_entropy("shares", ((5, 3), (4, 3)), T((5, 4), 0.1, 1.0, grad=False)),
+    Row(
+        "linear_cross_entropy",
+        lambda torch, x: F(torch).linear_cross_entropy(x, x, torch.tensor([1, 0])),
+        (T((2, 2)),),
+        id="wrong",
+        wrong=LINEAR_WRONG,
+    ),
     *classes("cross_entropy", lambda s: T(s, -3, 3), ENTROPY, {**WEIGHTED, **SMOOTH}),
     *each(
         "cross_entropy",

@@ -91,4 +91,5 @@ ROWS = [
     shuffle("pixel_unshuffle", (2, 3, 6), 3, "3-D"),
     shuffle("channel_shuffle", (2, 6, 3, 2), 3, "4-D", (((1, 4, 2, 2), 3), ((1, 4), 2), ((1, 4, 2, 2), 0))),
     shuffle("channel_shuffle", (2, 6, 3), 2, "3-D"),
+    Row("native_channel_shuffle", lambda torch, x: torch.native_channel_shuffle(x, 2), (T((2, 6, 3)),), grad=False),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from rushlight.nn import (
     instancenorm,
     lazy,
     linear,
+    linear_cross_entropy,
     loss,
     module,
     normalization,
@@ -28,7 +29,9 @@ from rushlight.nn import (
 _PATHS = {
     "activation": activation, "batchnorm": batchnorm, "channelshuffle": upsampling, "container": containers,
     "conv": conv, "distance": distance, "dropout": dropout, "flatten": flatten, "fold": fold,
-    "instancenorm": instancenorm, "lazy": lazy, "linear": linear, "loss": loss, "module": module,
+    "instancenorm": instancenorm, "lazy": lazy, "linear": linear,
+    "linear_cross_entropy": linear_cross_entropy, "linear_cross_entropy_options": linear_cross_entropy,
+    "loss": loss, "module": module,
     "normalization": normalization, "padding": padding, "pixelshuffle": upsampling, "pooling": pooling,
     "sparse": sparse, "transformer": transformer, "upsampling": upsampling,
 }  # fmt: skip
