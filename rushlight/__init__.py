@@ -376,6 +376,7 @@ from rushlight.ops.grid import (
     grid_sampler_2d,
     grid_sampler_3d,
 )
+from rushlight.ops.identity import is_inference, is_nonzero, is_same_size
 from rushlight.ops.index_ops import (
     index_add,
     index_copy,

@@ -98,6 +98,14 @@ class device:
     def __hash__(self):
         return hash((self.type, self.index))
 
+    def __enter__(self) -> "device":
+        """A block whose new tensors are on this device, which must be the CPU."""
+        check_device(self)
+        return self
+
+    def __exit__(self, *exc) -> bool:
+        return False
+
     def __reduce__(self):
         return device, (self.type, self.index) if self.index is not None else (self.type,)
 
@@ -109,7 +117,8 @@ def check_device(where) -> device:
     """The device that an argument names, which must be one that holds tensors: the CPU.
 
     Raises:
-        RuntimeError: it names a device that this machine or version does not have.
+        AssertionError: it names a CUDA device, as in PyTorch's CPU build.
+        RuntimeError: it names another device that this version does not have.
     """
     if where is None:
         return cpu
@@ -117,8 +126,8 @@ def check_device(where) -> device:
     if wanted.type == "cpu":
         return wanted
     if wanted.type == "cuda":
-        raise RuntimeError(
-            "Rushlight runs on the CPU: no CUDA device is available, got device="
+        raise AssertionError(
+            "Torch not compiled with CUDA enabled: Rushlight runs on the CPU, got device="
             f"{str(wanted)!r}. Guard with torch.cuda.is_available(), or use device='cpu'."
         )
     raise RuntimeError(
@@ -157,6 +166,8 @@ class memory_format:
 
 
 strided = layout("strided")
+sparse_coo = layout("sparse_coo")
+sparse_csr = layout("sparse_csr")
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")

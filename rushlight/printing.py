@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from rushlight.devices import sparse_coo
 from rushlight.dtypes import bool_, get_default_dtype, int64
 
 
@@ -85,6 +86,8 @@ def tensor_repr(tensor, *, tensor_contents: str | None = None) -> str:
     """
     kind = type(tensor)
     prefix = "tensor(" if kind.__module__.partition(".")[0] == "rushlight" else f"{kind.__name__}("
+    if tensor.is_sparse:
+        return _sparse_repr(tensor, prefix)
     array, dtype = tensor._array, tensor.dtype
     suffixes = []
     if array.size == 0:
@@ -100,13 +103,34 @@ def tensor_repr(tensor, *, tensor_contents: str | None = None) -> str:
         shown_dtype = dtype not in (default, default.to_complex(), int64, bool_)
     if shown_dtype:
         suffixes.append(f"dtype={dtype}")
-    if tensor.grad_fn is not None:
-        suffixes.append(f"grad_fn=<{tensor.grad_fn.name()}>")
-    elif tensor.requires_grad:
-        suffixes.append("requires_grad=True")
+    suffixes += _history(tensor)
     return _with_suffixes(
         prefix + (body if tensor_contents is None else tensor_contents), suffixes, len(prefix)
     )
+
+
+def _history(tensor) -> list[str]:
+    if tensor.grad_fn is not None:
+        return [f"grad_fn=<{tensor.grad_fn.name()}>"]
+    return ["requires_grad=True"] if tensor.requires_grad else []
+
+
+def _sparse_repr(tensor, prefix: str) -> str:
+    parts = []
+    for name, array in tensor._parts():
+        opening = f"{name}=tensor("
+        body = _body(array, len(prefix) + len(opening)) if array.size else "[]"
+        if array.size == 0:
+            body += f", size={tuple(array.shape)}" if array.ndim != 1 or name == "values" else ""
+        parts.append(opening + body + ")")
+    text = prefix + (",\n" + " " * len(prefix)).join(parts)
+    suffixes = [f"size={tuple(tensor.shape)}", f"nnz={tensor._nnz()}"]
+    if tensor.dtype not in (get_default_dtype(), get_default_dtype().to_complex(), int64, bool_):
+        suffixes.append(f"dtype={tensor.dtype}")
+    suffixes += [f"layout={tensor.layout}", *_history(tensor)]
+    if tensor.layout is sparse_coo:  # on a line of their own
+        text, suffixes = f"{text},\n{' ' * len(prefix)}{suffixes[0]}", suffixes[1:]
+    return _with_suffixes(text, suffixes, len(prefix))
 
 
 def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:

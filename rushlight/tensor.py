@@ -295,11 +295,11 @@ class Tensor(TensorBase):
                 )
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")
-            if value._array.dtype != self._array.dtype:
+            if value.dtype != self.dtype:
                 raise RuntimeError(
                     f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}"
                 )
-            if value._array.shape != self._array.shape:
+            if value.shape != self.shape:
                 raise RuntimeError(
                     f"assigned grad has data of a different size: expected {list(self.shape)}, got {list(value.shape)}"
                 )
@@ -471,7 +471,7 @@ class Tensor(TensorBase):
     def __bool__(self) -> bool:
         if self._array.size != 1:
             many = "more than one value" if self._array.size else "no values"
-            raise RuntimeError(f"Boolean value of Tensor with {many} is ambiguous")
+            raise RuntimeError(f"Boolean value of Tensor with {many} is ambiguous. Say which is meant: .any() or .all()")
         return bool(self._array.item())
 
     def __int__(self) -> int:

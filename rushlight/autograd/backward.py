@@ -131,10 +131,16 @@ def _root_gradients(roots, grads) -> list:
     found = []
     for root, g in zip(roots, grads, strict=True):
         if not root._rg:
-            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+            raise RuntimeError(
+                "element 0 of tensors does not require grad and does not have a grad_fn: it was computed from nothing "
+                "that has requires_grad=True, or under torch.no_grad(), or detached"
+            )
         if g is None:
             if root._array.size != 1:
-                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+                raise RuntimeError(
+                    f"grad can be implicitly created only for scalar outputs, but this one has shape "
+                    f"{list(root._array.shape)}. Reduce it first, as loss.mean() or loss.sum(), or give its gradient"
+                )
             if not root.dtype.is_floating_point:
                 raise RuntimeError(
                     f"grad can be implicitly created only for real scalar outputs but got {root.dtype}"

@@ -2,7 +2,7 @@
 
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
-from rushlight.ops.common import Tensor, check_tensor, conj, record, sum_to, wrap, write_out
+from rushlight.ops.common import Tensor, check_tensor, conj, or_sparse, record, sum_to, wrap, write_out
 from rushlight.ops.linalg import (
     check_batches,
     check_product,
@@ -73,6 +73,7 @@ def _added(node_type, input: Tensor, x: Tensor, y: Tensor, beta, alpha, out, sum
 
 
 @op(inplace=True)
+@or_sparse
 def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
     """beta * input + alpha * (mat1 @ mat2).
 

@@ -1,5 +1,7 @@
 """What op families share: promotion, broadcasting of gradients, `out=`, checks of arguments."""
 
+import functools
+
 import numpy as np
 
 from rushlight import dtypes
@@ -7,6 +9,7 @@ from rushlight.autograd.grad_mode import MODE
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, before, check_writable
 from rushlight.dtypes import SCALAR_NAMES, combine, dtype, from_numpy_dtype, scalar_dtype
+from rushlight.sparse_tensor import SparseError
 from rushlight.tensor import Tensor, recording, wrap
 
 Number = (bool, int, float, complex, np.number, np.bool_)
@@ -92,6 +95,36 @@ def check_tensor(op: str, value, name: str = "input", position: int = 1) -> Tens
     return value
 
 
+def overloaded(name: str, *args, **kwargs):
+    """What an op does with operands of which one is no dense tensor.
+
+    Raises:
+        NotImplementedError: sparse tensors do not have this op. TypeError: an operand is no tensor.
+    """
+    for arg in args:
+        table = getattr(type(arg), "ops", None)
+        if table is not None:
+            if name not in table:
+                _ = arg._array  # raises
+            return table[name](*args, **kwargs)
+    for i, arg in enumerate(args):
+        check_tensor(name, arg, ("input", "other")[i] if i < 2 else str(i), i + 1)
+    raise TypeError(f"{name}(): expected tensors")
+
+
+def or_sparse(function):
+    """Decorator of an op that sparse tensors have too."""
+
+    @functools.wraps(function)
+    def either(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except SparseError:
+            return overloaded(function.__name__, *args, **kwargs)
+
+    return either
+
+
 def sum_to(grad: Tensor, shape: tuple) -> Tensor:
     """The gradient of something that was broadcast from `shape`."""
     have = grad._array.shape
@@ -160,6 +193,6 @@ def floating(t: Tensor) -> Tensor:
 
 __all__ = [
     "MODE", "Node", "Number", "Tensor", "after", "as_type", "before", "broadcast_error", "check_tensor",
-    "check_writable", "conj", "connect", "dtype", "floating", "from_numpy_dtype", "promote", "record", "record_many",
+    "check_writable", "conj", "connect", "dtype", "floating", "from_numpy_dtype", "or_sparse", "overloaded", "promote", "record", "record_many",
     "recording", "result_type", "sum_to", "wrap", "write_out",
 ]  # fmt: skip

@@ -14,8 +14,9 @@ from rushlight.devices import (
     preserve_format,
 )
 from rushlight.dtypes import dtype
-from rushlight.ops.common import MODE, Tensor, check_tensor, record, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, overloaded, record, wrap
 from rushlight.ops.registry import op
+from rushlight.sparse_tensor import SparseError
 
 
 class ToCopyBackward0(Node):
@@ -37,8 +38,11 @@ def cast(x: Tensor, kind: dtype) -> Tensor:
         array = array.real
     elif array.dtype.kind in "fV" and kind.category == 1:
         array = _truncated(array, kind)
-    with np.errstate(all="ignore"):
+    if array.dtype.kind in "iub":
         array = array.astype(kind.numpy)
+    else:
+        with np.errstate(all="ignore"):
+            array = array.astype(kind.numpy)
     if x._rg and MODE.enabled and kind.category >= 2:
         return record(array, ToCopyBackward0, (x,), kind=x.dtype)
     return wrap(array)
@@ -193,7 +197,10 @@ def clone(input, *, memory_format=preserve_format):
     >>> torch.tensor([1, 2]).clone()
     tensor([1, 2])
     """
-    array = input._array
+    try:
+        array = input._array
+    except SparseError:
+        return overloaded("clone", input)
     array = (
         array.copy(order="K")
         if memory_format is preserve_format

@@ -9,7 +9,7 @@ from rushlight import devices, dtypes
 from rushlight.autograd.node import Node
 from rushlight.devices import channels_last, channels_last_3d, contiguous_format, preserve_format, strided
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import Tensor, check_tensor, record, recording, wrap, write_out
+from rushlight.ops.common import Tensor, check_tensor, overloaded, record, recording, wrap, write_out
 from rushlight.ops.complex_parts import view_as_real
 from rushlight.ops.data import (
     BFloat16Tensor,
@@ -36,6 +36,7 @@ from rushlight.ops.data import (
 )
 from rushlight.ops.parts import broadcast_tensors, select
 from rushlight.ops.registry import op
+from rushlight.sparse_tensor import SparseTensor
 
 __all__ = [
     "BFloat16Tensor",
@@ -152,6 +153,8 @@ def _factory(name: str, fill, doc: str, example: str):
         memory_format=preserve_format,
     ):  # fmt: skip
         check_tensor(name + "_like", input)
+        if isinstance(input, SparseTensor):
+            return overloaded(name + "_like", input, dtype=dtype, layout=layout, requires_grad=requires_grad)
         if device is not None or layout is not None:
             _check_options(name + "_like", layout, device)
         kind = input._array.dtype if dtype is None else dtype_of(dtype, name + "_like").numpy

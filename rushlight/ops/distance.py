@@ -6,7 +6,16 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import Tensor, as_type, broadcast_error, check_tensor, result_type, wrap, write_out
+from rushlight.ops.common import (
+    Tensor,
+    as_type,
+    broadcast_error,
+    check_tensor,
+    or_sparse,
+    result_type,
+    wrap,
+    write_out,
+)
 from rushlight.ops.convert import cast
 from rushlight.ops.reduction import ReductionNode, axes_of, count_of, reduced
 from rushlight.ops.registry import op
@@ -190,6 +199,7 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
 
 
 @op()
+@or_sparse
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """The norm of all elements, or of those along some dimensions, as one vector.
 

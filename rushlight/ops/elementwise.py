@@ -14,6 +14,7 @@ from rushlight.ops.common import (
     check_tensor,
     conj,
     floating,
+    overloaded,
     promote,
     record,
     result_type,
@@ -22,10 +23,13 @@ from rushlight.ops.common import (
     write_out,
 )
 from rushlight.ops.registry import alias, op
+from rushlight.sparse_tensor import SparseError, SparseTensor
 
 
 def _pair(name: str, input, other) -> tuple[Tensor, Tensor]:
     """Both operands as tensors of one type. The common cases come first, for speed."""
+    if isinstance(input, Tensor) and isinstance(other, Tensor) and input._array.dtype is other._array.dtype:
+        return input, other
     if (
         type(other) in (float, int)
         and -6e4 < other < 6e4
@@ -43,9 +47,13 @@ def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=No
         try:
             x, y = input._array, other._array
             same = x.dtype is y.dtype
-        except AttributeError:
+        except AttributeError as error:
+            if type(error) is SparseError:
+                return overloaded(name, input, other)
             same = False
         if not same or check or (to_float and x.dtype.kind in "iub"):
+            if isinstance(input, SparseTensor) or isinstance(other, SparseTensor):
+                return overloaded(name, input, other)
             if not numbers:
                 check_tensor(name, other, "other", 2)
             input, other = _pair(name, input, other)
@@ -335,13 +343,19 @@ _sub, _sub_ = binary("sub", K.sub, SubBackward0)
 
 def _add_in_place(self, other, *, alpha=1):
     """In-place form of `add`."""
-    return _add_(self, other if alpha == 1 else mul(other, alpha))
+    try:
+        return _add_(self, other if alpha == 1 else mul(other, alpha))
+    except SparseError:
+        return overloaded("add_", self, other, alpha=alpha)
 
 
 def _sub_in_place(self, other, *, alpha=1):
     """In-place form of `sub`."""
     _no_bool_sub(self, other)
-    return _sub_(self, other if alpha == 1 else mul(other, alpha))
+    try:
+        return _sub_(self, other if alpha == 1 else mul(other, alpha))
+    except SparseError:
+        return overloaded("sub_", self, other, alpha=alpha)
 
 
 @op(inplace=_add_in_place)
@@ -383,7 +397,10 @@ def sub(input, other, *, alpha=1, out=None):
     >>> torch.sub(torch.tensor([5, 6]), 1)
     tensor([4, 5])
     """
-    _no_bool_sub(input, other)
+    try:
+        _no_bool_sub(input, other)
+    except SparseError:
+        return overloaded("sub", input, other, alpha=alpha)
     return _sub(input, other if alpha == 1 else mul(other, alpha), out=out)
 
 
@@ -513,7 +530,10 @@ def pow(input, exponent, *, out=None):
     tensor([1., 4., 9.])
     """
     if isinstance(exponent, Number) and isinstance(input, Tensor):
-        return write_out(_pow_number(input, exponent), out)
+        try:
+            return write_out(_pow_number(input, exponent), out)
+        except SparseError:
+            return overloaded("pow", input, exponent)
     return _pow(input, exponent, out=out)
 
 

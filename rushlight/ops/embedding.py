@@ -64,7 +64,25 @@ def one_hot(input, num_classes=-1):
 
 class EmbeddingBackward0(Node):
     def backward(self, grad):
-        return _embedding_gradient(grad, self.index, self.rows, self.padding, self.by_frequency)
+        return embedding_gradient(grad, self.index, self.rows, self.padding, self.by_frequency)
+
+
+class _SparseEmbedding(Node):
+    """The gradient of the table has entries only in the rows that were looked up."""
+
+    def backward(self, grad):
+        from rushlight.ops.sparse import build
+        from rushlight.sparse_tensor import Pattern
+
+        width = grad.shape[-1]
+        index, rows = self.index._array.reshape(-1).astype(np.int64), grad.reshape(-1, width)
+        if self.padding >= 0:
+            used = np.flatnonzero(index != self.padding)
+            index, rows = index[used], rows.index_select(0, wrap(used))
+        return build(rows, Pattern(index[None], (self.rows,), False))
+
+
+_SparseEmbedding.__name__ = _SparseEmbedding.__qualname__ = "EmbeddingBackward0"
 
 
 class EmbeddingDenseBackwardBackward0(Node):
@@ -75,7 +93,7 @@ class EmbeddingDenseBackwardBackward0(Node):
         return found if self.scale is None else found * wrap(self.scale)
 
 
-def _embedding_gradient(grad: Tensor, index: Tensor, rows: int, padding: int, by_frequency: bool) -> Tensor:
+def embedding_gradient(grad: Tensor, index: Tensor, rows: int, padding: int, by_frequency: bool) -> Tensor:
     array, flat = grad._array, index._array.reshape(-1)
     scale = None
     if by_frequency and flat.size:
@@ -105,7 +123,7 @@ def embedding(
         max_norm: rows that are longer are scaled down to this length first, in place.
         norm_type: which norm measures the length.
         scale_grad_by_freq: divide the gradient of a row by how often it was looked up.
-        sparse: must be False: gradients are dense.
+        sparse: whether the gradient of the table is a sparse tensor.
     Returns:
         (*, D).
     Raises:
@@ -116,8 +134,8 @@ def embedding(
     tensor([[3., 4.],
             [3., 4.]])
     """
-    if sparse:
-        raise NotImplementedError("embedding: sparse gradients are not supported; use sparse=False")
+    if sparse and scale_grad_by_freq:
+        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
     table = check_tensor("embedding", weight, "weight")._array
     index = check_tensor("embedding", input, "input", 2)._array
     if table.ndim != 2:
@@ -137,17 +155,20 @@ def embedding(
         padding = padding_idx % rows
 
     def error(bad):
-        return IndexError(f"index out of range in self: embedding got index {bad} for a table of {rows} rows")
+        fix = f"; make it nn.Embedding({bad + 1}, ...) at least" if bad >= rows else ""
+        return IndexError(
+            f"index out of range in self: embedding got index {bad} for a table of {rows} rows{fix}"
+        )
 
     check_bounds(index, rows, error)
     if max_norm is not None:
-        _renormalise(weight, index, max_norm, norm_type)
+        renormalise(weight, index, max_norm, norm_type)
     found = weight._array.take(index, 0)
     if not (weight._rg and MODE.enabled):
         return wrap(found)
     return record(
         found,
-        EmbeddingBackward0,
+        _SparseEmbedding if sparse else EmbeddingBackward0,
         (weight,),
         index=input,
         rows=rows,
@@ -156,7 +177,7 @@ def embedding(
     )
 
 
-def _renormalise(weight: Tensor, index: np.ndarray, max_norm: float, norm_type: float) -> None:
+def renormalise(weight: Tensor, index: np.ndarray, max_norm: float, norm_type: float) -> None:
     """Scale down, in place, the rows that are looked up and too long."""
     used = np.unique(index)
     table = weight._array

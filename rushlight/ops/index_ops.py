@@ -9,6 +9,7 @@ from rushlight.ops.common import (
     MODE,
     Tensor,
     check_tensor,
+    or_sparse,
     record,
     wrap,
     write_out,
@@ -35,6 +36,7 @@ class IndexSelectBackward0(Node):
 
 
 @op()
+@or_sparse
 def index_select(input, dim, index, *, out=None):
     """The given positions of a dimension, as a copy.
 

@@ -18,6 +18,7 @@ from rushlight.ops.shape import (
     reshape,
     slice_dim,
 )
+from rushlight.sparse_tensor import SparseError, SparseTensor
 from rushlight.tensor import check_dim
 
 # -- together ---------------------------------------------------------------------------------------
@@ -54,6 +55,8 @@ def _tensors(op_name: str, tensors) -> list:
         for t in tensors:
             if t._array.dtype is not kind:
                 return _promoted(tensors)
+    except SparseError:
+        raise
     except AttributeError:
         i, bad = next((i, t) for i, t in enumerate(tensors) if not isinstance(t, Tensor))
         raise TypeError(
@@ -135,7 +138,10 @@ def cat(tensors, dim=0, *, axis=None, out=None):
     >>> torch.cat([torch.tensor([1, 2]), torch.tensor([3])])
     tensor([1, 2, 3])
     """
-    tensors = _tensors("cat", tensors)
+    try:
+        tensors = _tensors("cat", tensors)
+    except SparseError:
+        return SparseTensor.ops["cat"](tensors, dim)
     if axis is not None:
         dim = axis
     arrays = [t._array for t in tensors]
@@ -191,7 +197,10 @@ def stack(tensors, dim=0, *, out=None):
     tensor([[1, 2],
             [3, 4]])
     """
-    tensors = _tensors("stack", tensors)
+    try:
+        tensors = _tensors("stack", tensors)
+    except SparseError:
+        return SparseTensor.ops["stack"](tensors, dim)
     shape = tensors[0]._array.shape
     for i, t in enumerate(tensors):
         if t._array.shape != shape:

@@ -12,12 +12,15 @@ from rushlight.ops.common import (
     Tensor,
     check_tensor,
     conj,
+    or_sparse,
+    overloaded,
     record,
     sum_to,
     wrap,
     write_out,
 )
 from rushlight.ops.registry import alias, op
+from rushlight.sparse_tensor import SparseTensor
 from rushlight.tensor import recording
 
 _C_NAMES = {
@@ -101,9 +104,7 @@ def matmul(input, other, *, out=None):
     try:
         x, y = input._array, other._array
     except AttributeError:
-        check_tensor("matmul", input)
-        check_tensor("matmul", other, "other", 2)
-        raise
+        return overloaded("matmul", input, other)
     if (
         x.ndim == 2
         and y.ndim == 2
@@ -259,6 +260,8 @@ def mm(input, mat2, *, out=None):
     tensor([[11]])
     """
     check_tensor("mm", mat2, "mat2", 2)
+    if isinstance(input, SparseTensor) or isinstance(mat2, SparseTensor):
+        return overloaded("mm", input, mat2)
     for name, t in (("self", check_tensor("mm", input)), ("mat2", mat2)):
         if t._array.ndim != 2:
             raise RuntimeError(
@@ -268,6 +271,7 @@ def mm(input, mat2, *, out=None):
 
 
 @op()
+@or_sparse
 def bmm(input, mat2, *, out=None):
     """The products of two stacks of matrices.
 
@@ -297,7 +301,8 @@ def check_batches(name: str, x: np.ndarray, y: np.ndarray) -> None:
     for which, a in (("batch1", x), ("batch2", y)):
         if a.ndim != 3:
             raise RuntimeError(
-                f"{which} must be a 3D tensor. {name}: got shapes {list(x.shape)} and {list(y.shape)}"
+                f"{which} must be a 3D tensor. {name}: got shapes {list(x.shape)} and {list(y.shape)}; x @ y takes "
+                "matrices too"
             )
     if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:
         raise RuntimeError(
@@ -308,6 +313,7 @@ def check_batches(name: str, x: np.ndarray, y: np.ndarray) -> None:
 
 
 @op()
+@or_sparse
 def mv(input, vec, *, out=None):
     """The product of a matrix and a vector.
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect
-from rushlight.ops.common import MODE, Tensor, check_tensor, conj, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, conj, overloaded, wrap
 from rushlight.ops.contraction import tensordot
 from rushlight.ops.linalg import expandable, matmul, type_name, types_differ
 from rushlight.ops.registry import op
+from rushlight.sparse_tensor import SparseTensor
 
 
 class LinearNode(Node):
@@ -116,6 +117,8 @@ def linear(input, weight, bias=None):
 
 def _odd_linear(input, weight, bias) -> Tensor:
     """`linear` for unusual shapes, and its errors."""
+    if isinstance(input, SparseTensor) or isinstance(weight, SparseTensor):
+        return overloaded("linear", input, weight, bias)
     x = check_tensor("linear", input)._array
     w = check_tensor("linear", weight, "weight", 2)._array
     if bias is not None:

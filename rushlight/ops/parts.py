@@ -6,7 +6,7 @@ from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import rejoin, view_of
 from rushlight.devices import Size
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import MODE, Tensor, check_tensor, sum_to, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, overloaded, sum_to, wrap
 from rushlight.ops.registry import op
 from rushlight.ops.shape import (
     DiagonalBackward0,
@@ -20,6 +20,7 @@ from rushlight.ops.shape import (
     strided,
     viewed,
 )
+from rushlight.sparse_tensor import SparseError
 from rushlight.tensor import check_dim
 
 # -- larger: expanded -------------------------------------------------------------------------------
@@ -191,7 +192,10 @@ def select(input, dim, index):
     >>> torch.tensor([[1, 2], [3, 4]]).select(1, 0)
     tensor([1, 3])
     """
-    array = input._strided()
+    try:
+        array = input._strided()
+    except SparseError:
+        return overloaded("select", input, dim, index)
     if array.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     dim = check_dim(dim, array.ndim)

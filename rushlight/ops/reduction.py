@@ -9,7 +9,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect
 from rushlight.dtypes import SCALAR_NAMES, get_default_dtype
-from rushlight.ops.common import MODE, Tensor, check_tensor, conj, record_many, wrap, write_out
+from rushlight.ops.common import MODE, Tensor, check_tensor, conj, overloaded, record_many, wrap, write_out
 from rushlight.ops.convert import cast
 from rushlight.ops.registry import op
 from rushlight.tensor import check_dim
@@ -134,8 +134,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keep
     try:
         x = input._array
     except AttributeError:
-        check_tensor("sum", input)
-        raise
+        return overloaded("sum", input, dim, keepdim, dtype=dtype)
     if axis is not None:
         dim = axis
     if keepdims is not None:

@@ -11,8 +11,9 @@ from rushlight.autograd.views import before, check_writable, view_of
 from rushlight.devices import contiguous_format
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.dtypes import dtype as dtype_class
-from rushlight.ops.common import MODE, Tensor, check_tensor, record, recording, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, overloaded, record, recording, wrap
 from rushlight.ops.registry import alias, op
+from rushlight.sparse_tensor import SparseError
 from rushlight.tensor import check_dim
 
 # -- helpers ----------------------------------------------------------------------------------------
@@ -426,7 +427,10 @@ def unsqueeze(input, dim):
     >>> torch.zeros(3).unsqueeze(0).shape
     torch.Size([1, 3])
     """
-    array = input._strided()
+    try:
+        array = input._strided()
+    except SparseError:
+        return overloaded("unsqueeze", input, dim)
     view = view_of(input, _unsqueeze(array, dim))
     if input._rg and MODE.enabled:
         node = connect(UnsqueezeBackward0(), (input,))
@@ -469,7 +473,10 @@ def transpose(input, dim0, dim1):
     >>> torch.zeros(2, 3).transpose(0, 1).shape
     torch.Size([3, 2])
     """
-    array = input._strided()
+    try:
+        array = input._strided()
+    except SparseError:
+        return overloaded("transpose", input, dim0, dim1)
     try:
         out = array.swapaxes(dim0, dim1)
     except (ValueError, TypeError):
@@ -511,7 +518,10 @@ def t(input):
     >>> torch.zeros(2, 3).t().shape
     torch.Size([3, 2])
     """
-    return viewed(input, _t_array(input), TBackward0)
+    try:
+        return viewed(input, _t_array(input), TBackward0)
+    except SparseError:
+        return overloaded("t", input)
 
 
 def _t_array(x: Tensor) -> np.ndarray:
@@ -544,7 +554,10 @@ def permute(input, *dims, **named):
     """
     if named:
         dims = (named["dims"],)
-    array = check_tensor("permute", input)._strided()
+    try:
+        array = check_tensor("permute", input)._strided()
+    except SparseError:
+        return overloaded("permute", input, *dims)
     dims = () if not dims else sizes("permute", dims)
     if len(dims) != array.ndim:
         raise RuntimeError(

@@ -15,12 +15,15 @@ from rushlight.ops.common import (
     check_tensor,
     conj,
     floating,
+    or_sparse,
+    overloaded,
     record,
     record_many,
     wrap,
     write_out,
 )
 from rushlight.ops.registry import alias, op
+from rushlight.sparse_tensor import SparseError
 
 
 class _InputNode(Node):
@@ -88,7 +91,7 @@ def unary(
         try:
             x = input._array
         except AttributeError:
-            check_tensor(name, input)
+            return overloaded(name, input)
         if to_float and x.dtype.kind in "iub":
             input = floating(input)
             x = input._array
@@ -297,7 +300,10 @@ def abs(input, *, out=None):
     >>> torch.abs(torch.tensor([-1.0, 2.0]))
     tensor([1., 2.])
     """
-    array = K.abs(check_tensor("abs", input)._array)
+    try:
+        array = K.abs(check_tensor("abs", input)._array)
+    except SparseError:
+        return overloaded("abs", input)
     if input._rg and MODE.enabled:
         return record(array, AbsBackward0, (input,), input)
     return write_out(wrap(array), out)
@@ -319,6 +325,7 @@ class SgnBackward0(Node):
 
 
 @op(inplace=True)
+@or_sparse
 def sgn(input, *, out=None):
     """x / |x|, and 0 where x is 0: the sign, also of complex numbers.
 
@@ -338,6 +345,7 @@ class RoundBackward0(Node):
 
 
 @op(inplace=True)
+@or_sparse
 def round(input, *, decimals=0, out=None):
     """The nearest whole number, the even one of two; or rounded to `decimals` places.
 

@@ -1,0 +1,648 @@
+"""Arithmetic, functions and reductions of sparse tensors, and other arrangements of their entries."""
+
+import builtins
+
+import numpy as np
+
+from rushlight.autograd.node import Node, connect
+from rushlight.autograd.views import after, before, check_writable
+from rushlight.dtypes import promote_types
+from rushlight.ops import comparison, complex_parts, unary  # noqa: F401 - their methods are used here
+from rushlight.ops.common import Number, Tensor, check_tensor, record, recording, result_type, wrap
+from rushlight.ops.elementwise import div as dense_div
+from rushlight.ops.joining import cat as dense_cat
+from rushlight.ops.sparse import (
+    _added,
+    build,
+    cast,
+    coalesce,
+    entries_at,
+    replaced,
+    sparse_op,
+    values_of,
+)
+from rushlight.sparse_tensor import Pattern, SparseError, SparseTensor
+from rushlight.tensor import check_dim
+
+# -- functions of one number that keep zeros -----------------------------------------------------------------
+
+
+def _in_place(name: str, function, coalesced: bool = False) -> None:
+    def method(self, *args, **kwargs):
+        if coalesced and not self.is_coalesced():
+            raise RuntimeError(f"{name}_ requires coalesced input; use x = x.coalesce() first")
+        return replaced(self, function(self, *args, **kwargs))
+
+    method.__name__ = method.__qualname__ = name + "_"
+    method.__doc__ = f"In-place form of `{name}`."
+    setattr(SparseTensor, name + "_", method)
+
+
+def _unary(name: str, coalesced: bool = True) -> None:
+    dense = getattr(Tensor, name)
+    # The gradient function's name is PyTorch's, as the dense op has it.
+    node = name.capitalize() + "Backward0"
+
+    def function(input, *args, out=None, **kwargs):
+        x = coalesce(input) if coalesced else input
+        return build(dense(values_of(x), *args, **kwargs), x._pattern, node)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"`{name}` of each entry; what is zero stays zero."
+    sparse_op(name)(function)
+    if hasattr(Tensor, name + "_"):
+        _in_place(name, function, coalesced)
+
+
+for _name in (
+    "abs", "absolute", "arcsin", "arcsinh", "arctan", "arctanh", "asin", "asinh", "atan", "atanh", "ceil", "deg2rad",
+    "erf", "erfinv", "expm1", "floor", "frac", "isinf", "isnan", "isneginf", "isposinf", "log1p", "nan_to_num",
+    "positive", "rad2deg", "relu", "round", "sgn", "sign", "signbit", "sin", "sinh", "sqrt", "square", "tan", "tanh",
+    "trunc",
+):  # fmt: skip
+    if hasattr(Tensor, _name):
+        _unary(_name)
+for _name in ("neg", "negative", "conj_physical", "conj"):
+    _unary(_name, coalesced=False)
+SparseTensor.__neg__, SparseTensor.__abs__ = SparseTensor.ops["neg"], SparseTensor.ops["abs"]
+
+
+@sparse_op("pow")
+def pow(input, exponent, *, out=None):
+    """Each entry to the power of a number.
+
+    Raises:
+        RuntimeError: the exponent is 0, which would give ones everywhere.
+    """
+    if not isinstance(exponent, Number):
+        raise NotImplementedError("pow: sparse tensors take a number as exponent; use x.to_dense() first")
+    if exponent == 0:
+        raise RuntimeError(
+            "cannot raise to zeroth power on sparse tensor; it would make the result tensor dense"
+        )
+    x = coalesce(input)
+    return build(values_of(x) ** exponent, x._pattern, "PowBackward0")
+
+
+_in_place("pow", pow)
+SparseTensor.__pow__ = pow
+
+# -- arithmetic ----------------------------------------------------------------------------------------------
+
+
+def _single(value) -> bool:
+    """Whether an operand is one number."""
+    return isinstance(value, Number) or (
+        isinstance(value, Tensor) and not isinstance(value, SparseTensor) and value.ndim == 0
+    )
+
+
+def _together(op: str, x: SparseTensor, y: SparseTensor) -> tuple:
+    """Two sparse tensors as such of one type."""
+    if x.shape != y.shape:
+        raise RuntimeError(
+            f"{op}: expected sizes of 'self' and 'other' to match, but {list(x.shape)} != {list(y.shape)}"
+        )
+    if x.sparse_dim() != y.sparse_dim():
+        raise RuntimeError(
+            f"{op}: expected 'self' and 'other' to have same number of sparse dimensions, but {x.sparse_dim()} != "
+            f"{y.sparse_dim()}"
+        )
+    kind = promote_types(x.dtype, y.dtype)
+    return cast(x, kind), cast(y, kind)
+
+
+@sparse_op("add")
+def add(input, other, *, alpha=1, out=None):
+    """input + alpha * other, of two sparse tensors, or of a dense and a sparse one (which is dense).
+
+    Raises:
+        RuntimeError: a dense tensor is added to a sparse one: use add(dense, sparse).
+    """
+    return _added_up("AddBackward0", input, other, alpha)
+
+
+@sparse_op("sub", "subtract")
+def sub(input, other, *, alpha=1, out=None):
+    """input - alpha * other, as `add`."""
+    return _added_up("SubBackward0", input, other, -alpha)
+
+
+def _added_up(node: str, input, other, alpha) -> Tensor:
+    if not isinstance(input, SparseTensor):
+        return _plus_sparse(input, other, alpha, node)
+    if not isinstance(other, SparseTensor):
+        raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
+    x, y = _together("add", input, other)
+    a, b = values_of(x), values_of(y)
+    b = b if alpha == 1 else -b if alpha == -1 else b * alpha
+    p, q = x._pattern, y._pattern
+    if p is q:
+        return build(a + b, p, node)
+    pattern = p.with_indices(np.concatenate([p.indices, q.indices], 1), p.size)
+    if p.coalesced and q.coalesced:
+        merged, group = pattern.unique
+        return build(_added(dense_cat([a, b]), group, merged.nnz), merged, node)
+    return build(dense_cat([a, b]), pattern, node)
+
+
+class _PlusSparse(Node):
+    def backward(self, grad):
+        to_dense, to_sparse = self.edges
+        part = None
+        if to_sparse is not None:
+            part = entries_at(grad, self.pattern)
+            part = build(part if self.alpha == 1 else part * self.alpha, self.pattern)
+        return None if to_dense is None else grad, part
+
+
+class _PlusSparseAdd(_PlusSparse):
+    pass
+
+
+class _PlusSparseSub(_PlusSparse):
+    pass
+
+
+_PlusSparseAdd.__name__, _PlusSparseSub.__name__ = "AddBackward0", "SubBackward0"
+
+
+def _plus_sparse(x: Tensor, y: SparseTensor, alpha, node: str) -> Tensor:
+    """The dense x + alpha * y."""
+    kind = result_type(x, wrap(y._data))
+    x = x.to(kind)
+    if x.shape != y.shape:
+        raise RuntimeError(
+            f"add: expected 'self' and 'other' to have the same sizes, but got {list(x.shape)} and {list(y.shape)}"
+        )
+    array = x._array.copy(order="C")
+    _add_into(array, y, alpha)
+    if recording(x, y):
+        node_type = _PlusSparseAdd if node == "AddBackward0" else _PlusSparseSub
+        return record(array, node_type, (x, y), pattern=y._pattern, alpha=alpha)
+    return wrap(array)
+
+
+def _add_into(array: np.ndarray, y: SparseTensor, alpha) -> None:
+    """Add alpha * y to an array."""
+    merged = coalesce(y.detach())
+    data = merged._data if alpha == 1 else merged._data * np.asarray(alpha, merged._data.dtype)
+    array[tuple(merged._pattern.indices)] += data.astype(array.dtype, copy=False)
+
+
+def add_(self, other, *, alpha=1):
+    """In-place form of `add`; of a dense tensor too."""
+    return _add_in_place(self, other, alpha, "AddBackward0")
+
+
+def sub_(self, other, *, alpha=1):
+    """In-place form of `sub`; of a dense tensor too."""
+    return _add_in_place(self, other, -alpha, "SubBackward0")
+
+
+def _add_in_place(self, other, alpha, name: str) -> Tensor:
+    if isinstance(self, SparseTensor):
+        return replaced(self, cast(_added_up(name, self, other, alpha), self.dtype))
+    check_writable(self)
+    if self.shape != other.shape:
+        raise RuntimeError(
+            f"add: expected 'self' and 'other' to have the same sizes, but got {list(self.shape)} and {list(other.shape)}"
+        )
+    old, node = before(self), None
+    if recording(old, other):
+        node = connect((_PlusSparseAdd if name == "AddBackward0" else _PlusSparseSub)(), (old, other))
+        node.pattern, node.alpha = other._pattern, alpha
+    _add_into(self._array, other, alpha)
+    return after(self, node)
+
+
+SparseTensor.add_, SparseTensor.sub_ = add_, sub_
+SparseTensor.ops.update(add_=add_, sub_=sub_)
+SparseTensor.__add__ = SparseTensor.__iadd__ = add
+SparseTensor.__iadd__, SparseTensor.__isub__ = add_, sub_
+SparseTensor.__sub__ = sub
+SparseTensor.__radd__ = lambda self, other: _added_up("AddBackward0", _dense_operand(other), self, 1)
+SparseTensor.__rsub__ = lambda self, other: _added_up("SubBackward0", _dense_operand(other), self, -1)
+
+
+def _dense_operand(value) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise RuntimeError(
+            "add(number, sparse) is not supported: the result would have no zeros. Use x.to_dense()."
+        )
+    return value
+
+
+@sparse_op("mul", "multiply")
+def mul(input, other, *, out=None):
+    """The product with a number, a sparse tensor, or a dense one that broadcasts to the sparse one's shape: sparse."""
+    if not isinstance(input, SparseTensor):
+        input, other = other, input
+    check_operand("mul", other)
+    if _single(other):
+        return build(values_of(input) * other, input._pattern, "MulBackward0")
+    if isinstance(other, SparseTensor):
+        return _times_sparse(input, other)
+    pattern = input._pattern
+    if np.broadcast_shapes(input.shape, other.shape) != tuple(input.shape):
+        raise NotImplementedError(
+            f"mul: a dense tensor of shape {list(other.shape)} does not broadcast to the sparse one's {list(input.shape)}"
+        )
+    return build(values_of(input) * entries_at(other.expand(input.shape), pattern), pattern, "MulBackward0")
+
+
+def check_operand(name: str, value) -> None:
+    """Refuse what is neither a tensor nor a number."""
+    if not isinstance(value, (Tensor, *Number)):
+        check_tensor(name, value, "other", 2)
+
+
+def _times_sparse(input: SparseTensor, other: SparseTensor) -> SparseTensor:
+    x, y = _together("mul", input, other)
+    if x._pattern is y._pattern and x.is_coalesced():
+        return build(values_of(x) * values_of(y), x._pattern, "MulBackward0")
+    x, y = coalesce(x), coalesce(y)
+    p, q = x._pattern, y._pattern
+    _, i, j = np.intersect1d(p.flat, q.flat, assume_unique=True, return_indices=True)
+    a, b = values_of(x).index_select(0, wrap(i)), values_of(y).index_select(0, wrap(j))
+    return build(a * b, p.with_indices(p.indices[:, i], p.size, True), "MulBackward0")
+
+
+@sparse_op("div", "divide", "true_divide")
+def div(input, other, *, rounding_mode=None, out=None):
+    """The quotient by a number.
+
+    Raises:
+        RuntimeError: the divisor is no single number.
+    """
+    check_operand("div", other)
+    if not isinstance(input, SparseTensor) or not _single(other):
+        raise RuntimeError(
+            "Sparse division requires a scalar or zero-dim dense tensor divisor (got shape "
+            f"{list(getattr(other, 'shape', ()))} for divisor)"
+        )
+    x = input if rounding_mode is None else coalesce(input)
+    return build(dense_div(values_of(x), other, rounding_mode=rounding_mode), x._pattern, "DivBackward0")
+
+
+@sparse_op("floor_divide")
+def floor_divide(input, other, *, out=None):
+    """The quotient by a number, rounded downwards."""
+    return div(input, other, rounding_mode="floor")
+
+
+for _name, _function in (("mul", mul), ("div", div), ("floor_divide", floor_divide)):
+    _in_place(_name, _function)
+SparseTensor.__mul__ = SparseTensor.__rmul__ = mul
+SparseTensor.__truediv__, SparseTensor.__floordiv__ = div, floor_divide
+SparseTensor.__imul__, SparseTensor.__itruediv__ = SparseTensor.mul_, SparseTensor.div_
+
+
+def _refused(name: str):
+    def operator(self, other):
+        raise SparseError(
+            f"Could not run 'aten::{name}' with arguments from the 'SparseCPU' backend: the operator is not implemented "
+            "for sparse tensors. Use x.to_dense() first."
+        )
+
+    return operator
+
+
+for _name in ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "mod"):
+    setattr(SparseTensor, f"__{_name}__", _refused(_name))
+SparseTensor.__hash__ = object.__hash__
+
+# -- reductions ----------------------------------------------------------------------------------------------
+
+
+@sparse_op("sum")
+def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """The sum over dimensions, all by default.
+
+    Returns:
+        A dense tensor where no sparse dimension is left, else a coalesced sparse one.
+    """
+    x = input if dtype is None else cast(input, dtype)
+    values = values_of(x)
+    if dim is None or dim == ():
+        return values.sum()
+    dims = [dim] if isinstance(dim, int) else list(dim)
+    dims = sorted(check_dim(d, x.ndim) for d in dims)
+    count = x.sparse_dim()
+    inner = [d - count + 1 for d in dims if d >= count]
+    if inner:
+        values = values.sum(inner, keepdim)
+    gone = [d for d in dims if d < count]
+    kept = [d for d in range(count) if d not in gone]
+    if gone and not kept and not keepdim:
+        return values.sum(0)
+    pattern = x._pattern
+    if gone:
+        indices, size = pattern.indices, list(pattern.size)
+        if keepdim:
+            indices = indices.copy()
+            indices[gone] = 0
+            size = [1 if d in gone else n for d, n in enumerate(size)]
+        else:
+            indices, size = indices[kept], [size[d] for d in kept]
+        pattern = pattern.with_indices(indices, size)
+    merged, group = pattern.unique
+    if group is not None:
+        values = _added(values, group, merged.nnz)
+    return build(values, merged, "SparseSumBackward0")
+
+
+@sparse_op("norm")
+def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
+    """The norm of all elements."""
+    if dim is not None:
+        raise NotImplementedError(
+            "norm: sparse tensors have the norm of all elements only; use x.to_dense() first"
+        )
+    return values_of(coalesce(input)).reshape(-1).norm(2 if p in ("fro", None) else p)
+
+
+@sparse_op("any")
+def any(input):
+    """Whether an element is not zero."""
+    return values_of(input).any()
+
+
+def _softmax(name: str, input, dim, dtype):
+    """Softmax over the entries along a dimension; what is not an entry counts as minus infinity."""
+    check_tensor(f"sparse.{name}", input)
+    if not isinstance(input, SparseTensor):
+        raise NotImplementedError(f"sparse.{name}: expected a sparse tensor; use torch.{name} for dense ones")
+    x = coalesce(input if dtype is None else cast(input, dtype))
+    dim = check_dim(dim, x.ndim)
+    values, pattern, count = values_of(x), x._pattern, x.sparse_dim()
+    node = "SparseSoftmaxBackward0" if name == "softmax" else "SparseLogSoftmaxBackward0"
+    if dim >= count:
+        return build(getattr(values, name)(dim - count + 1), pattern, node)
+    others = Pattern(np.delete(pattern.indices, dim, 0), np.delete(pattern.size, dim), False)
+    merged, group = others.unique
+    rows = wrap(group)
+    largest = np.full((merged.nnz, *values.shape[1:]), -np.inf, values._array.dtype)
+    np.maximum.at(largest, group, values._array)
+    shifted = values - wrap(largest[group])
+    totals = _added(shifted.exp(), group, merged.nnz).index_select(0, rows)
+    return build(shifted.exp() / totals if name == "softmax" else shifted - totals.log(), pattern, node)
+
+
+def softmax(input, dim, *, dtype=None):
+    """Softmax along a dimension of a sparse tensor, over its entries: the others count as minus infinity.
+
+    Args:
+        input: a sparse tensor.
+        dim: the dimension.
+        dtype: the type to compute in.
+    Returns:
+        A coalesced sparse tensor with the same places.
+
+    >>> import rushlight as torch
+    >>> torch.sparse.softmax(torch.eye(2).to_sparse(), 1).values()
+    tensor([1., 1.])
+    """
+    return _softmax("softmax", input, dim, dtype)
+
+
+def log_softmax(input, dim, *, dtype=None):
+    """The logarithm of `softmax`.
+
+    >>> import rushlight as torch
+    >>> torch.sparse.log_softmax(torch.eye(2).to_sparse(), 1).values()
+    tensor([0., 0.])
+    """
+    return _softmax("log_softmax", input, dim, dtype)
+
+
+# -- other arrangements --------------------------------------------------------------------------------------
+
+
+def _rearranged(x: SparseTensor, indices, size, node: str, coalesced=False, values=None) -> SparseTensor:
+    pattern = x._pattern.with_indices(indices, size, coalesced)
+    return build(values_of(x) if values is None else values, pattern, node)
+
+
+@sparse_op("transpose", "swapaxes", "swapdims")
+def transpose(input, dim0, dim1):
+    """Two dimensions swapped, both sparse or both dense."""
+    return _transposed(input, dim0, dim1, "TransposeBackward0")
+
+
+def _transposed(x: SparseTensor, dim0: int, dim1: int, node: str) -> SparseTensor:
+    first, second = check_dim(dim0, x.ndim), check_dim(dim1, x.ndim)
+    count = x.sparse_dim()
+    if (first < count) != (second < count):
+        raise RuntimeError("sparse transpose: transposed dimensions must be both sparse or both dense")
+    pattern = x._pattern
+    if first >= count:
+        return build(values_of(x).transpose(first - count + 1, second - count + 1), pattern, node)
+    if first == second:
+        return build(values_of(x), pattern, node)
+    if count == 2:
+        return build(values_of(x), pattern.transposed, node)
+    order = list(range(count))
+    order[first], order[second] = second, first
+    return _rearranged(x, pattern.indices[order], [pattern.size[d] for d in order], node)
+
+
+@sparse_op("t")
+def t(input):
+    """The transpose of a matrix."""
+    if input.ndim > 2:
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 sparse and 0 dense dimensions, but self is {input.ndim}D"
+        )
+    return _transposed(input, 0, 1, "TBackward0") if input.ndim == 2 else input
+
+
+_in_place("transpose", transpose)
+_in_place("t", t)
+
+
+@sparse_op("permute")
+def permute(input, *dims):
+    """The dimensions in another order; sparse ones stay before dense ones."""
+    if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
+        dims = tuple(dims[0])
+    order = [check_dim(d, input.ndim) for d in dims]
+    count = input.sparse_dim()
+    if sorted(order) != list(range(input.ndim)):
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
+        )
+    if builtins.any(d >= count for d in order[:count]):
+        raise RuntimeError("permute(sparse_coo): sparse dimensions must stay before dense ones")
+    values = values_of(input).permute(0, *(d - count + 1 for d in order[count:]))
+    pattern = input._pattern
+    indices, size = pattern.indices[order[:count]], [pattern.size[d] for d in order[:count]]
+    same = order[:count] == list(range(count))
+    return _rearranged(input, indices, size, "PermuteBackward0", same and pattern.coalesced, values)
+
+
+for _name in ("T", "mT", "H", "mH"):
+    setattr(
+        SparseTensor,
+        _name,
+        property(
+            lambda self, conjugate="H" in _name: (
+                self.conj().transpose(-2, -1) if conjugate and self.is_complex() else self.transpose(-2, -1)
+            ),
+            doc="The transpose of a matrix.",
+        ),
+    )
+
+
+@sparse_op("unsqueeze")
+def unsqueeze(input, dim):
+    """A dimension of size 1 inserted before `dim`."""
+    dim = check_dim(dim, input.ndim + 1)
+    count, pattern = input.sparse_dim(), input._pattern
+    if dim > count:
+        return build(values_of(input).unsqueeze(dim - count + 1), pattern, "UnsqueezeBackward0")
+    indices = np.insert(pattern.indices, dim, 0, 0)
+    size = (*pattern.size[:dim], 1, *pattern.size[dim:])
+    return _rearranged(input, indices, size, "UnsqueezeBackward0", pattern.coalesced)
+
+
+@sparse_op("select")
+def select(input, dim, index):
+    """The part at one position of a dimension, which goes away; dense where no sparse dimension is left."""
+    dim = check_dim(dim, input.ndim)
+    size = input.shape[dim]
+    if not -size <= index < size:
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {dim}"
+        )
+    count, pattern = input.sparse_dim(), input._pattern
+    if dim >= count:
+        return build(values_of(input).select(dim - count + 1, index), pattern, "SelectBackward0")
+    used = np.flatnonzero(pattern.indices[dim] == index % size)
+    values = values_of(input).index_select(0, wrap(used))
+    if count == 1:
+        return values.sum(0)
+    indices = np.delete(pattern.indices[:, used], dim, 0)
+    return _rearranged(
+        input,
+        indices,
+        np.delete(pattern.size, dim).tolist(),
+        "SelectBackward0",
+        pattern.coalesced or len(used) < 2,
+        values,
+    )
+
+
+@sparse_op("index_select")
+def index_select(input, dim, index, *, out=None):
+    """The parts at several positions of a dimension."""
+    dim = check_dim(dim, input.ndim)
+    wanted = index._array.reshape(-1)
+    size = input.shape[dim]
+    if wanted.dtype.kind != "i":
+        raise RuntimeError("index_select(): Expected dtype int32/int64 for index")
+    if ((wanted < -size) | (wanted >= size)).any():
+        raise IndexError(f"index_select(): index out of range for a dimension of size {size}")
+    wanted = wanted % size if size else wanted
+    count, pattern = input.sparse_dim(), input._pattern
+    if dim >= count:
+        found = values_of(input).index_select(dim - count + 1, wrap(wanted))
+        return build(found, pattern, "IndexSelectBackward0")
+    order = np.argsort(pattern.indices[dim], kind="stable")
+    starts = np.searchsorted(pattern.indices[dim][order], np.arange(size + 1))
+    lengths = np.diff(starts)[wanted]
+    entries = order[_ranges(starts[wanted], lengths)]
+    indices = pattern.indices[:, entries]
+    indices[dim] = np.repeat(np.arange(len(wanted)), lengths)
+    new_size = (*pattern.size[:dim], len(wanted), *pattern.size[dim + 1 :])
+    values = values_of(input).index_select(0, wrap(entries))
+    return _rearranged(input, indices, new_size, "IndexSelectBackward0", False, values)
+
+
+def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """start, start + 1, ... of each length, one after another."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+
+
+@sparse_op("narrow_copy")
+def narrow_copy(input, dim, start, length):
+    """The parts at `length` positions of a dimension from `start` on."""
+    dim = check_dim(dim, input.ndim)
+    if start < 0:
+        start += input.shape[dim]
+    if length < 0 or start + length > input.shape[dim]:
+        raise RuntimeError(
+            f"start ({start}) + length ({length}) exceeds dimension size ({input.shape[dim]})."
+        )
+    return index_select(input, dim, wrap(np.arange(start, start + length)))
+
+
+def getitem(self, key):
+    """Positions of leading dimensions, whole slices, and tensors of positions.
+
+    Raises:
+        NotImplementedError: another kind of index, such as a slice with bounds: use narrow_copy.
+    """
+    found, dim = self, 0
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, int) or (isinstance(part, Tensor) and part.ndim == 0):
+            found = found.select(dim, int(part))
+        elif isinstance(part, slice) and part == slice(None):
+            dim += 1
+        elif part is None:
+            found = found.unsqueeze(dim)
+            dim += 1
+        elif isinstance(part, Tensor) and part.ndim == 1 and part.dtype.category == 1:
+            found = found.index_select(dim, part)
+            dim += 1
+        else:
+            raise SparseError(
+                "Could not run 'aten::as_strided' with arguments from the 'SparseCPU' backend: slices of sparse tensors "
+                f"are not implemented (got {part!r}). Use x.narrow_copy(dim, start, length) or x.to_dense()."
+            )
+    return found
+
+
+SparseTensor.__getitem__ = getitem
+
+
+@sparse_op("cat", "concat", "concatenate")
+def cat(tensors, dim=0, *, out=None):
+    """Sparse tensors one after another along a sparse dimension."""
+    tensors = list(tensors)
+    if not builtins.all(isinstance(t, SparseTensor) for t in tensors):
+        raise RuntimeError(
+            "torch.cat(): expected all tensors to be sparse or all to be dense; use to_dense() first"
+        )
+    first = tensors[0]
+    dim = check_dim(dim, first.ndim)
+    if dim >= first.sparse_dim():
+        raise NotImplementedError("cat: only sparse dimensions can be joined; use x.to_dense() first")
+    indices, start = [], 0
+    for i, x in enumerate(tensors):
+        if x.ndim != first.ndim or builtins.any(
+            a != b for d, (a, b) in enumerate(zip(x.shape, first.shape, strict=True)) if d != dim
+        ):
+            raise RuntimeError(
+                f"All tensors must have the same shape: {list(x.shape)} (tensor {i}) and {list(first.shape)} (tensor 0), "
+                f"except in the concatenating dimension: {dim}"
+            )
+        moved = x._pattern.indices.copy()
+        moved[dim] += start
+        indices.append(moved)
+        start += x.shape[dim]
+    size = first._pattern.size
+    pattern = first._pattern.with_indices(np.concatenate(indices, 1), (*size[:dim], start, *size[dim + 1 :]))
+    return build(dense_cat([values_of(x) for x in tensors]), pattern, "CatBackward0")
+
+
+@sparse_op("stack")
+def stack(tensors, dim=0, *, out=None):
+    """Sparse tensors along a new dimension."""
+    return cat([unsqueeze(x, dim) for x in tensors], dim)
+
+
+for _name in ("cat", "concat", "concatenate", "stack"):
+    delattr(SparseTensor, _name)
