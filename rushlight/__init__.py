@@ -299,6 +299,7 @@ from rushlight.ops.data import (
     numel,
     tensor,
 )
+from rushlight.ops.decompositions import cholesky, qr, svd
 from rushlight.ops.distance import (
     cdist,
     cosine_similarity,
@@ -404,6 +405,7 @@ from rushlight.ops.joining import (
 from rushlight.ops.joining import cat as concat
 from rushlight.ops.joining import cat as concatenate
 from rushlight.ops.joining import vstack as row_stack
+from rushlight.ops.least_squares import pinverse
 from rushlight.ops.linalg import (
     bmm,
     dot,
@@ -421,11 +423,14 @@ from rushlight.ops.linear import (
 from rushlight.ops.loss import (
     xlogy,
 )
+from rushlight.ops.lu import lu, lu_solve, lu_unpack
 from rushlight.ops.masks import (
     masked_fill,
     masked_scatter,
     masked_select,
 )
+from rushlight.ops.matrix_functions import geqrf, matrix_power, orgqr, ormqr
+from rushlight.ops.matrix_functions import linalg_matrix_exp as matrix_exp
 from rushlight.ops.normalization import (
     group_norm,
     layer_norm,
@@ -534,6 +539,7 @@ from rushlight.ops.softmax import (
     log_softmax,
     softmax,
 )
+from rushlight.ops.solve import det, inverse, logdet, slogdet
 from rushlight.ops.sorting import (
     argsort,
     bincount,
@@ -563,6 +569,7 @@ from rushlight.ops.splitting import (
     vsplit,
 )
 from rushlight.ops.statistics import corrcoef, cov, histogram, histogramdd
+from rushlight.ops.triangular import cholesky_inverse, cholesky_solve, triangular_solve
 from rushlight.ops.unary import (
     abs,
     acos,

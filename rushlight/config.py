@@ -1,10 +1,13 @@
 """Settings of the process, and the limits of number types."""
 
+import warnings
+
 import ml_dtypes
 import numpy as np
 
 from rushlight import kernels as K
-from rushlight.dtypes import dtype, get_default_dtype
+from rushlight.devices import check_device, cpu
+from rushlight.dtypes import dtype, get_default_dtype, set_default_dtype
 
 if K.NAME == "native":
     from rushlight import _native
@@ -91,18 +94,162 @@ class iinfo:
         return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"
 
 
+_settings = {"deterministic": 0, "matmul_precision": "highest", "interop_threads": 1, "warn_always": False}
+
+
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Ask for repeatable results; they always are, so that there is nothing to switch.
+    """Ask for repeatable results. They always are; the wish is only remembered.
 
     Args:
-        mode: accepted.
-        warn_only: accepted.
+        mode: whether they are asked for.
+        warn_only: whether PyTorch would warn only.
+
+    >>> import rushlight as torch
+    >>> torch.use_deterministic_algorithms(True)
+    >>> torch.are_deterministic_algorithms_enabled()
+    True
     """
+    _settings["deterministic"] = (1 if warn_only else 2) if mode else 0
 
 
 def are_deterministic_algorithms_enabled() -> bool:
-    """Whether results are repeatable: always."""
-    return True
+    """Whether repeatable results were asked for; results always are repeatable."""
+    return _settings["deterministic"] > 0
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """Whether repeatable results were asked for with `warn_only`."""
+    return _settings["deterministic"] == 1
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """Ask for repeatable results by number or name: 0 "default", 1 "warn" or 2 "error".
+
+    Raises:
+        RuntimeError: it is none of these.
+    """
+    modes = {"default": 0, "warn": 1, "error": 2, 0: 0, 1: 1, 2: 2}
+    if debug_mode not in modes:
+        raise RuntimeError(
+            f"invalid value of debug_mode, expected one of `default`, `warn`, `error`, 0, 1 or 2, but got {debug_mode}"
+        )
+    _settings["deterministic"] = modes[debug_mode]
+
+
+def get_deterministic_debug_mode() -> int:
+    """0, 1 or 2, as in `set_deterministic_debug_mode`."""
+    return _settings["deterministic"]
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Allow lower precision in products of float32 matrices: remembered only, the precision is always the highest.
+
+    Args:
+        precision: "highest", "high" or "medium"; anything else is ignored with a warning.
+
+    >>> import rushlight as torch
+    >>> torch.set_float32_matmul_precision("high")
+    >>> torch.get_float32_matmul_precision()
+    'high'
+    """
+    if precision not in ("highest", "high", "medium"):
+        warnings.warn(
+            f"{precision} is not one of 'highest', 'high', or 'medium'; the current setattr call has no effect.",
+            stacklevel=2,
+        )
+        return
+    _settings["matmul_precision"] = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` was last given; "highest" at first."""
+    return _settings["matmul_precision"]
+
+
+def set_num_interop_threads(n: int) -> None:
+    """Set the number of operations that may run at once: remembered only, it is always one."""
+    if n <= 0:
+        raise RuntimeError(f"set_num_interop_threads expects a positive integer, got {n}")
+    _settings["interop_threads"] = n
+
+
+def get_num_interop_threads() -> int:
+    """What `set_num_interop_threads` was last given; 1 at first."""
+    return _settings["interop_threads"]
+
+
+def set_warn_always(b: bool, /) -> None:
+    """Ask for warnings that repeat: remembered only, Python's own filters decide."""
+    _settings["warn_always"] = bool(b)
+
+
+def is_warn_always_enabled() -> bool:
+    """What `set_warn_always` was last given; False at first."""
+    return _settings["warn_always"]
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """Treat numbers nearer to zero than the smallest normal one as zero.
+
+    Returns:
+        False: this is not supported, and nothing was changed.
+    """
+    return False
+
+
+def set_default_tensor_type(t) -> None:
+    """Set the type of new tensors by a constructor of old, such as `torch.DoubleTensor` or its name.
+
+    Raises:
+        TypeError: it is not a floating-point type of the CPU.
+    """
+    import rushlight
+
+    kind = getattr(rushlight, t.removeprefix("torch."), None) if isinstance(t, str) else t
+    made = kind(0).dtype if callable(kind) else None
+    if made is None or not made.is_floating_point:
+        raise TypeError(
+            f"set_default_tensor_type: expected a floating-point type such as torch.FloatTensor, got {t}"
+        )
+    set_default_dtype(made)
+
+
+def set_default_device(device) -> None:
+    """Set the device of new tensors: "cpu", the only one.
+
+    Raises:
+        RuntimeError: it names another device.
+    """
+    check_device(device)
+
+
+def get_default_device():
+    """The device of new tensors: the CPU.
+
+    >>> import rushlight as torch
+    >>> torch.get_default_device()
+    device(type='cpu')
+    """
+    return cpu
+
+
+def get_device_module(device=None):
+    """The module of a device's kind: `torch.cpu` for the CPU, the default.
+
+    >>> import rushlight as torch
+    >>> torch.get_device_module().is_available()
+    True
+    """
+    import rushlight
+    from rushlight.devices import device as device_class
+
+    kind = "cpu" if device is None else device_class(device).type
+    module = getattr(rushlight, kind, None)
+    if module is None:
+        raise RuntimeError(
+            f"Device '{kind}' does not have a corresponding module registered as 'torch.{kind}'."
+        )
+    return module
 
 
 def typename(obj) -> str:

@@ -108,3 +108,9 @@ ROWS = [
     Row("conv_transpose2d", lambda torch, x, w: torch.conv_transpose2d(x, w, None, (3, 2), (1, 2), (2, 3), 2, (4, 4)),
         (T((1, 2, 4, 4)), T((2, 2, 4, 5))), id="large-output-padding"),
 ]  # fmt: skip
+ROWS += [
+    Row("is_same_size", lambda torch, x, y: torch.is_same_size(x, y), (M, M), grad=False),
+    Row("is_nonzero", lambda torch, x: torch.is_nonzero(x), (T((1,)),), grad=False,
+        wrong=(lambda torch: torch.is_nonzero(torch.ones(2)),)),
+    Row("is_inference", lambda torch, x: torch.is_inference(x), (M,), grad=False),
+]  # fmt: skip

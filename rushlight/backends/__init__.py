@@ -1,0 +1,8 @@
+"""PyTorch's switches for its backends: accepted, so that scripts run, and answered truthfully.
+
+Rushlight has one backend, the CPU. Attributes such as `cudnn.benchmark` can be set and change nothing.
+"""
+
+from rushlight.backends import cpu, cuda, cudnn, mkl, mkldnn, mps, openmp, opt_einsum
+
+__all__ = ["cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum"]
