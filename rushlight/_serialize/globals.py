@@ -61,6 +61,19 @@ def _with_state(tensor: Tensor, state) -> Tensor:
     return tensor
 
 
+def _rebuild_sparse_tensor(layout, data):
+    if layout is not devices.sparse_coo or not isinstance(data, tuple) or len(data) not in (3, 4):
+        raise RuntimeError(
+            f"rebuild_sparse_tensor: expected the parts of a tensor of torch.sparse_coo, got {layout}"
+        )
+    from rushlight.ops.sparse import sparse_coo_tensor
+
+    indices, values, size, *coalesced = data
+    return sparse_coo_tensor(
+        _checked(indices), _checked(values), tuple(size), is_coalesced=coalesced[0] if coalesced else None
+    )
+
+
 def _checked(data) -> Tensor:
     if not isinstance(data, Tensor):
         raise RuntimeError(f"rebuild_parameter: expected a tensor, got {type(data).__name__}")
@@ -68,9 +81,9 @@ def _checked(data) -> Tensor:
 
 
 def _get_layout(name: str):
-    if name != "torch.strided":
-        raise RuntimeError(f"layout: expected torch.strided, got {name!r}, which Rushlight does not support")
-    return devices.strided
+    if name not in ("torch.strided", "torch.sparse_coo"):
+        raise RuntimeError(f"layout: expected torch.strided or torch.sparse_coo, got {name!r}")
+    return getattr(devices, name.removeprefix("torch."))
 
 
 def parameter_class() -> type:
@@ -104,7 +117,7 @@ def _make_size(values=()):
 
 _REBUILDERS = (
     _rebuild_tensor, _rebuild_tensor_v2, _rebuild_tensor_v3, _rebuild_parameter,
-    _rebuild_parameter_with_state,
+    _rebuild_parameter_with_state, _rebuild_sparse_tensor,
 )  # fmt: skip
 
 # Everything that files may name by default: (module, name) in PyTorch -> what it is here.

@@ -10,6 +10,7 @@ from rushlight._serialize.globals import (
     _rebuild_from_type_v2,
     _rebuild_parameter,
     _rebuild_parameter_with_state,
+    _rebuild_sparse_tensor,
     _rebuild_tensor_v2,
     _rebuild_tensor_v3,
     parameter_class,
@@ -63,6 +64,11 @@ class Pickler(pickle._Pickler):
         return NotImplemented
 
     def _reduce_tensor(self, tensor: Tensor):
+        if tensor.is_sparse:
+            if tensor.grad_fn is not None:
+                tensor = tensor.detach()
+            parts = tensor._indices(), tensor._values(), tensor.size(), tensor.is_coalesced()
+            return _rebuild_sparse_tensor, (tensor.layout, parts)
         if isinstance(tensor, self._parameter):
             state = tensor._user_attributes()
             args = (tensor.data, tensor.requires_grad, OrderedDict())

@@ -193,6 +193,7 @@ def floating(t: Tensor) -> Tensor:
 
 __all__ = [
     "MODE", "Node", "Number", "Tensor", "after", "as_type", "before", "broadcast_error", "check_tensor",
-    "check_writable", "conj", "connect", "dtype", "floating", "from_numpy_dtype", "or_sparse", "overloaded", "promote", "record", "record_many",
+    "check_writable", "conj", "connect", "dtype", "floating", "from_numpy_dtype", "or_sparse", "overloaded",
+    "promote", "record", "record_many",
     "recording", "result_type", "sum_to", "wrap", "write_out",
 ]  # fmt: skip

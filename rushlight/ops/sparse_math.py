@@ -41,7 +41,7 @@ def _in_place(name: str, function, coalesced: bool = False) -> None:
 def _unary(name: str, coalesced: bool = True) -> None:
     dense = getattr(Tensor, name)
     # The gradient function's name is PyTorch's, as the dense op has it.
-    node = name.capitalize() + "Backward0"
+    node = name.title().replace("_", "") + "Backward0"
 
     def function(input, *args, out=None, **kwargs):
         x = coalesce(input) if coalesced else input

@@ -94,9 +94,17 @@ class Optimizer:
             )
         self.state = defaultdict(dict)
         self.param_groups: list[dict] = []
-        groups = list(params)
+        try:
+            groups = list(params)
+        except TypeError as error:
+            if not hasattr(params, "parameters"):
+                raise
+            raise TypeError(f"{error}: give the optimizer model.parameters()") from None
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError(
+                "optimizer got an empty parameter list. Does the module keep its layers in a plain list or dict? Then use "
+                "nn.ModuleList or nn.ModuleDict, whose parameters it sees"
+            )
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -168,7 +176,10 @@ class Optimizer:
                     f"optimizer can only optimize Tensors, but one of the params is {_type_name(p)}"
                 )
             if not self.defaults.get("differentiable") and not (p.is_leaf or p.retains_grad):
-                raise ValueError("can't optimize a non-leaf Tensor")
+                raise ValueError(
+                    "can't optimize a non-leaf Tensor: it was computed from others; make it a parameter of its own with "
+                    ".detach().requires_grad_()"
+                )
         if len(params) != len(set(params)):
             warnings.warn(
                 "optimizer contains a parameter group with duplicate parameters; in future, this will cause "
@@ -217,6 +228,9 @@ class Optimizer:
                         grad.detach_()
                     else:
                         grad.requires_grad_(False)
+                    if grad.is_sparse:
+                        grad.zero_()
+                        continue
                     grad._array.fill(0)
                     grad._bump()
 

@@ -3,7 +3,9 @@
 import numpy as np
 
 from rushlight import kernels as K
+from rushlight.autograd.grad_mode import no_grad
 from rushlight.optim.optimizer import Optimizer, bump, check_modes, check_one_element, run_closure
+from rushlight.sparse_tensor import SparseError
 from rushlight.tensor import Tensor, wrap
 
 
@@ -79,8 +81,12 @@ class SGD(Optimizer):
         return loss
 
     def _step_group(self, params: list[Tensor], group: dict) -> None:
-        arrays = [p._array for p in params]
-        grads = [p._grad._array for p in params]
+        try:
+            arrays = [p._array for p in params]
+            grads = [p._grad._array for p in params]
+        except SparseError:
+            self._step_sparse(params, group)
+            return
         momentum, buffers, first = group["momentum"], None, False
         if momentum:
             buffers, first = self._buffers(params)
@@ -89,6 +95,16 @@ class SGD(Optimizer):
             float(group["dampening"]), group["nesterov"], group["maximize"], first,
         )  # fmt: skip
         bump(params)
+
+    def _step_sparse(self, params: list[Tensor], group: dict) -> None:
+        """The step where some gradients are sparse: they change only the rows that they name."""
+        with no_grad():
+            for p in params:
+                if p._grad.is_sparse:
+                    _recorded_step(p, p._grad, self.state[p], group)
+        dense = [p for p in params if not p._grad.is_sparse]
+        if dense:
+            self._step_group(dense, group)
 
     def _buffers(self, params: list[Tensor]) -> tuple[list[np.ndarray], bool | list[bool]]:
         """The momentum buffers, made where missing, and which of them are new."""
