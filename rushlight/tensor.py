@@ -424,7 +424,10 @@ class Tensor(TensorBase):
             RuntimeError: it has not exactly one element.
         """
         if self._array.size != 1:
-            raise RuntimeError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
+            raise RuntimeError(
+                f"a Tensor with {self._array.size} elements cannot be converted to Scalar (shape "
+                f"{list(self._array.shape)}): reduce it first, as with .mean(), or take .tolist()"
+            )
         value = self._array.item()
         return value if isinstance(value, bool | int | float | complex) else float(value)
 

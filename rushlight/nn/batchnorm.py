@@ -51,7 +51,11 @@ class _NormBase(Module):
     def _check_input_dim(self, input) -> None:
         if input.dim() not in self._input_dims:
             expected = " or ".join(f"{n}D" for n in self._input_dims)
-            raise ValueError(f"expected {expected} input (got {input.dim()}D input)")
+            fitting = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}.get(
+                input.dim()
+            )
+            hint = f"; for shape {list(input.shape)} take nn.{fitting}" if fitting else ""
+            raise ValueError(f"expected {expected} input (got {input.dim()}D input){hint}")
 
     def extra_repr(self) -> str:
         return (

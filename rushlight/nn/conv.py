@@ -48,9 +48,13 @@ class _ConvNd(Module):
         if self.groups <= 0:
             raise ValueError("groups must be a positive integer")
         if self.in_channels % self.groups:
-            raise ValueError("in_channels must be divisible by groups")
+            raise ValueError(
+                f"in_channels must be divisible by groups: got {self.in_channels} and {self.groups}"
+            )
         if self.out_channels % self.groups:
-            raise ValueError("out_channels must be divisible by groups")
+            raise ValueError(
+                f"out_channels must be divisible by groups: got {self.out_channels} and {self.groups}"
+            )
         if isinstance(self.padding, str):
             if self.padding not in ("same", "valid"):
                 raise ValueError(
@@ -191,7 +195,9 @@ class _LazyConv(LazyModuleMixin):
             )
         self.in_channels = input.shape[-n - 1]
         if self.in_channels % self.groups:
-            raise ValueError("in_channels must be divisible by groups")
+            raise ValueError(
+                f"in_channels must be divisible by groups: got {self.in_channels} and {self.groups}"
+            )
         outer, inner = self.out_channels, self.in_channels
         if self.transposed:
             outer, inner = inner, outer

@@ -150,7 +150,7 @@ class Module(HookMixin, StateMixin, ConversionMixin):
             KeyError: the name is empty, has a dot, or is taken. TypeError: `module` is not a Module.
         """
         if not isinstance(module, Module) and module is not None:
-            raise TypeError(f"{typename(module)} is not a Module subclass")
+            raise TypeError(f"{typename(module)} is not a Module subclass{_module_hint(module)}")
         self._check_name("module", "_modules", name)
         self._modules[name] = registered(_global_module_registration_hooks, self, name, module)
 
@@ -161,7 +161,7 @@ class Module(HookMixin, StateMixin, ConversionMixin):
     def _check_name(self, what: str, table: str, name) -> None:
         members = self.__dict__.get(table)
         if members is None:
-            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+            raise AttributeError(_before_init(type(self).__name__, what))
         if not isinstance(name, str):
             raise TypeError(f"{what} name should be a string. Got {typename(name)}")
         if name not in members and hasattr(self, name):
@@ -220,7 +220,7 @@ class Module(HookMixin, StateMixin, ConversionMixin):
         """Take a name away from everything but one table, in which it is about to be registered."""
         state = self.__dict__
         if table not in state:
-            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+            raise AttributeError(_before_init(type(self).__name__, what))
         for other in _TABLES:
             if other != table:
                 state[other].pop(name, None)
@@ -503,3 +503,19 @@ __all__ = [
     "register_module_module_registration_hook",
     "register_module_parameter_registration_hook",
 ]
+
+
+def _before_init(name: str, what: str) -> str:
+    return (
+        f"cannot assign {what} before Module.__init__() call: the first line of {name}.__init__ should be "
+        "super().__init__()"
+    )
+
+
+def _module_hint(value) -> str:
+    """The likely fix where something else stands in a module's place."""
+    if isinstance(value, list | tuple):
+        return "; give the layers one by one: nn.Sequential(*layers)"
+    if isinstance(value, type) and issubclass(value, Module):
+        return f"; call it to make one: {value.__name__}()"
+    return ""

@@ -247,7 +247,7 @@ def _with_probabilities(input, target, weight, ignore_index, reduction, smoothin
         raise RuntimeError(
             "Expected floating point type for target with class probabilities, got "
             f"{SCALAR_NAMES[target.dtype]} (class numbers have one dimension less than the scores: input "
-            f"{list(input.shape)})"
+            f"{list(input.shape)}; labels in one-hot form: .float())"
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")

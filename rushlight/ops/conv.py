@@ -146,6 +146,7 @@ def _check_input(name, n, x_shape, w_shape, b_shape, groups, transposed) -> None
             "of size: "
             f"{list(x_shape)}; its dimensions are (batch, channels, "
             f"{', '.join(['depth', 'height', 'width'][-n:])})"
+            f"{'; put in those that are missing: x.unsqueeze(0)' if len(x_shape) < batched[0] else ''}"
         )
     channels = w_shape[0] if transposed else w_shape[1] * groups
     given = f"Given transposed={1 if groups == 1 else groups}" if transposed else f"Given groups={groups}"
@@ -176,7 +177,8 @@ def _check_types(name, x_type, w_type, b_type) -> None:
             raise RuntimeError(
                 f"{name}: expected scalar type {wanted} but found {found}: Input type ({wanted.lower()}) and "
                 f"{what} type "
-                f"({found.lower()}) should be the same; convert one: x.to(weight.dtype), or model.double()"
+                f"({found.lower()}) should be the same; convert one: "
+                f"{'x.float()' if x_type.kind in 'iub' else 'x.to(weight.dtype), or model.double()'}"
             )
 
 

@@ -29,7 +29,8 @@ def require_grad(t: Tensor, requires_grad: bool) -> Tensor:
     if requires_grad:
         if t.dtype.category < 2:
             raise RuntimeError(
-                f"Only Tensors of floating point and complex dtype can require gradients, got {t.dtype}"
+                f"Only Tensors of floating point and complex dtype can require gradients, got {t.dtype}. Write the "
+                "numbers with a decimal point, or give dtype=torch.float32"
             )
         t._rg = True
     return t

@@ -169,7 +169,7 @@ def _item(item):
     raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
         "(got "
-        f"{type(item).__name__})"
+        f"{type(item).__name__}); convert it: int(...), or .long() for a tensor"
     )
 
 

@@ -312,7 +312,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
         raise ValueError(
             f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is "
             "deprecated. "
-            "Please ensure they have the same size."
+            f"Please ensure they have the same size{_shape_hint(x.shape, y.shape)}."
         )
     if x.dtype != y.dtype:
         raise RuntimeError(
@@ -370,7 +370,10 @@ def binary_cross_entropy_with_logits(
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensor("binary_cross_entropy_with_logits", input)
     if target._array.shape != input._array.shape:
-        raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
+        raise ValueError(
+            f"Target size ({target.size()}) must be the same as input size ({input.size()})"
+            f"{_shape_hint(input._array.shape, target._array.shape)}"
+        )
     if target._array.dtype.kind in "iub" and input._array.dtype.kind not in "iub":
         raise RuntimeError(
             f"result type {SCALAR_NAMES[input.dtype]} can't be cast to the desired output type "
@@ -546,3 +549,10 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
     return reduce_loss(loss, reduction)
+
+
+def _shape_hint(predicted: tuple, target: tuple) -> str:
+    """The likely fix where predictions of shape (N, 1) meet targets of shape (N), or the other way round."""
+    if predicted == (*target, 1):
+        return ": input.squeeze(-1)"
+    return ": target.squeeze(-1)" if target == (*predicted, 1) else ""

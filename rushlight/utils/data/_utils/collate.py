@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from operator import attrgetter
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from rushlight.tensor import Tensor, wrap
 default_collate_err_msg_format = (
     "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
 )
+
+_SHAPE, _DTYPE, _RECORDED = attrgetter("shape"), attrgetter("dtype"), attrgetter("_rg")
 
 
 def _is_text(dtype: np.dtype) -> bool:
@@ -103,11 +106,17 @@ def collate_tensor_fn(batch, *, collate_fn_map: dict | None = None):
     """Tensors, stacked."""
     arrays = [t._array for t in batch]
     first = arrays[0]
-    shape, kind = first.shape, first.dtype
-    recorded = MODE.enabled and any(t._rg for t in batch)
-    if recorded or not shape or any(a.shape != shape or a.dtype != kind for a in arrays):
-        return torch.stack(list(batch), 0)
-    return wrap(np.concatenate(arrays).reshape(len(arrays), *shape))  # quicker than np.stack
+    alike = len(set(map(_SHAPE, arrays))) == 1 and len(set(map(id, map(_DTYPE, arrays)))) == 1
+    if not alike or (MODE.enabled and any(map(_RECORDED, batch))):
+        try:
+            return torch.stack(list(batch), 0)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"{error}. Examples of different sizes need a collate_fn=..., for instance one that pads them"
+            ) from None
+    if not first.shape:
+        return wrap(np.array(arrays))
+    return wrap(np.concatenate(arrays).reshape(len(arrays), *first.shape))  # quicker than np.stack
 
 
 def collate_numpy_array_fn(batch, *, collate_fn_map: dict | None = None):
