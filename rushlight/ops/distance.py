@@ -120,14 +120,13 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     Args:
         A: a tensor [..., n, m] of floating-point or complex numbers.
         ord: "fro" for Frobenius's, 1 or -1 for the largest or smallest sum of a column, inf or -inf for that
-            of a row.
+            of a row, 2 or -2 for the largest or smallest singular value, "nuc" for their sum.
         dim: the two dimensions of the matrices.
         keepdim: keep them, with size 1.
         dtype: convert to this type first.
         out: where to put the result.
     Raises:
         RuntimeError: there are fewer than two dimensions, or the order is unknown.
-        NotImplementedError: the order is one of singular values ("nuc", 2, -2).
 
     >>> import rushlight as torch
     >>> torch.linalg.matrix_norm(torch.ones(2, 2))
@@ -140,13 +139,15 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     rows, columns = (check_dim(d, A._array.ndim) for d in dim)
     if rows == columns:
         raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
+    if A._array.dtype.kind in "iub":
+        raise RuntimeError(
+            f"linalg.matrix_norm: Expected a floating point or complex tensor as input. Got {SCALAR_NAMES[A.dtype]}. "
+            "Convert it first: A.float()"
+        )
     if ord == "fro":
         return vector_norm(A, 2, (rows, columns), keepdim, dtype=dtype, out=out)
     if ord in ("nuc", 2, -2):
-        raise NotImplementedError(
-            f"linalg.matrix_norm: expected ord 'fro', 1, -1, inf or -inf, got {ord!r}, which needs singular "
-            "values"
-        )
+        return write_out(_spectral_norm(A if dtype is None else cast(A, dtype), ord, rows, columns, keepdim), out)
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if abs(ord) == math.inf:
@@ -156,6 +157,21 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     if not keepdim:
         result = result.squeeze((rows, columns))
     return write_out(result, out)
+
+
+def _spectral_norm(A: Tensor, ord, rows: int, columns: int, keepdim: bool) -> Tensor:
+    """A norm of singular values."""
+    from rushlight.ops.decompositions import svdvals
+
+    values = svdvals(A.movedim((rows, columns), (-2, -1)))
+    if ord == "nuc":
+        result = values.sum(-1)
+    else:
+        result = values.amax(-1) if ord > 0 else values.amin(-1)
+    if keepdim:
+        for d in sorted((rows, columns)):
+            result = result.unsqueeze(d)
+    return result
 
 
 @op(name="linalg_norm", method=False)
@@ -205,24 +221,63 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
 
     Args:
         input: a tensor of floating-point or complex numbers.
-        p: the order, any number; "fro" is 2.
+        p: the order, any number; "fro" is 2; "nuc" is the sum of the singular values of matrices.
         dim: a dimension or several; None for all.
         keepdim: keep the reduced dimensions, with size 1.
         out: where to put the result.
         dtype: convert to this type first.
     Raises:
         RuntimeError: the numbers are integers, or the order is unknown.
-        NotImplementedError: the order is "nuc", which needs singular values.
 
     >>> import rushlight as torch
     >>> torch.norm(torch.tensor([3.0, 4.0]))
     tensor(5.)
     """
     if p == "nuc":
-        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out)
+        dim = tuple(range(input.ndim)) if dim is None else (dim,) if isinstance(dim, int) else dim
+        return matrix_norm(input, "nuc", dim, keepdim, dtype=dtype, out=out)
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
     return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype, out=out)
+
+
+@op(method=False)
+def nuclear_norm(input, dim=None, keepdim=False, *, out=None):
+    """The sum of the singular values of matrices.
+
+    Args:
+        input: a tensor of at least two dimensions.
+        dim: the two dimensions of the matrices; the last two by default.
+        keepdim: keep them, with size 1.
+        out: where to put the result.
+
+    >>> import rushlight as torch
+    >>> torch.nuclear_norm(torch.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor(7.)
+    """
+    return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, out=out)
+
+
+@op(method=False)
+def frobenius_norm(input, dim=(), keepdim=False, *, out=None):
+    """The root of the sum of squares, of all elements or of those along one or two dimensions.
+
+    Args:
+        input: a tensor of floating-point or complex numbers.
+        dim: up to two dimensions; none for all.
+        keepdim: keep them, with size 1.
+        out: where to put the result.
+    Raises:
+        RuntimeError: there are more than two dimensions.
+
+    >>> import rushlight as torch
+    >>> torch.frobenius_norm(torch.tensor([[3.0, 4.0]]), (0, 1))
+    tensor(5.)
+    """
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(dims) > 2:
+        raise RuntimeError(f"Expected at most 2 dimensions, but got {len(dims)} dimensions instead.")
+    return vector_norm(input, 2, dims or None, keepdim, out=out)
 
 
 # -- distances --------------------------------------------------------------------------------------
