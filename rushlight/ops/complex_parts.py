@@ -57,6 +57,8 @@ def view_as_complex(input):
         )
     if not array.ndim or array.shape[-1] != 2:
         raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(array.shape)}")
+    if not array.size:  # whose strides NumPy leaves arbitrary
+        array = np.empty(array.shape, array.dtype)
     if array.strides[-1] != array.itemsize:
         raise RuntimeError("Tensor must have a last dimension with stride 1")
     if any(
