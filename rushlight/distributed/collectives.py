@@ -1,5 +1,6 @@
 """Collective operations and messages on tensors."""
 
+from concurrent.futures import Future
 from datetime import timedelta
 
 import numpy as np
@@ -457,12 +458,10 @@ def isend(
         raise ValueError(
             "Invalid destination rank: destination rank should not be the same as the rank of the current process."
         )
-    from concurrent.futures import Future
-
     members.send(_flat(tensor), to, tag)
     done: Future = Future()
     done.set_result(None)
-    return Work(done, members.seconds)
+    return Work(done)
 
 
 def irecv(

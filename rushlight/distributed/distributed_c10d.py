@@ -204,7 +204,9 @@ def destroy_process_group(group: ProcessGroup | None = None) -> None:
     Args:
         group: by default all.
     """
-    world = _get_default_group()
+    world = GroupMember.WORLD
+    if world is None:
+        raise AssertionError("Process group cannot be None: there is none; call init_process_group first")
     ended = _groups[:] if group is None or group is world else [group]
     for member in ended:
         member.close()

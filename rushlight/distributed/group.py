@@ -74,15 +74,14 @@ class Work:
 
     Args:
         future: becomes the result.
-        seconds: how long `wait` waits at most.
     """
 
-    def __init__(self, future: Future, seconds: float, sender: int = -1):
-        self._future, self._seconds, self._sender = future, seconds, sender
+    def __init__(self, future: Future):
+        self._future = future
 
     def wait(self, timeout: timedelta | None = None) -> bool:
-        """Wait until it is done."""
-        seconds = self._seconds if timeout is None else timeout.total_seconds()
+        """Wait until it is done, as long as the group's timeout lets it take by default."""
+        seconds = None if timeout is None else timeout.total_seconds()
         try:
             self._future.result(seconds)
         except FutureTimeoutError:
@@ -104,18 +103,18 @@ class Work:
     def source_rank(self) -> int:
         """Whom a message came from."""
         sender = self._future.result() if self._future.done() else None
-        return sender if isinstance(sender, int) else self._sender
+        return sender if isinstance(sender, int) else -1
 
     def result(self):
         """Wait, and give what the operation made."""
-        return self._future.result(self._seconds)
+        return self._future.result()
 
 
 class _Receiving(Work):
     """A message that is expected: it is taken from the mailbox by `wait`."""
 
     def __init__(self, group: "ProcessGroup", sources: list[int], tag: int, place: Callable):
-        super().__init__(Future(), group.seconds)
+        super().__init__(Future())
         self._arguments = group, sources, tag
         self._place = place
         self._once = threading.Lock()
@@ -123,7 +122,7 @@ class _Receiving(Work):
     def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until the message is there, and put it where it belongs."""
         group, sources, tag = self._arguments
-        seconds = self._seconds if timeout is None else timeout.total_seconds()
+        seconds = group.seconds if timeout is None else timeout.total_seconds()
         with self._once:
             if not self._future.done():
                 sender, message = group.mesh.receive(sources, group.id, _message_tag(tag), seconds)
@@ -177,10 +176,10 @@ class ProcessGroup:
         if not async_op:
             future: Future = Future()
             future.set_result(function(number, *args))
-            return Work(future, self.seconds)
+            return Work(future)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="rushlight-distributed")
-        return Work(self._pool.submit(function, number, *args), self.seconds)
+        return Work(self._pool.submit(function, number, *args))
 
     def close(self) -> None:
         """End what runs in the background."""

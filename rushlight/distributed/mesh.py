@@ -56,6 +56,10 @@ class Mesh:
         for connection in self.sockets.values():
             connection.settimeout(None)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            limit = struct.pack("ll", int(seconds), 1)
+            connection.setsockopt(
+                socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit
+            )  # to a process that is stopped
 
     def _accept(self, server: socket.socket, token: bytes, end: float) -> None:
         server.settimeout(max(0.01, end - time.monotonic()))
@@ -89,6 +93,10 @@ class Mesh:
             with self.locks[to]:
                 connection.sendall(_HEAD.pack(group, tag, view.nbytes))
                 connection.sendall(view)
+        except BlockingIOError as error:
+            raise RuntimeError(
+                f"[rank {self.rank}] Timed out sending to rank {to}, which takes nothing any longer"
+            ) from error
         except OSError as error:
             raise RuntimeError(
                 f"[rank {self.rank}] Connection closed by peer: rank {to} has ended ({error})"

@@ -206,6 +206,7 @@ class TCPStore(Store):
             self._server = _Server(host_name, port, master_listen_fd)
             self.port = self._server.port
         self._lock = threading.Lock()
+        self._socket = self._lines = None
         self._socket = _connect(host_name, self.port, timeout.total_seconds())
         self._lines = self._socket.makefile("r", encoding="utf-8")
         if world_size and world_size > 0:
@@ -218,6 +219,7 @@ class TCPStore(Store):
         while self.add("/joined", 0) < world_size:
             if time.monotonic() > end:
                 joined = self.add("/joined", 0)
+                self.close()
                 raise RuntimeError(
                     f"TCPStore: timed out after {self.timeout.total_seconds():.0f} s waiting for clients: {joined} of "
                     f"{world_size} joined at {self.host}:{self.port}"
@@ -256,6 +258,10 @@ class TCPStore(Store):
         for thing in (self._lines, self._socket, self._server):
             if thing is not None:
                 thing.close()
+
+    def __del__(self):
+        if hasattr(self, "_lines"):
+            self.close()
 
 
 class _Server:
@@ -303,7 +309,12 @@ class _Server:
             return None
 
     def close(self) -> None:
-        self.socket.close()
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        except OSError:
+            return
+        finally:
+            self.socket.close()
 
 
 def _connect(host: str, port: int, seconds: float) -> socket.socket:
