@@ -57,15 +57,15 @@ def view_as_complex(input):
         )
     if not array.ndim or array.shape[-1] != 2:
         raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(array.shape)}")
-    if not array.size:  # whose strides NumPy leaves arbitrary
-        array = np.empty(array.shape, array.dtype)
+    kind = np.dtype(np.complex64 if array.itemsize == 4 else np.complex128)
+    if not array.size:  # whose strides are all 0
+        return viewed(input, np.empty(array.shape[:-1], kind), ViewAsComplexBackward0)
     if array.strides[-1] != array.itemsize:
         raise RuntimeError("Tensor must have a last dimension with stride 1")
     if any(
         s % (2 * array.itemsize) for s, n in zip(array.strides[:-1], array.shape[:-1], strict=True) if n > 1
     ):
         raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
-    kind = np.dtype(np.complex64 if array.itemsize == 4 else np.complex128)
     return viewed(input, array.view(kind)[..., 0], ViewAsComplexBackward0)
 
 
