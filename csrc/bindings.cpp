@@ -21,5 +21,6 @@ NB_MODULE(_native, m) {
   rushlight::bind_grid(m);
   rushlight::bind_handle(m);
   rushlight::bind_random(m);
+  rushlight::bind_rnn(m);
   rushlight::bind_sparse(m);
 }

@@ -32,6 +32,7 @@ void bind_resample(nb::module_& m);
 void bind_grid(nb::module_& m);
 void bind_handle(nb::module_& m);
 void bind_random(nb::module_& m);
+void bind_rnn(nb::module_& m);
 void bind_sparse(nb::module_& m);
 
 // Threads that a parallel region may use: set_num_threads' number.

@@ -508,6 +508,16 @@ from rushlight.ops.recurrent import (
     rnn_tanh,
     rnn_tanh_cell,
 )
+from rushlight.ops.recurrent import (
+    gru,
+    gru_cell,
+    lstm,
+    lstm_cell,
+    rnn_relu,
+    rnn_relu_cell,
+    rnn_tanh,
+    rnn_tanh_cell,
+)
 from rushlight.ops.reduction import (
     all,
     any,

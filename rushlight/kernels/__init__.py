@@ -9,7 +9,7 @@ import os
 import warnings
 from importlib import import_module
 
-_PARTS = ("elementwise", "reduce", "dnn", "attention", "optim", "random", "sparse")
+_PARTS = ("elementwise", "reduce", "dnn", "attention", "optim", "random", "rnn", "sparse")
 
 
 def _choose() -> str:

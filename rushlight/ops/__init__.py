@@ -42,6 +42,7 @@ from rushlight.ops import (  # noqa: F401
     random,
     ranking,
     rearranging,
+    recurrent,
     reduction,
     resize,
     scatter_reduce,
