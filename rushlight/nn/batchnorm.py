@@ -99,7 +99,7 @@ class _BatchNorm(_NormBase):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalization over all processes of a group; there is one process here, so it is that of its batch.
+    """Batch normalization over all processes of a group, which PyTorch has on GPUs; in one process that of its batch.
 
     Args:
         num_features: the number of channels C.
@@ -110,6 +110,8 @@ class SyncBatchNorm(_BatchNorm):
         process_group: accepted, without effect.
         device, dtype: where and of which type the parameters are.
         bias: whether there is a learned shift.
+    Raises:
+        ValueError: in training, a process group is there: on the CPU batches are not put together.
 
     >>> import rushlight as torch
     >>> torch.nn.SyncBatchNorm(3)(torch.rand(4, 3, 5)).shape
@@ -129,6 +131,16 @@ class SyncBatchNorm(_BatchNorm):
             raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
         if input.size(1) == 0:
             raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    def forward(self, input):
+        from rushlight import distributed
+
+        if self.training and distributed.is_initialized():
+            raise ValueError(
+                "SyncBatchNorm expected input tensor to be on GPU or XPU: on the CPU take nn.BatchNorm, which "
+                "normalizes the batch of each process"
+            )
+        return super().forward(input)
 
     @classmethod
     def convert_sync_batchnorm(cls, module, process_group=None):

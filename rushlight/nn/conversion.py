@@ -98,6 +98,18 @@ class ConversionMixin:
         """Move all parameters and buffers to a CUDA device: RuntimeError, as this version has none."""
         return self._apply(lambda t: t.cuda(device))
 
+    def xpu(self, device=None) -> "ConversionMixin":
+        """Move all parameters and buffers to an XPU: RuntimeError, as there is none."""
+        return self._apply(lambda t: t.to("xpu"))
+
+    def ipu(self, device=None) -> "ConversionMixin":
+        """Move all parameters and buffers to an IPU: RuntimeError, as there is none."""
+        return self._apply(lambda t: t.to("ipu"))
+
+    def mtia(self, device=None) -> "ConversionMixin":
+        """Move all parameters and buffers to an MTIA: RuntimeError, as there is none."""
+        return self._apply(lambda t: t.to("mtia"))
+
     def share_memory(self) -> "ConversionMixin":
         """Move all parameters, gradients and buffers to memory that other processes share; returns itself."""
         return self._apply(lambda t: t.share_memory_())

@@ -5,6 +5,8 @@ The mathematics is in `rushlight.ops`; here are only those functions that take o
 
 import warnings
 
+from rushlight.nn import _reduction as _Reduction  # noqa: F401
+from rushlight.nn.sizes import _list_with_default, _pair, _single, _triple  # noqa: F401
 from rushlight.ops.activation import (
     celu,
     elu,
@@ -42,6 +44,7 @@ from rushlight.ops.conv import (
     fold,
     unfold,
 )
+from rushlight.ops.ctc import ctc_loss
 from rushlight.ops.distance import cosine_similarity, normalize, pairwise_distance, pdist
 from rushlight.ops.dropout import (
     alpha_dropout,
@@ -52,6 +55,7 @@ from rushlight.ops.dropout import (
     feature_alpha_dropout,
 )
 from rushlight.ops.embedding import embedding, one_hot
+from rushlight.ops.embedding_bag import embedding_bag
 from rushlight.ops.fractional_pooling import (
     fractional_max_pool2d,
     fractional_max_pool2d_with_indices,
@@ -226,8 +230,8 @@ __all__ = [
     "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "bilinear", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "celu", "celu_", "channel_shuffle", "conv1d", "conv2d", "conv3d",
     "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss",
-    "cosine_similarity", "cross_entropy", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "elu_",
-    "embedding", "feature_alpha_dropout", "fold", "fractional_max_pool2d",
+    "cosine_similarity", "cross_entropy", "ctc_loss", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "elu_",
+    "embedding", "embedding_bag", "feature_alpha_dropout", "fold", "fractional_max_pool2d",
     "fractional_max_pool2d_with_indices", "fractional_max_pool3d", "fractional_max_pool3d_with_indices",
     "gaussian_nll_loss", "gelu", "glu", "grid_sample", "group_norm", "gumbel_softmax", "hardshrink",
     "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "hinge_embedding_loss", "huber_loss",

@@ -127,6 +127,14 @@ LAYERS = {
 }  # fmt: skip
 
 
+LAYERS |= {
+    f"orthogonal {layer} {kind} {trivial}": (
+        normed("orthogonal", layer, orthogonal_map=kind, use_trivialization=trivial), (4, 3))
+    for layer in ("Linear(3, 3)", "Linear(3, 5)", "Linear(3, 2)") for kind in (None, "matrix_exp", "cayley", "householder")
+    for trivial in (True, False)
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_trains_as_in_pytorch(name):
     compare(*LAYERS[name])

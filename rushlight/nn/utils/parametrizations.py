@@ -4,12 +4,13 @@ from rushlight.autograd.grad_mode import no_grad
 from rushlight.nn import functional as F
 from rushlight.nn.module import Module
 from rushlight.nn.utils import parametrize
+from rushlight.nn.utils.orthogonal import orthogonal
 from rushlight.nn.utils.spectral_norm import as_matrix, output_dim
 from rushlight.ops.weight_norm import norm_except_dim
 from rushlight.ops.weight_norm import weight_norm as _weight_norm
 from rushlight.tensor import Tensor
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 class _WeightNorm(Module):
