@@ -31,6 +31,7 @@ from rushlight import (
     return_types,
     serialization,
     sparse,
+    special,
     storage,
     testing,
     utils,
@@ -88,6 +89,7 @@ from rushlight.autograd import (
     no_grad,
     set_grad_enabled,
 )
+from rushlight.autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from rushlight.autograd.grad_mode import (
     is_inference_mode_enabled,
 )
@@ -508,16 +510,6 @@ from rushlight.ops.recurrent import (
     rnn_tanh,
     rnn_tanh_cell,
 )
-from rushlight.ops.recurrent import (
-    gru,
-    gru_cell,
-    lstm,
-    lstm_cell,
-    rnn_relu,
-    rnn_relu_cell,
-    rnn_tanh,
-    rnn_tanh_cell,
-)
 from rushlight.ops.reduction import (
     all,
     any,
@@ -589,6 +581,7 @@ from rushlight.ops.sorting import (
     topk,
 )
 from rushlight.ops.sparse import sparse_coo_tensor
+from rushlight.ops.special import i0, igamma, igammac, logit, mvlgamma, polygamma, sinc
 from rushlight.ops.splitting import (
     chunk,
     dsplit,
@@ -696,7 +689,7 @@ is_complex, is_floating_point, is_signed = Tensor.is_complex, Tensor.is_floating
 _IN_PLACE = """
     abs acos acosh addmv arccos arccosh arcsin arcsinh arctan arctanh as_strided asin asinh atan atanh
     ceil clamp clamp_max clamp_min clip conj_physical cos cosh deg2rad detach erf erfc exp exp2 expm1
-    fill fix floor frac gcd index_put lcm ldexp log log10 log1p log2 nan_to_num neg negative rad2deg
-    reciprocal relu resize_as round rsqrt sigmoid sin sinh sqrt square tan tanh trunc xlogy zero
+    fill fix floor frac gcd i0 index_put lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg
+    reciprocal relu resize_as round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero
 """
 globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _IN_PLACE.split()})

@@ -8,6 +8,7 @@ from rushlight.autograd.grad_mode import (
     is_inference_mode_enabled,
     no_grad,
     set_grad_enabled,
+    set_multithreading_enabled,
 )
 
 from rushlight.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly  # isort: skip
@@ -34,4 +35,5 @@ __all__ = [
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]

@@ -45,8 +45,11 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         raise RuntimeError("'inputs' argument to backward() cannot be empty.")
     found = run(roots, grads, retain_graph=keep, create_graph=create_graph, inputs=inputs)
     for t, g in zip(inputs, found, strict=True):
-        if g is not None:
-            t._grad = g if t._grad is None else t._grad + g
+        if g is None or t._retains_grad:  # what is retained has been added already
+            continue
+        t._grad = g if t._grad is None else t._grad + g
+        for hook in list((t._post_accumulate_hooks or {}).values()):
+            hook(t)
 
 
 def grad(
@@ -91,7 +94,13 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     if is_grads_batched:
         return _grad_batched(
-            roots, wanted, _tuple(grad_outputs, len(roots)), keep, create_graph, allow_unused
+            roots,
+            wanted,
+            _tuple(grad_outputs, len(roots)),
+            keep,
+            create_graph,
+            allow_unused,
+            materialize_grads,
         )
     grads = _root_gradients(roots, _tuple(grad_outputs, len(roots)))
     found = run(roots, grads, retain_graph=keep, create_graph=create_graph, inputs=wanted)
@@ -107,7 +116,7 @@ def grad(
     return tuple(found)
 
 
-def _grad_batched(roots, wanted, batched, keep, create_graph, allow_unused) -> tuple:
+def _grad_batched(roots, wanted, batched, keep, create_graph, allow_unused, materialize) -> tuple:
     from rushlight.ops.joining import stack
 
     rows = []
@@ -115,8 +124,14 @@ def _grad_batched(roots, wanted, batched, keep, create_graph, allow_unused) -> t
     for i in range(count):
         one = [None if g is None else g[i] for g in batched]
         last = i == count - 1
-        rows.append(grad(roots, wanted, one, keep or not last, create_graph, allow_unused=allow_unused))
-    return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
+        unused = allow_unused or materialize
+        rows.append(grad(roots, wanted, one, keep or not last, create_graph, allow_unused=unused))
+    found = [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]
+    if materialize:  # as PyTorch: of the input's own shape, not one per gradient
+        found = [
+            wrap(np.zeros_like(t._array)) if g is None else g for t, g in zip(wanted, found, strict=True)
+        ]
+    return tuple(found)
 
 
 def _tuple(value, length: int = 1) -> tuple:

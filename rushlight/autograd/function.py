@@ -88,7 +88,10 @@ class FunctionNode(Node):
                 wrap(np.zeros(shape, kind)) if g is None else g
                 for g, (shape, kind) in zip(grads, self.output_specs, strict=True)
             ]
-        results = self.function.backward(self.ctx, *grads)
+        function = self.function
+        if function.backward is Function.backward:
+            function.backward = staticmethod(function.vjp)
+        results = function.backward(self.ctx, *grads)
         if not isinstance(results, tuple):
             results = (results,)
         expected = len(self.input_specs)
@@ -145,9 +148,14 @@ class Function:
     """
 
     def __init__(self, *args, **kwargs):
-        raise RuntimeError(
-            f"{type(self).__name__} should not be instantiated. Methods on autograd functions are all static, so you "
-            f"should invoke them on the class itself: {type(self).__name__}.apply(...)"
+        import warnings
+
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke "
+            "them on the class itself. Instantiating an autograd function will raise an error in a future version of "
+            "PyTorch.",
+            DeprecationWarning,
+            stacklevel=2,
         )
 
     @staticmethod
@@ -166,6 +174,18 @@ class Function:
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
             "backward mode AD."
+        )
+
+    @staticmethod
+    def vjp(ctx, *grads):
+        """Another name of `backward`; a subclass writes one of the two."""
+        return Function.backward(ctx, *grads)
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        """What PyTorch's forward mode calls; a subclass may have it, and nothing here needs it."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
         )
 
     @classmethod

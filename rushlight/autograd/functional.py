@@ -57,6 +57,13 @@ def _gradients(outputs, inputs, v, create_graph: bool, strict: bool, retain: boo
         raise RuntimeError(
             f"Output 0 of the user-provided function is independent of input {missing}. This is not allowed in strict mode."
         )
+    if strict and create_graph:
+        flat = next((i for i, g in enumerate(found) if not g._rg), None)
+        if flat is not None:
+            raise RuntimeError(
+                f"The jacobian of the user-provided function is independent of input {flat}. This is not allowed in strict "
+                "mode when create_graph=True."
+            )
     return tuple(_zeros(t) if g is None else g for t, g in zip(inputs, found, strict=True))
 
 
@@ -135,7 +142,7 @@ def jacobian(
         create_graph: record the computation.
         strict: an error, instead of zeros, where an output is independent of an input.
         vectorize: accepted; the rows are computed one by one.
-        strategy: "reverse-mode".
+        strategy: "reverse-mode" or, with `vectorize`, "forward-mode"; the result is the same.
     Returns:
         A tensor of shape (*output.shape, *input.shape); tuples of them for several inputs or outputs.
 
@@ -144,8 +151,7 @@ def jacobian(
     tensor([[2., 0.],
             [0., 4.]])
     """
-    if strategy != "reverse-mode":
-        raise NotImplementedError("jacobian: only strategy='reverse-mode' is supported")
+    _check_strategy(strategy, vectorize, create_graph)
     inputs, single_in = _tuple(inputs, "inputs", "jacobian")
     inputs = _fresh(inputs, create_graph)
     outputs, single_out = _run(func, inputs, "jacobian")
@@ -153,6 +159,25 @@ def jacobian(
         blocks = tuple(_jacobian_of(o, inputs, create_graph, strict) for o in outputs)
     blocks = tuple(_finish(b, single_in, create_graph) for b in blocks)
     return blocks[0] if single_out else blocks
+
+
+def _check_strategy(strategy: str, vectorize: bool, create_graph: bool) -> None:
+    """Refuse what PyTorch refuses; both strategies give the same numbers, which are computed backwards."""
+    if strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError(
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs than '
+            'inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
+        )
+    if strategy == "forward-mode" and create_graph:
+        raise NotImplementedError(
+            'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not supported '
+            'together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
+        )
+    if strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError(
+            "torch.autograd.functional.jacobian: computing Jacobian using forward-AD or forward-over-reverse Hessian is "
+            'only implemented for `vectorize=True`; or set strategy="reverse-mode".'
+        )
 
 
 def _jacobian_of(output: Tensor, inputs, create_graph: bool, strict: bool) -> tuple:
@@ -192,6 +217,8 @@ def hessian(
             [ 0., 12.]])
     """
     inputs, single = _tuple(inputs, "inputs", "hessian")
+    if outer_jacobian_strategy == "forward-mode" and not vectorize:
+        _check_strategy(outer_jacobian_strategy, vectorize, create_graph)
 
     def gradient(*args):
         args = tuple(a if a._rg else a.requires_grad_() for a in args)
@@ -203,7 +230,7 @@ def hessian(
         return _gradients(out, args, (wrap(np.ones_like(out[0]._array, subok=False)),), True, strict)
 
     blocks = jacobian(
-        gradient, inputs, create_graph=create_graph, strict=strict, strategy=outer_jacobian_strategy
+        gradient, inputs, create_graph, strict, vectorize=vectorize, strategy=outer_jacobian_strategy
     )
     return blocks[0][0] if single else blocks
 
@@ -219,6 +246,8 @@ def vhp(func, inputs, v=None, create_graph: bool = False, strict: bool = False) 
     inputs = _fresh(inputs, create_graph)
     v = _check_v(v, inputs, "vhp", True)
     outputs, single_out = _run(func, inputs, "vhp")
+    if len(outputs) != 1 or outputs[0].numel() != 1:
+        raise RuntimeError("The Tensor returned by the function given to vhp should contain a single element")
     with enable_grad():
         one = (wrap(np.ones_like(outputs[0]._array, subok=False)),)
         slopes = _gradients(outputs, inputs, one, True, strict)

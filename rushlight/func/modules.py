@@ -109,11 +109,9 @@ def _replaced(module, values: dict, tie_weights: bool, strict: bool):
                 f"Error(s) in reparametrizing for {type(module).__name__}:\n\t" + "\n\t".join(problems)
             )
     places = {name: owned[name] for name in given if name in owned}
-    for name, value in given.items():
+    for value in given.values():
         if not isinstance(value, Tensor):
             raise TypeError(f"{value} is not an instance of torch.Tensor")
-        if name not in owned:
-            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
     try:
         for name, (table, key, _) in places.items():
             table[key] = given[name]

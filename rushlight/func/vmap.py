@@ -34,7 +34,7 @@ def vmap(func, in_dims=0, out_dims=0, randomness: str = "error", *, chunk_size: 
         randomness: what random operations do: "error", "different" numbers for each sample, or the "same".
         chunk_size: how many samples PyTorch computes together; here they are computed one by one.
     Returns:
-        A function of batches; keyword arguments are batched along dimension 0.
+        A function of batches; keyword arguments are passed on as they are.
     Raises:
         ValueError: `in_dims` or `out_dims` do not fit, or sizes differ. RuntimeError: a random operation was called
         under randomness="error".
@@ -130,11 +130,8 @@ class _Loop:
 
     def __init__(self, func, name, dims, leaves, spec, kwargs, randomness):
         self.func, self.name, self.spec, self.randomness = func, name, spec, randomness
-        self.leaves, self.dims = leaves, dims
-        self.keywords, self.keyword_spec = tree_flatten(kwargs)
-        self.keyword_dims = [0 if isinstance(t, Tensor) else None for t in self.keywords]
-        batched = zip([*leaves, *self.keywords], [*dims, *self.keyword_dims], strict=True)
-        sizes = [t.size(d) for t, d in batched if d is not None]
+        self.leaves, self.dims, self.kwargs = leaves, dims, kwargs
+        sizes = [t.size(d) for t, d in zip(leaves, dims, strict=True) if d is not None]
         if not sizes:
             raise ValueError("vmap: Expected at least one Tensor to vmap over")
         if any(s != sizes[0] for s in sizes):
@@ -147,20 +144,14 @@ class _Loop:
     def run(self, out_dims):
         """The stacked results of all samples."""
         empty = self.size == 0
-        parts, keyword_parts = (
-            [self._samples(t, d, empty) for t, d in zip(leaves, dims, strict=True)]
-            for leaves, dims in ((self.leaves, self.dims), (self.keywords, self.keyword_dims))
-        )
+        parts = [self._samples(t, d, empty) for t, d in zip(self.leaves, self.dims, strict=True)]
         results, spec = [], None
         state = default_generator.get_state() if self.randomness == "same" else None
         for i in range(max(self.size, 1)):
             if i and state is not None:
                 default_generator.set_state(state)
             with random_refused(self.randomness == "error"):
-                result = self.func(
-                    *tree_unflatten([p[i] for p in parts], self.spec),
-                    **tree_unflatten([p[i] for p in keyword_parts], self.keyword_spec),
-                )
+                result = self.func(*tree_unflatten([p[i] for p in parts], self.spec), **self.kwargs)
             flat, found = tree_flatten(result)
             if spec is not None and found != spec:
                 raise ValueError(
