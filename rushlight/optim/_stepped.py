@@ -29,6 +29,7 @@ class SteppedOptimizer(Optimizer):
 
     _kernel = ""
     _old_defaults: dict = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
+    _takes_sparse = False
     _counted: tuple = ("step",)  # one-element tensors of the state, which old state dicts hold as numbers
 
     def __setstate__(self, state: dict) -> None:
@@ -105,13 +106,21 @@ class SteppedOptimizer(Optimizer):
 
 
 def with_gradients(optimizer: Optimizer, group: dict) -> list[Tensor]:
-    """The parameters of a group that have gradients; RuntimeError where one is sparse."""
+    """The parameters of a group that have gradients; RuntimeError where one is sparse and must not be."""
     params = [p for p in group["params"] if p._grad is not None]
+    takes_sparse = getattr(optimizer, "_takes_sparse", False)
     for p in params:
-        if p._grad.is_sparse:
+        if p._grad.is_sparse and not takes_sparse:
             hint = getattr(optimizer, "_sparse_hint", "")
             raise RuntimeError(f"{type(optimizer).__name__} does not support sparse gradients{hint}")
     return params
+
+
+def sparse_entries(p: Tensor, maximize: bool) -> tuple:
+    """The places and values of a parameter's sparse gradient, each place once."""
+    grad = p._grad.coalesce()
+    values = grad._values()._array
+    return tuple(grad._indices()._array), -values if maximize else values
 
 
 def each(steps: list, function):

@@ -1,13 +1,16 @@
 """Adagrad."""
 
+import numpy as np
+
 from rushlight.optim._stepped import (
     SteppedOptimizer,
     check_common,
     check_not_negative,
     each,
     full_like,
+    sparse_entries,
 )  # fmt: skip
-from rushlight.optim.optimizer import check_modes
+from rushlight.optim.optimizer import bump, check_modes
 from rushlight.tensor import Tensor
 
 
@@ -40,6 +43,7 @@ class Adagrad(SteppedOptimizer):
     """
 
     _kernel = "adagrad_step"
+    _takes_sparse = True
     _old_defaults = {"foreach": None, "maximize": False, "differentiable": False, "fused": None}
 
     def __init__(
@@ -79,3 +83,24 @@ class Adagrad(SteppedOptimizer):
         lr, decay = float(group["lr"]), group["lr_decay"]
         rate = each(steps, lambda step: lr / (1 + (step - 1) * decay))
         return [rate, group["eps"], group["weight_decay"], group["maximize"]]
+
+    def _run(self, params: list, states: list, names: tuple, numbers: list) -> None:
+        sparse = [p._grad.is_sparse for p in params]
+        if not any(sparse):
+            super()._run(params, states, names, numbers)
+            return
+        for i, (p, state) in enumerate(zip(params, states, strict=True)):
+            own = [n[i] if isinstance(n, list) else n for n in numbers]
+            if sparse[i]:
+                self._run_sparse(p, state["sum"]._array, *own)
+            else:
+                super()._run([p], [state], names, own)
+
+    def _run_sparse(self, p: Tensor, total, rate, eps, weight_decay, maximize) -> None:
+        """The step of a parameter whose gradient is sparse: it changes only the entries that this names."""
+        if weight_decay:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        at, grad = sparse_entries(p, maximize)
+        total[at] += grad * grad
+        p._array[at] -= rate * grad / (np.sqrt(total[at]) + eps)
+        bump([p])

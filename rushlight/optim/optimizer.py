@@ -6,11 +6,15 @@ import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from copy import deepcopy
+from typing import Any, TypeAlias
 
 from rushlight.autograd.grad_mode import enable_grad
 from rushlight.autograd.node import Handle
 from rushlight.dtypes import float32, float64, get_default_dtype
 from rushlight.tensor import Tensor
+
+ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+params_t = ParamsT  # its old name
 
 
 class _Required:

@@ -219,9 +219,48 @@ def test_repr_and_defaults():
         assert ours.defaults == theirs.defaults
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # PyTorch's Adagrad warns once
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SparseAdam", {"lr": 0.1}),
+        ("SparseAdam", {"lr": 0.1, "betas": (0.5, 0.6), "eps": 1e-3, "maximize": True}),
+        ("Adagrad", {"lr": 0.1, "lr_decay": 0.1}),
+        ("SGD", {"lr": 0.1}),
+    ],
+)
+def test_sparse_gradients(name, options):
+    def weights(lib):
+        table = lib.nn.Embedding(6, 3, sparse=True)
+        with lib.no_grad():
+            table.weight.copy_(lib.arange(18.0).reshape(6, 3) / 9 - 1)
+        opt = getattr(lib.optim, name)(table.parameters(), **options)
+        for words in ([1, 4, 1], [4, 5, 0], [1, 1, 1]):
+            opt.zero_grad()
+            (table(lib.tensor(words)) ** 2).sum().backward()
+            assert table.weight.grad.is_sparse
+            opt.step()
+        return [table.weight, *(v for v in opt.state[table.weight].values() if not isinstance(v, int))]
+
+    assert_same(weights(rl), weights(torch))
+
+
 def graded(t):
     t.grad = t.detach() + 1
     return (t * t).sum().detach()
+
+
+def sparse_step(lib, name, **options):
+    table = lib.nn.Embedding(3, 2, sparse=True)
+    opt = getattr(lib.optim, name)(table.parameters(), **options)
+    table(lib.tensor([1])).sum().backward()
+    opt.step()
+
+
+def dense_step(lib):
+    w = lib.zeros(2, requires_grad=True)
+    graded(w)
+    lib.optim.SparseAdam([w]).step()
 
 
 def wrong(lib):
@@ -271,6 +310,13 @@ def wrong(lib):
         "adafactor decay": lambda: lib.optim.Adafactor([t], beta2_decay=1),
         "lbfgs groups": lambda: lib.optim.LBFGS([{"params": [t]}, {"params": [lib.zeros(1)]}]),
         "line search": lambda: lib.optim.LBFGS([t], line_search_fn="x").step(lambda: graded(t)),
+        "sparse": lambda: sparse_step(lib, "Adam"),
+        "sparse rmsprop": lambda: sparse_step(lib, "RMSprop"),
+        "sparse decay": lambda: sparse_step(lib, "Adagrad", weight_decay=0.1),
+        "dense": lambda: dense_step(lib),
+        "sparse eps": lambda: lib.optim.SparseAdam([t], eps=0),
+        "sparse lr": lambda: lib.optim.SparseAdam([t], lr=0),
+        "sparse complex": lambda: lib.optim.SparseAdam([lib.zeros(1, dtype=lib.complex64)]),
         "required": lambda: lib.optim.Optimizer([t], {"lr": base(lib).required}),
     }
 
