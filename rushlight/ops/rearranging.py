@@ -163,7 +163,8 @@ def flip(input, *dims, **named):
         dims = (named["dims"],)
     array = check_tensor("flip", input)._strided()
     dims = dims_tuple(sizes("flip", dims), array.ndim, "flip") if dims else ()
-    out = np.flip(array, dims).copy("C") if array.ndim else array.copy()
+    turned = tuple([slice(None, None, -1) if i in dims else slice(None) for i in range(array.ndim)])
+    out = array[turned].copy("C")
     if recording(input):
         return record(out, FlipBackward0, (input,), dims=dims)
     return wrap(out)
