@@ -379,7 +379,7 @@ class LinalgSlogdetBackward0(FactorNode):
         if sign.is_complex():
             grad = sign.new_zeros(sign.shape) if grad_log is None else grad_log.to(sign.dtype)
             if grad_sign is not None:
-                grad = grad + (grad_sign.conj() * sign).imag * 1j
+                grad = grad - (grad_sign.conj() * sign).imag * 1j
         elif grad_log is None:
             return None
         else:
