@@ -7,6 +7,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import (
+    MODE,
     Tensor,
     as_type,
     broadcast_error,
@@ -38,6 +39,8 @@ def norm_slope(x: Tensor, y: Tensor, grad: Tensor, order: float, axes) -> Tensor
     if order == 1:
         return x.sgn() * grad
     if order == 2:
+        if MODE.enabled:  # as PyTorch: the second derivative at 0 is NaN
+            return (x * (grad / y)).masked_fill(y == 0, 0)
         return x * (grad / y).masked_fill(y == 0, 0)
     if math.isinf(order):
         size = x.abs()
