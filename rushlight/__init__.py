@@ -169,6 +169,7 @@ from rushlight.func import (
     vmap,
 )
 from rushlight.nn.functional import celu_, rrelu_, selu_, threshold_
+from rushlight.nn.utils.rnn import _pack_padded_sequence, _pad_packed_sequence
 from rushlight.ops.activation import (
     celu,
     hardshrink,

@@ -9,7 +9,20 @@ import os
 import warnings
 from importlib import import_module
 
-_PARTS = ("elementwise", "reduce", "dnn", "attention", "optim", "random", "rnn", "sparse")
+_PARTS = (
+    "elementwise",
+    "reduce",
+    "dnn",
+    "attention",
+    "ctc",
+    "optim",
+    "random",
+    "rnn",
+    "sparse",
+    "implicit",
+    "polynomials",
+    "special",
+)
 
 
 def _choose() -> str:

@@ -68,6 +68,7 @@ def unary(
     example=None,
     to_float=True,
     inplace=True,
+    method=True,
     aliases=(),
 ):
     """Define and list a function of one tensor.
@@ -82,6 +83,7 @@ def unary(
         example: (argument, printed result) for the docstring.
         to_float: integers are converted to the default floating-point type first.
         inplace: whether there is a method `name_`.
+        method: whether tensors have it as a method; else it is part of `torch.special`, whose prefix its name has.
         aliases: further names.
     """
     base = {"input": _InputNode, "output": _OutputNode, None: _PlainNode}[saves]
@@ -112,7 +114,7 @@ def unary(
     function.__doc__ = _doc(name, doc, example)
     function_.__name__ = function_.__qualname__ = name + "_"
     function_.__doc__ = f"In-place form of `{name}`: writes the result into this tensor and returns it."
-    op(name=name, inplace=function_ if inplace else False)(function)
+    op(name=name, method=method, inplace=function_ if inplace and method else False)(function)
     for other in aliases:
         alias(other, function)
     return function
@@ -149,7 +151,7 @@ def _doc(name: str, doc: str, example) -> str:
     if example:
         text += f"""
     >>> import rushlight as torch
-    >>> torch.{name}(torch.tensor({example[0]}))
+    >>> torch.{name.replace("special_", "special.")}(torch.tensor({example[0]}))
     {example[1]}
     """
     return text
@@ -254,21 +256,9 @@ def relu_backward(g: Tensor, y: Tensor) -> Tensor:
 
 
 class DigammaBackward0(Node):
-    """The trigamma function has no kernel, so the derivative is its series: accurate to 1e-12 from x = 6 on."""
-
     def backward(self, grad):
         (x,) = self.unpack()
-        total, shifted = x.new_zeros(x.shape), x
-        for _ in range(6):
-            total = total + 1 / (shifted * shifted)
-            shifted = shifted + 1
-        r = 1 / (shifted * shifted)
-        tail = (
-            1 / shifted
-            + r / 2
-            + r / shifted * (1 / 6 - r * (1 / 30 - r * (1 / 42 - r * (1 / 30 - r * (5 / 66)))))
-        )
-        return grad * (total + tail)
+        return grad * x.polygamma(1)
 
 
 @op(inplace=True)
