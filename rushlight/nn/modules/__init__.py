@@ -21,6 +21,7 @@ from rushlight.nn import (
     normalization,
     padding,
     pooling,
+    rnn,
     sparse,
     transformer,
     upsampling,
@@ -33,6 +34,7 @@ _PATHS = {
     "linear_cross_entropy": linear_cross_entropy, "linear_cross_entropy_options": linear_cross_entropy,
     "loss": loss, "module": module,
     "normalization": normalization, "padding": padding, "pixelshuffle": upsampling, "pooling": pooling,
+    "rnn": rnn,
     "sparse": sparse, "transformer": transformer, "upsampling": upsampling,
 }  # fmt: skip
 for _name, _module in _PATHS.items():
