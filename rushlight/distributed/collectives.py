@@ -1,6 +1,5 @@
 """Collective operations and messages on tensors."""
 
-from concurrent.futures import Future
 from datetime import timedelta
 
 import numpy as np
@@ -459,9 +458,7 @@ def isend(
             "Invalid destination rank: destination rank should not be the same as the rank of the current process."
         )
     members.send(_flat(tensor), to, tag)
-    done: Future = Future()
-    done.set_result(None)
-    return Work(done)
+    return Work()
 
 
 def irecv(

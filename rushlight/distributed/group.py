@@ -8,8 +8,6 @@ import enum
 import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import timedelta
 
 import numpy as np
@@ -73,14 +71,21 @@ class Work:
     """An operation under way: `wait()` returns when it is done, and raises what went wrong.
 
     Args:
-        future: becomes the result.
+        future: becomes the result; by default the operation is done already, with this `result`.
     """
 
-    def __init__(self, future: Future):
+    def __init__(self, future=None, result=None):
+        from concurrent.futures import Future
+
+        if future is None:
+            future = Future()
+            future.set_result(result)
         self._future = future
 
     def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until it is done, as long as the group's timeout lets it take by default."""
+        from concurrent.futures import TimeoutError as FutureTimeoutError
+
         seconds = None if timeout is None else timeout.total_seconds()
         try:
             self._future.result(seconds)
@@ -114,6 +119,8 @@ class _Receiving(Work):
     """A message that is expected: it is taken from the mailbox by `wait`."""
 
     def __init__(self, group: "ProcessGroup", sources: list[int], tag: int, place: Callable):
+        from concurrent.futures import Future
+
         super().__init__(Future())
         self._arguments = group, sources, tag
         self._place = place
@@ -156,7 +163,7 @@ class ProcessGroup:
         self.position = ranks.index(mesh.rank)
         self.seconds = timeout.total_seconds()
         self._numbers = itertools.count()
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = None
 
     def rank(self) -> int:
         """The rank of this process in the group."""
@@ -174,10 +181,10 @@ class ProcessGroup:
         """Run a collective, `function(number, *args)`, now or in the background; all ranks give it the same number."""
         number = 2 * next(self._numbers)
         if not async_op:
-            future: Future = Future()
-            future.set_result(function(number, *args))
-            return Work(future)
+            return Work(result=function(number, *args))
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="rushlight-distributed")
         return Work(self._pool.submit(function, number, *args))
 

@@ -4,7 +4,7 @@ A thread for each connection reads messages into mailboxes as they come, so that
 be at the right place: there are no deadlocks to think of. A mailbox belongs to a sender, a group and a tag.
 """
 
-import secrets
+import os
 import socket
 import struct
 import threading
@@ -40,7 +40,7 @@ class Mesh:
 
     def _connect(self, store: Store, seconds: float) -> None:
         if self.rank == 0:
-            store.set("token", secrets.token_hex(8))
+            store.set("token", os.urandom(8).hex())
         token = store.get("token")
         end = time.monotonic() + seconds
         host = getattr(getattr(store, "underlying_store", store), "local_address", "127.0.0.1")

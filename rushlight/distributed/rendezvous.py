@@ -2,7 +2,6 @@
 
 import os
 from datetime import timedelta
-from urllib.parse import parse_qs, urlparse
 
 from rushlight.distributed.store import FileStore, Store, TCPStore
 
@@ -19,6 +18,8 @@ def rendezvous(url: str, rank: int = -1, world_size: int = -1, timeout: timedelt
     Raises:
         ValueError: something is missing. RuntimeError: there is no such way, or nobody answers.
     """
+    from urllib.parse import parse_qs, urlparse  # takes long to import
+
     parts = urlparse(url)
     query = parse_qs(parts.query)
     rank = rank if rank >= 0 else int(query.get("rank", ["-1"])[0])

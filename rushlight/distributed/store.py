@@ -3,7 +3,6 @@
 All of them do the same few things to a table of bytes; they differ in where the table is.
 """
 
-import fcntl
 import json
 import os
 import socket
@@ -170,6 +169,8 @@ class FileStore(Store):
             time.sleep(0.01)
 
     def _once(self, name: str, args):
+        import fcntl  # not on every system
+
         with open(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             table = _Table(json.loads(file.read() or "{}"))

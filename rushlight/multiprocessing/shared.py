@@ -8,7 +8,6 @@ import gc
 import mmap
 import os
 import sys
-import tempfile
 import weakref
 
 import numpy as np
@@ -50,6 +49,8 @@ def _anonymous_file(size: int) -> int:
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("rushlight", os.MFD_CLOEXEC)
     else:
+        import tempfile
+
         fd, path = tempfile.mkstemp(prefix="rushlight-")
         os.unlink(path)
     os.ftruncate(fd, size)

@@ -1,20 +1,16 @@
 """Running one function in several processes, whose errors come back to the one that started them."""
 
 import ctypes
-import logging
 import multiprocessing
-import multiprocessing.connection
 import os
 import pickle
 import signal
 import sys
-import tempfile
 import time
 import traceback
 import warnings
 
 ENV_VAR_PARALLEL_START = "TORCH_MP_PARALLEL_START"
-_log = logging.getLogger(__name__)
 
 
 class ProcessException(Exception):
@@ -91,9 +87,11 @@ class ProcessContext:
         Raises:
             ProcessRaisedException, ProcessExitedException: one failed.
         """
+        from multiprocessing.connection import wait
+
         if not self.sentinels:
             return True
-        for sentinel in multiprocessing.connection.wait(list(self.sentinels), timeout=timeout):
+        for sentinel in wait(list(self.sentinels), timeout=timeout):
             failed = self.sentinels.pop(sentinel)
             self.processes[failed].join()
             if self.processes[failed].exitcode != 0:
@@ -107,16 +105,19 @@ class ProcessContext:
             process.join(max(0, end - time.monotonic()))
 
     def _end_all(self, grace_period: float | None) -> None:
+        from logging import getLogger
+
+        log = getLogger(__name__)
         if grace_period is not None:
             self._join_procs_with_timeout(grace_period)
         for process in self.processes:
             if process.is_alive():
-                _log.warning("Terminating process %s via signal SIGTERM", process.pid)
+                log.warning("Terminating process %s via signal SIGTERM", process.pid)
                 process.terminate()
         self._join_procs_with_timeout(30 if grace_period is None else grace_period)
         for process in self.processes:
             if process.is_alive():
-                _log.warning(
+                log.warning(
                     "Unable to shutdown process %s via SIGTERM , forcefully exiting via SIGKILL", process.pid
                 )
                 process.kill()
@@ -168,6 +169,8 @@ def start_processes(fn, args=(), nprocs=1, join=True, daemon=False, start_method
     Raises:
         ProcessRaisedException, ProcessExitedException: one failed.
     """
+    import tempfile
+
     context = multiprocessing.get_context(start_method)
     processes, error_files = [], []
     for i in range(nprocs):
