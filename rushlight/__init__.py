@@ -170,7 +170,6 @@ from rushlight.func import (
 )
 from rushlight.nn.functional import celu_, rrelu_, selu_, threshold_
 from rushlight.nn.utils.rnn import _pack_padded_sequence, _pad_packed_sequence
-from rushlight.nn.utils.rnn import _pack_padded_sequence, _pad_packed_sequence
 from rushlight.ops.activation import (
     celu,
     hardshrink,

@@ -19,6 +19,7 @@ _PARTS = (
     "random",
     "rnn",
     "sparse",
+    "bessel",
     "implicit",
     "polynomials",
     "special",

@@ -31,6 +31,7 @@ from rushlight.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from rushlight.nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from rushlight.nn.batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -81,6 +82,7 @@ from rushlight.nn.loss import (
     BCEWithLogitsLoss,
     CosineEmbeddingLoss,
     CrossEntropyLoss,
+    CTCLoss,
     GaussianNLLLoss,
     HingeEmbeddingLoss,
     HuberLoss,
@@ -150,7 +152,7 @@ from rushlight.nn.pooling import (
     MaxUnpool3d,
 )
 from rushlight.nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
-from rushlight.nn.sparse import Embedding
+from rushlight.nn.sparse import Embedding, EmbeddingBag
 from rushlight.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -181,6 +183,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -195,6 +198,7 @@ __all__ = [
     "BatchNorm3d",
     "Bilinear",
     "Buffer",
+    "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -219,6 +223,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",

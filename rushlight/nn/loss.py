@@ -99,6 +99,33 @@ class NLLLoss2d(NLLLoss):
         super().__init__(weight, size_average, ignore_index, reduce, reduction)
 
 
+class CTCLoss(_Loss):
+    """The negative log likelihood of label sequences that are aligned with longer inputs in any way.
+
+    Args:
+        blank: the class that means no label.
+        reduction: 'mean' (of the losses divided by target lengths), 'sum' or 'none'.
+        zero_infinity: whether infinite losses, of inputs that are too short, and their gradients become 0.
+
+    Source: Graves et al., Connectionist Temporal Classification, ICML 2006.
+
+    >>> import rushlight as torch
+    >>> scores = torch.zeros(3, 1, 2).log_softmax(2)
+    >>> torch.nn.CTCLoss()(scores, torch.tensor([[1]]), (3,), (1,))
+    tensor(0.2877)
+    """
+
+    def __init__(self, blank=0, reduction="mean", zero_infinity=False):
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs, targets, input_lengths, target_lengths):
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )
+
+
 class MSELoss(_Loss):
     """The squared difference.
 
@@ -454,7 +481,7 @@ class TripletMarginWithDistanceLoss(_Loss):
 
 
 __all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
+    "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
     "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss",
     "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss", "NLLLoss2d",
     "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",

@@ -217,14 +217,12 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong(name):
-    with pytest.raises(Exception) as theirs:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            WRONG[name](torch)
-    with pytest.raises(Exception) as ours:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            WRONG[name](rushlight)
+    with pytest.raises(Exception) as theirs, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        WRONG[name](torch)
+    with pytest.raises(Exception) as ours, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        WRONG[name](rushlight)
     assert type(ours.value) is type(theirs.value), (ours.value, theirs.value)
 
 

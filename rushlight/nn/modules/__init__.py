@@ -5,6 +5,7 @@ import sys
 from rushlight import nn
 from rushlight.nn import (
     activation,
+    adaptive,
     batchnorm,
     containers,
     conv,
@@ -28,7 +29,7 @@ from rushlight.nn import (
 )
 
 _PATHS = {
-    "activation": activation, "batchnorm": batchnorm, "channelshuffle": upsampling, "container": containers,
+    "activation": activation, "adaptive": adaptive, "batchnorm": batchnorm, "channelshuffle": upsampling, "container": containers,
     "conv": conv, "distance": distance, "dropout": dropout, "flatten": flatten, "fold": fold,
     "instancenorm": instancenorm, "lazy": lazy, "linear": linear,
     "linear_cross_entropy": linear_cross_entropy, "linear_cross_entropy_options": linear_cross_entropy,
