@@ -11,17 +11,24 @@ import numpy as np
 from rushlight import _native
 from rushlight.kernels.reference import dnn as reference
 from rushlight.kernels.reference import pooling, resample
+from rushlight.kernels.reference.layout import is_low_precision, widen
 
 _native.set_bfloat16(np.dtype(ml_dtypes.bfloat16).num)
 dnn_stats = _native.dnn_stats
 
 
-def _native_first(name, home=reference):
-    """The native function, backed by the reference one of the same name."""
+def _native_first(name, home=reference, widens=False):
+    """The native function, backed by the reference one of the same name.
+
+    Args:
+        widens: low-precision arrays that the native function does not take go to it as float32.
+    """
     native, fallback = getattr(_native, name), getattr(home, name)
 
     def kernel(*args, **kwargs):
         result = native(*args, **kwargs)
+        if result is None and widens and is_low_precision(args[0].dtype) and not kwargs:
+            result = _narrowed(native(*[_widened(a) for a in args]), args[0].dtype)
         return fallback(*args, **kwargs) if result is None else result
 
     kernel.__name__ = kernel.__qualname__ = name
@@ -29,19 +36,30 @@ def _native_first(name, home=reference):
     return kernel
 
 
+def _widened(value):
+    return widen(value) if isinstance(value, np.ndarray) else value
+
+
+def _narrowed(result, dtype):
+    """Results in the type of the first argument; None and whole numbers stay."""
+    if isinstance(result, tuple):
+        return tuple(_narrowed(r, dtype) for r in result)
+    return result.astype(dtype) if isinstance(result, np.ndarray) and result.dtype == np.float32 else result
+
+
 def _documented(kernel):
     kernel.__doc__ = getattr(reference, kernel.__name__).__doc__
     return kernel
 
 
-matmul = _native_first("matmul")
-linear = _native_first("linear")
-linear_backward_input = _native_first("linear_backward_input")
-linear_backward_weight = _native_first("linear_backward_weight")
+matmul = _native_first("matmul", widens=True)
+linear = _native_first("linear", widens=True)
+linear_backward_input = _native_first("linear_backward_input", widens=True)
+linear_backward_weight = _native_first("linear_backward_weight", widens=True)
 
-conv = _native_first("conv")
-conv_backward_input = _native_first("conv_backward_input")
-conv_backward_weight = _native_first("conv_backward_weight")
+conv = _native_first("conv", widens=True)
+conv_backward_input = _native_first("conv_backward_input", widens=True)
+conv_backward_weight = _native_first("conv_backward_weight", widens=True)
 
 batch_norm_train = _native_first("batch_norm_train")
 batch_norm_eval = _native_first("batch_norm_eval")
@@ -49,13 +67,13 @@ batch_norm_backward = _native_first("batch_norm_backward")
 layer_norm = _native_first("layer_norm")
 layer_norm_backward = _native_first("layer_norm_backward")
 
-max_pool_backward = _native_first("max_pool_backward")
+max_pool_backward = _native_first("max_pool_backward", widens=True)
 embedding_backward = _native_first("embedding_backward")
 grid_sample = _native_first("grid_sample")
 grid_sample_backward = _native_first("grid_sample_backward")
-_max_over = _native_first("max_over", pooling)
-_mean_over = _native_first("mean_over", pooling)
-_mean_over_backward = _native_first("mean_over_backward", pooling)
+_max_over = _native_first("max_over", pooling, widens=True)
+_mean_over = _native_first("mean_over", pooling, widens=True)
+_mean_over_backward = _native_first("mean_over_backward", pooling, widens=True)
 
 
 @_documented
