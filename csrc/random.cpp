@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -221,6 +222,24 @@ class Engine {
     }
   }
 
+  // In place: each shape parameter gives way to a number of its gamma distribution.
+  void gamma(nb::handle shapes) {
+    if (kind_of(shapes))
+      each_gamma(data<double>(shapes), size_of(shapes));
+    else
+      each_gamma(data<float>(shapes), size_of(shapes));
+  }
+
+  // In place: each number of trials gives way to one of successes.
+  void binomial(nb::handle counts, nb::handle probabilities) {
+    check(kind_of(counts) == kind_of(probabilities) && size_of(counts) == size_of(probabilities),
+          "random: expected counts and probabilities of one type and number");
+    if (kind_of(counts))
+      each_binomial(data<double>(counts), data<const double>(probabilities), size_of(counts));
+    else
+      each_binomial(data<float>(counts), data<const float>(probabilities), size_of(counts));
+  }
+
  private:
   u32 state_[kTwisterWords];
   int left_, next_;
@@ -270,6 +289,91 @@ class Engine {
   double one_unit() {
     const u64 high = one_draw();
     return static_cast<double>((high << 32 | one_draw()) & ((u64{1} << 53) - 1)) * 0x1p-53;
+  }
+
+  double one_normal() {
+    if (normal_) {
+      const double x = *normal_;
+      normal_.reset();
+      return x;
+    }
+    u32 draws[4];
+    double pair[2];
+    draw(draws, 4);
+    random_loops().normal_pairs(draws, pair, 1);
+    normal_ = pair[1];
+    return pair[0];
+  }
+
+  // Source: Marsaglia and Tsang, ACM TOMS 26 (2000); in T where PyTorch is.
+  template <class T> void each_gamma(T* values, i64 n) {
+    for (i64 i = 0; i < n; ++i) values[i] = static_cast<T>(one_gamma(values[i]));
+  }
+  template <class T> double one_gamma(T alpha) {
+    double scale = 1;
+    if (alpha < 1) {
+      if (alpha == 0) return 0;
+      scale = std::pow(1 - one_unit(), static_cast<double>(T(1) / alpha));
+      alpha += T(1);
+    }
+    const double d = alpha - static_cast<T>(1.0f / 3.0f), c = 1 / std::sqrt(9 * d);
+    for (;;) {
+      double x, y;
+      do {
+        x = one_normal();
+        y = 1 + c * x;
+      } while (y <= 0);
+      const double v = y * y * y, u = 1 - one_unit(), xx = x * x;
+      if (u < 1 - static_cast<double>(0.0331f) * xx * xx || std::log(u) < 0.5 * xx + d * (1 - v + std::log(v)))
+        return scale * d * v;
+    }
+  }
+
+  template <class T> void each_binomial(T* counts, const T* probabilities, i64 n) {
+    for (i64 i = 0; i < n; ++i) counts[i] = one_binomial(counts[i], probabilities[i]);
+  }
+  template <class T> T one_binomial(T count, T p) {
+    if (count <= 0 || p <= 0) return 0;
+    if (p >= 1) return count;
+    if (p > T(0.5)) return count - rare(count, static_cast<T>(1.0 - static_cast<double>(p)));
+    return p <= T(0.5) ? rare(count, p) : std::numeric_limits<T>::quiet_NaN();
+  }
+  // Few successes are counted from one to the next, many found by rejection.
+  template <class T> T rare(T count, T p) {
+    if (count * p >= 10) return many_successes(count, p);
+    const double log_failure = std::log1p(-p);
+    double trials = 0;
+    for (T successes = 0;; ++successes) {
+      trials += std::ceil(std::log(one_unit()) / log_failure);
+      if (trials > static_cast<double>(count)) return successes;
+    }
+  }
+  static double stirling_rest(double k) {  // log(k!) less Stirling's formula
+    constexpr double few[] = {0.0810614667953272, 0.0413406959554092, 0.0276779256849983, 0.02079067210376509,
+                              0.0166446911898211, 0.0138761288230707, 0.0118967099458917, 0.0104112652619720,
+                              0.00925546218271273, 0.00833056343336287};
+    if (k < 10) return few[static_cast<int>(k)];
+    const double square = (k + 1) * (k + 1);
+    return (1. / 12 - (1. / 360 - 1. / 1260 / square) / square) / (k + 1);
+  }
+  // Transformed rejection. Source: Hörmann, J. Statist. Comput. Simul. 46 (1993), algorithm BTRS.
+  template <class T> T many_successes(T count, T p) {
+    const double n = count, deviation = std::sqrt(count * p * (1 - p));
+    const double b = 1.15 + 2.53 * deviation, a = -0.0873 + 0.0248 * b + 0.01 * static_cast<double>(p);
+    const double centre = static_cast<double>(count * p) + 0.5, limit = 0.92 - 4.2 / b;
+    const double odds = p / (1 - p), m = std::floor((count + 1) * p), alpha = (2.83 + 5.1 / b) * deviation;
+    for (;;) {
+      const double u = one_unit() - 0.5, v = one_unit(), us = 0.5 - std::fabs(u);
+      const double k = std::floor((2 * a / us + b) * u + centre);
+      if (!(k >= 0 && k <= n)) continue;
+      if (us >= 0.07 && v <= limit) return static_cast<T>(k);
+      const double left = std::log(v * alpha / (a / (us * us) + b));
+      const double right = (m + 0.5) * std::log((m + 1) / (odds * (n - m + 1))) +
+                           (n + 1) * std::log((n - m + 1) / (n - k + 1)) +
+                           (k + 0.5) * std::log(odds * (n - k + 1) / (k + 1)) + stirling_rest(m) +
+                           stirling_rest(n - m) - stirling_rest(k) - stirling_rest(n - k);
+      if (left <= right) return static_cast<T>(k);
+    }
   }
 
   // body(draws, begin, count) for runs of the n numbers, `per` draws each; runs begin at multiples of 16.
@@ -345,6 +449,8 @@ void bind_random(nb::module_& m) {
       .def("_integers", &Engine::integers)
       .def("_choices", &Engine::choices)
       .def("_permutation", &Engine::permutation)
+      .def("_gamma", &Engine::gamma)
+      .def("_binomial", &Engine::binomial)
       .def("_poisson", &Engine::poisson);
 }
 

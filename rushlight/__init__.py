@@ -583,6 +583,13 @@ from rushlight.ops.sorting import (
 )
 from rushlight.ops.sparse import sparse_coo_tensor
 from rushlight.ops.special import i0, igamma, igammac, logit, mvlgamma, polygamma, sinc
+from rushlight.ops.special_sampling import (
+    _dirichlet_grad,
+    _sample_dirichlet,
+    _standard_gamma,
+    _standard_gamma_grad,
+    binomial,
+)
 from rushlight.ops.splitting import (
     chunk,
     dsplit,

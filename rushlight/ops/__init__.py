@@ -56,6 +56,7 @@ from rushlight.ops import (  # noqa: F401
     sparse_math,
     sparse_mm,
     special,
+    special_sampling,
     splitting,
     statistics,
     unary,

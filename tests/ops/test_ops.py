@@ -196,5 +196,6 @@ def test_every_op_has_a_row():
     assert not missing, f"ops without a row in tests/ops/table_*.py: {missing}"
 
 
-# Random ops are compared number by number in tests/test_random.py.
-RANDOM = {name for name, found in OPS.items() if found.function.__module__ == "rushlight.ops.random"}
+# Random ops are compared number by number in tests/test_random.py and tests/distributions/test_sampling.py.
+SAMPLING = ("rushlight.ops.random", "rushlight.ops.special_sampling")
+RANDOM = {name for name, found in OPS.items() if found.function.__module__ in SAMPLING}

@@ -198,6 +198,16 @@ class MT19937:
         self._poisson(x)
         _store(out, x)
 
+    def gamma(self, out: np.ndarray, shapes: np.ndarray) -> None:
+        """Fill float32 or float64 numbers of gamma distributions with these shape parameters."""
+        out[...] = shapes
+        self._gamma(out)
+
+    def binomial(self, out: np.ndarray, counts: np.ndarray, probabilities: np.ndarray) -> None:
+        """Fill float32 or float64 numbers of successes in so many trials of these probabilities."""
+        out[...] = counts
+        self._binomial(out, np.array(probabilities, order="C"))
+
     # -- the same for float32, float64, int64 and bool: what native kernels replace -----------------
 
     def _uniform(self, out, low, high):
@@ -300,6 +310,93 @@ class MT19937:
             left = math.log(v) + math.log(inverse_alpha) - math.log(a / (us * us) + b)
             if left <= -rate + k * math.log(rate) - math.lgamma(k + 1):
                 return k
+
+    def _gamma(self, shapes):
+        flat = shapes.reshape(-1)
+        with np.errstate(all="ignore"):
+            flat[:] = [self._one_gamma(shape) for shape in flat]
+
+    def _one_gamma(self, alpha: np.floating) -> float:
+        """Source: Marsaglia and Tsang, ACM TOMS 26, 2000; in `alpha`'s own precision where PyTorch is."""
+        kind, scale = type(alpha), 1.0
+        if alpha < 1:
+            if alpha == 0:
+                return 0.0
+            scale = (1 - self._unit(1)[0]) ** float(kind(1) / alpha)
+            alpha = kind(alpha + kind(1))
+        d = float(alpha - kind(np.float32(1 / 3)))
+        c = 1 / np.sqrt(9 * d)
+        squeeze = float(np.float32(0.0331))
+        while True:
+            y = 0.0
+            while y <= 0:
+                x = self._pairs(1)[0]
+                y = 1 + c * x
+            v, xx = y * y * y, x * x
+            u = 1 - self._unit(1)[0]
+            if u < 1 - squeeze * xx * xx or np.log(u) < 0.5 * xx + d * (1 - v + np.log(v)):
+                return scale * d * v
+
+    def _binomial(self, counts, probabilities):
+        flat = counts.reshape(-1)
+        with np.errstate(all="ignore"):
+            flat[:] = [self._one_binomial(n, p) for n, p in zip(flat, probabilities.reshape(-1), strict=True)]
+
+    def _one_binomial(self, count, p):
+        if count <= 0 or p <= 0:
+            return 0.0
+        if p >= 1:
+            return count
+        if p > 0.5:
+            return count - self._rare(count, type(p)(1 - float(p)))
+        return self._rare(count, p) if p <= 0.5 else np.nan
+
+    def _rare(self, count, p) -> float:
+        """Few successes are counted from one to the next, many found by rejection."""
+        if count * p >= 10:
+            return self._many_successes(count, p)
+        log_failure, trials, successes = float(np.log1p(-p)), 0.0, 0.0
+        while True:
+            trials += math.ceil(np.log(self._unit(1)[0]) / log_failure)
+            if trials > count:
+                return successes
+            successes += 1
+
+    def _many_successes(self, count, p) -> float:
+        """Transformed rejection. Source: Hörmann, J. Statist. Comput. Simul. 46, 1993, algorithm BTRS."""
+        kind = type(count)
+        n, one = float(count), kind(1)
+        deviation = float(np.sqrt(count * p * (one - p)))
+        b = 1.15 + 2.53 * deviation
+        a = -0.0873 + 0.0248 * b + 0.01 * float(p)
+        centre, limit = float(count * p) + 0.5, 0.92 - 4.2 / b
+        odds, m = float(p / (one - p)), math.floor((count + one) * p)
+        alpha = (2.83 + 5.1 / b) * deviation
+        while True:
+            u, v = (self._unit(2) - [0.5, 0]).tolist()
+            us = 0.5 - abs(u)
+            k = math.floor((2 * a / us + b) * u + centre) if us else -1
+            if not 0 <= k <= n:
+                continue
+            if us >= 0.07 and v <= limit:
+                return k
+            left = np.log(v * alpha / (a / (us * us) + b))
+            right = (
+                (m + 0.5) * np.log((m + 1) / (odds * (n - m + 1)))
+                + (n + 1) * np.log((n - m + 1) / (n - k + 1))
+                + (k + 0.5) * np.log(odds * (n - k + 1) / (k + 1))
+                + _stirling_rest(m) + _stirling_rest(n - m) - _stirling_rest(k) - _stirling_rest(n - k)
+            )  # fmt: skip
+            if left <= right:
+                return k
+
+
+def _stirling_rest(k: float) -> float:
+    """log(k!) less Stirling's formula."""
+    if k < 10:
+        return math.lgamma(k + 1) - (k + 0.5) * math.log(k + 1) + (k + 1) - 0.5 * math.log(2 * math.pi)
+    square = (k + 1) * (k + 1)
+    return (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / (k + 1)
 
 
 def _floats(out: np.ndarray) -> np.ndarray:
