@@ -36,8 +36,22 @@ def _made(framework, cls, sample, dtype: str, training: bool):
     given = sample.constructor_input
     args, kwargs = fresh((tuple(given.args), dict(given.kwargs)))
     if framework is rushlight:
-        args, kwargs = value(args), value(kwargs)
+        args, kwargs = tuple(map(_argument, args)), value(kwargs)
     return cls(*args, **kwargs).to(getattr(framework, dtype)).train(training)
+
+
+def _argument(v):
+    """A constructor's argument as ours: a value, or the one kind of layer that samples hand to another."""
+    if not isinstance(v, torch.nn.TransformerEncoderLayer):
+        return value(v)
+    attention = v.self_attn
+    made = rushlight.nn.TransformerEncoderLayer(
+        attention.embed_dim, attention.num_heads, v.linear1.out_features, v.dropout.p, value(v.activation),
+        v.norm1.eps, attention.batch_first, v.norm_first, v.linear1.bias is not None,
+        dtype=value(v.linear1.weight.dtype),
+    )  # fmt: skip
+    made.load_state_dict({name: value(t) for name, t in v.state_dict().items()})
+    return made
 
 
 def _called(layer, inputs):
