@@ -148,14 +148,9 @@ class Function:
     """
 
     def __init__(self, *args, **kwargs):
-        import warnings
-
-        warnings.warn(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke "
-            "them on the class itself. Instantiating an autograd function will raise an error in a future version of "
-            "PyTorch.",
-            DeprecationWarning,
-            stacklevel=2,
+        raise RuntimeError(
+            f"{type(self).__name__} should not be instantiated. Methods on autograd functions are all static, so you "
+            f"should invoke them on the class itself: {type(self).__name__}.apply(...)"
         )
 
     @staticmethod

@@ -19,6 +19,9 @@ from rushlight.tensor import Tensor, wrap
 from rushlight.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 
+Tensor._transform = None  # on the leaves that a transform makes: [whether its function is running]
+
+
 class _Trace:
     """One run of a function on aliases of its arguments.
 
@@ -31,33 +34,44 @@ class _Trace:
 
     def __init__(self, func, args, kwargs, argnums, has_aux: bool, api: str):
         self.outer = MODE.enabled
+        self.running = [False]
         primals, self.spec = tree_flatten(chosen(args, argnums))
         with enable_grad():
             self.leaves = [self._alias(t) for t in primals]
             aliased = replaced(args, argnums, tree_unflatten(self.leaves, self.spec))
-            result = func(*aliased, **kwargs)
+            self.running[0] = True
+            try:
+                result = func(*aliased, **kwargs)
+            finally:
+                self.running[0] = False
         self.output, self.aux = split_aux(result, has_aux, api)
         self.flat, self.out_spec = tree_flatten(self.output)
 
     def _alias(self, t) -> Tensor:
         if not isinstance(t, Tensor):
             raise ValueError(f"Thing passed to transform API must be Tensor, got {type(t)}")
-        return t.view_as(t) if self.outer and t._rg else t.detach().requires_grad_()
+        if self.outer and t._rg:
+            return t.view_as(t)
+        leaf = t.detach().requires_grad_()
+        leaf._transform = self.running
+        return leaf
 
     def wanted_outside(self, tensors) -> bool:
         """Whether gradients of these tensors go anywhere but to the arguments' aliases."""
         if not self.outer:
             return False
-        own = {id(t) for t in self.leaves if t._node is None}
         seen: set = set()
         waiting = [edge(t) for t in tensors if isinstance(t, Tensor)]
         while waiting:
             node = waiting.pop()
-            if node is None or id(node) in own or id(node) in seen:
+            if node is None or id(node) in seen:
                 continue
-            if not node.is_node:
-                return True
             seen.add(id(node))
+            if not node.is_node:
+                # The leaves of a transform are wanted by its own function, as long as that runs, and by nobody else.
+                if node._transform is None or node._transform[0]:
+                    return True
+                continue
             waiting.extend(node.edges)
         return False
 
@@ -225,6 +239,8 @@ class _Linear:
         self.outside = run.wanted_outside(run.flat)
         with enable_grad():
             self.dummies = [_zeros(o).requires_grad_() for o in self.linked]
+            for dummy in self.dummies:
+                dummy._transform = run.running
             self.pulled = gradients(self.linked, run.leaves, self.dummies, True, True)
 
     def push(self, tangents) -> list[Tensor]:
