@@ -252,6 +252,9 @@ class LoaderEnd:
             self.waiting.clear()
         self.socket.close()
 
+    def __del__(self):
+        self.socket.close()
+
 
 def _write_message(sock: socket.socket, message: bytes, descriptors=()) -> None:
     head = _LENGTH.pack(len(message))
