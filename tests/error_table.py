@@ -165,6 +165,18 @@ section(
         "`expand` repeats dimensions of size 1; `repeat` copies any.",
     ),
     Row(
+        "hidden state of another size",
+        "rnn = nn.LSTM(8, 16)\nrnn(torch.zeros(5, 2, 10))",
+        ("10", "8", "input.size(-1)"),
+        "The last size of a recurrent layer's input is its `input_size`.",
+    ),
+    Row(
+        "first hidden state of another shape",
+        "rnn = nn.GRU(8, 16, num_layers=2)\nrnn(torch.zeros(5, 3, 8), torch.zeros(1, 3, 16))",
+        ("hidden", "(2, 3, 16)", "[1, 3, 16]"),
+        "The state is (layers, batch, hidden), also with `batch_first=True`.",
+    ),
+    Row(
         "heads that do not divide",
         "nn.MultiheadAttention(10, 3)",
         ("embed_dim must be divisible by num_heads",),

@@ -5,7 +5,7 @@ POLICIES: dict[str, tuple[str, ...]] = {
     "lower": (
         "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
         "conv_tbc", "bmm", "mm", "baddbmm", "addmm", "addbmm", "linalg_vecdot", "linear", "matmul",
-        "prelu", "scaled_dot_product_attention",
+        "prelu", "scaled_dot_product_attention", "lstm", "rnn_tanh", "rnn_relu", "rnn_tanh_cell", "rnn_relu_cell",
     ),
     # to float32: long sums, and what has no short form
     "float32": (
