@@ -1,4 +1,4 @@
-"""Tools for parameters and their gradients."""
+"""Tools for parameters, their gradients, and sequences."""
 
 from rushlight.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from rushlight.nn.utils.clip_grad import (
