@@ -19,6 +19,7 @@ from rushlight import (
     cpu,
     cuda,
     distributed,
+    fft,
     func,
     jit,
     linalg,
@@ -30,6 +31,7 @@ from rushlight import (
     random,
     return_types,
     serialization,
+    signal,
     sparse,
     special,
     storage,
@@ -582,6 +584,7 @@ from rushlight.ops.sorting import (
     topk,
 )
 from rushlight.ops.sparse import sparse_coo_tensor
+from rushlight.ops.sparse_csr import sparse_csr_tensor
 from rushlight.ops.special import i0, igamma, igammac, logit, mvlgamma, polygamma, sinc
 from rushlight.ops.special_sampling import (
     _dirichlet_grad,
@@ -590,6 +593,7 @@ from rushlight.ops.special_sampling import (
     _standard_gamma_grad,
     binomial,
 )
+from rushlight.ops.spectral import istft, stft
 from rushlight.ops.splitting import (
     chunk,
     dsplit,
@@ -666,6 +670,7 @@ from rushlight.ops.view_scatter import (
 )
 from rushlight.ops.weight_norm import norm_except_dim
 from rushlight.ops.weight_norm import weight_norm as _weight_norm
+from rushlight.ops.windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
 from rushlight.printing import (
     set_printoptions,
 )

@@ -232,7 +232,9 @@ class _EigenNode(FactorNode):
         inner = adjoint @ grad_v
         diagonal = inner.diagonal(0, -2, -1)
         if inner.is_complex():
-            _check_phase(diagonal._array.imag, "linalg_eigh" if self.hermitian else "linalg_eig", "eigenvectors")
+            _check_phase(
+                diagonal._array.imag, "linalg_eigh" if self.hermitian else "linalg_eig", "eigenvectors"
+            )
         if self.hermitian:
             inner = 0.5 * (inner - inner.mH)
         else:
@@ -430,7 +432,9 @@ def _svd_inner(u, s, vh, grad_u, grad_s, grad_vh) -> Tensor:
     from_v = None if from_v is None else from_v - from_v.mH
     if u.is_complex():
         _check_phase(
-            sum(x._array.diagonal(0, -2, -1).imag for x in (from_u, from_v) if x is not None), "svd", "singular vectors"
+            sum(x._array.diagonal(0, -2, -1).imag for x in (from_u, from_v) if x is not None),
+            "svd",
+            "singular vectors",
         )
     squares = s * s
     differences = squares.unsqueeze(-2) - squares.unsqueeze(-1)
@@ -537,5 +541,3 @@ def svd(input, some=True, compute_uv=True, *, out=None):
         return put_all((u, svdvals(input), v), out, return_types.svd)
     u, s, vh = _svd("linalg.svd", input, not some)
     return put_all((u, s, vh.mH), out, return_types.svd)
-
-

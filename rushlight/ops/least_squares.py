@@ -32,7 +32,9 @@ def _tolerances(a: np.ndarray, atol, rtol) -> tuple[np.ndarray, np.ndarray]:
 def _plain(value) -> np.ndarray:
     if isinstance(value, Tensor):
         if value._array.dtype.kind == "c":
-            raise RuntimeError(f"torch.linalg.pinv: tolerances must not be of complex type. Got {value.dtype}")
+            raise RuntimeError(
+                f"torch.linalg.pinv: tolerances must not be of complex type. Got {value.dtype}"
+            )
         value = value._array
     return np.asarray(value)
 
@@ -65,7 +67,9 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None)
     if array.dtype not in LAPACK_TYPES:
         raise RuntimeError("This function doesn't handle types other than float and double")
     if array.ndim < 2:
-        raise RuntimeError("torch.linalg.matrix_rank: The input tensor input must have at least 2 dimensions.")
+        raise RuntimeError(
+            "torch.linalg.matrix_rank: The input tensor input must have at least 2 dimensions."
+        )
     if not array.size:
         return write_out(wrap(np.zeros(array.shape[:-2], np.int64)), out)
     atol, rtol = (_plain(tol), _plain(0)) if tol is not None else _tolerances(array, atol, rtol)
@@ -92,9 +96,7 @@ def pinv_gradient(grad: Tensor, inverse: Tensor, a: Tensor) -> Tensor:
     if a._array.shape[-2] <= a._array.shape[-1]:
         k = grad @ inverse
         across = k @ adjoint
-        return (
-            across - (inverse @ k).mH - (a @ inverse) @ across + (adjoint @ inverse) @ (grad - k @ a)
-        )
+        return across - (inverse @ k).mH - (a @ inverse) @ across + (adjoint @ inverse) @ (grad - k @ a)
     k = inverse @ grad
     across = adjoint @ k
     return across - (k @ inverse).mH + (grad - a @ k) @ inverse @ adjoint - (across @ inverse) @ a
@@ -256,7 +258,9 @@ def lstsq(A, B, rcond=None, *, driver=None):
     arrays = (x[..., 0] if vector else x, residuals, rank, values)
     if not recording(A, B):
         return return_types.linalg_lstsq(tuple(map(wrap, arrays)))
-    outputs = record_many(arrays, LinalgLstsqBackward0, (A, B), differentiable=(True, residuals.size > 0, False, False))
+    outputs = record_many(
+        arrays, LinalgLstsqBackward0, (A, B), differentiable=(True, residuals.size > 0, False, False)
+    )
     outputs[0]._node.keep(outputs[:1], A, B)
     return put_all(outputs, None, return_types.linalg_lstsq)
 

@@ -42,12 +42,18 @@ def lu_gradient(grad_l, grad_u, p: Tensor, low: Tensor, up: Tensor) -> Tensor:
         inner = inner - (low.narrow(-2, k, m - k).mH @ grad_l.narrow(-2, k, m - k)).triu()
     if n > k:  # L^-H [inner U1^-H, grad_U2]
         grad = solve_triangular(square_u.mH, inner, upper=False, left=False)
-        rest = grad_u.narrow(-1, k, n - k) if grad_u is not None else grad.new_zeros((*grad.shape[:-1], n - k))
+        rest = (
+            grad_u.narrow(-1, k, n - k) if grad_u is not None else grad.new_zeros((*grad.shape[:-1], n - k))
+        )
         grad = solve_triangular(square_l.mH, cat((grad, rest), -1), upper=True, unitriangular=True)
     else:  # [L1^-H inner; grad_L2] U^-H
         grad = solve_triangular(square_l.mH, inner, upper=True, unitriangular=True)
         if m > k:
-            rest = grad_l.narrow(-2, k, m - k) if grad_l is not None else grad.new_zeros((*grad.shape[:-2], m - k, k))
+            rest = (
+                grad_l.narrow(-2, k, m - k)
+                if grad_l is not None
+                else grad.new_zeros((*grad.shape[:-2], m - k, k))
+            )
             grad = cat((grad, rest), -2)
         grad = solve_triangular(square_u.mH, grad, upper=False, left=False)
     return p @ grad
@@ -75,7 +81,9 @@ def _check_lu(name: str, a, pivot: bool) -> np.ndarray:
         )
     not_implemented("lu_cpu", a)
     if not pivot:
-        raise RuntimeError(f"{name.replace('torch', 'linalg')}: LU without pivoting is not implemented on the CPU")
+        raise RuntimeError(
+            f"{name.replace('torch', 'linalg')}: LU without pivoting is not implemented on the CPU"
+        )
     return array
 
 
@@ -319,7 +327,9 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
         raise RuntimeError(f"{name}: The input tensor B must have at least 2 dimensions.")
     check_system(name, factors, b, left)
     if rows.shape[-1:] != factors.shape[-1:]:
-        raise RuntimeError(f"{name}: Number of pivots per batch should be same as the dimension of the matrix")
+        raise RuntimeError(
+            f"{name}: Number of pivots per batch should be same as the dimension of the matrix"
+        )
     if rows.shape[:-1] != factors.shape[:-2]:
         raise RuntimeError(f"{name}: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with shape "
                            f"{list(rows.shape)} instead")  # fmt: skip
@@ -333,7 +343,9 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     if left:
         array = lapack.lu_solve(factors, rows, b, adjoint)
     else:
-        array = np.ascontiguousarray(lapack.adjoint(lapack.lu_solve(factors, rows, lapack.adjoint(b), not adjoint)))
+        array = np.ascontiguousarray(
+            lapack.adjoint(lapack.lu_solve(factors, rows, lapack.adjoint(b), not adjoint))
+        )
     if not recording(LU, B):
         return put(wrap(array), out)
     x = record(array, LinalgLuSolveBackward0, (LU, None, B), options=(left, bool(adjoint)))
@@ -390,7 +402,9 @@ def _ldl(name: str, a, hermitian: bool) -> tuple[np.ndarray, np.ndarray, np.ndar
 def _no_zero_block(name: str, info: np.ndarray) -> None:
     if info.any():
         first = info[info != 0].flat[0]
-        raise RuntimeError(f"{name}: D[{first}] is zero: the matrix is singular, and ldl_solve would divide by it")
+        raise RuntimeError(
+            f"{name}: D[{first}] is zero: the matrix is singular, and ldl_solve would divide by it"
+        )
 
 
 @op(name="linalg_ldl_factor_ex", method=False)

@@ -46,7 +46,9 @@ def check_square(name: str, array: np.ndarray, argument: str = "A") -> None:
     m, n = array.shape[-2:]
     if m != n:
         raise RuntimeError(
-            f"{name}: {argument} must be batches of square matrices, but they are {m} by {n} matrices".lstrip(": ")
+            f"{name}: {argument} must be batches of square matrices, but they are {m} by {n} matrices".lstrip(
+                ": "
+            )
         )
 
 
@@ -56,7 +58,9 @@ def wrong_type(name: str, a: Tensor, kernel: str | None = None) -> Exception:
     if kernel and (a.dtype.is_floating_point or a.dtype.is_complex):
         return NotImplementedError(f"\"{kernel}\" not implemented for '{kind}': convert it with .float()")
     if a.dtype.is_floating_point or a.dtype.is_complex:
-        return RuntimeError(f"{name}: Low precision dtypes not supported. Got {kind}. Convert it first: x.float()")
+        return RuntimeError(
+            f"{name}: Low precision dtypes not supported. Got {kind}. Convert it first: x.float()"
+        )
     return RuntimeError(
         f"{name}: Expected a floating point or complex tensor as input. Got {kind}. Convert it first: x.float()"
     )
@@ -75,9 +79,7 @@ def failed(name: str, info: np.ndarray, reason: str) -> LinAlgError:
     return LinAlgError(f"{name}: {element}{reason.format(info.reshape(-1)[where])}")
 
 
-SINGULAR = (
-    "The diagonal element {0} is zero, the inversion could not be completed because the input matrix is singular."
-)
+SINGULAR = "The diagonal element {0} is zero, the inversion could not be completed because the input matrix is singular."
 
 
 # -- results ----------------------------------------------------------------------------------------

@@ -41,14 +41,16 @@ def matrix_power(input, n, *, out=None):
 
     array = check_tensor("linalg_matrix_power", input, "A")._array
     if not hasattr(n, "__index__"):
-        raise TypeError(f"linalg_matrix_power(): argument 'n' (position 2) must be int, not {type(n).__name__}")
+        raise TypeError(
+            f"linalg_matrix_power(): argument 'n' (position 2) must be int, not {type(n).__name__}"
+        )
     if array.ndim < 2:
         raise RuntimeError("linalg.matrix_power: The input tensor A must have at least 2 dimensions.")
     check_square("linalg.matrix_power", array)
     n = n.__index__()
     if n == 0:
-        one = np.broadcast_to(np.eye(array.shape[-1], dtype=array.dtype), array.shape).copy()
-        return write_out(wrap(one), out)
+        zero = input.masked_fill(wrap(np.ones((), bool)), 0)
+        return write_out(zero + wrap(np.eye(array.shape[-1], dtype=array.dtype)), out)
     base = inv(input) if n < 0 else input
     n, result = abs(n), None
     if n == 1:
@@ -142,10 +144,15 @@ def vander(x, N=None):
     """
     array = check_tensor("linalg_vander", x, "x")._array
     if array.dtype.kind == "b":
-        raise RuntimeError("linalg.vander supports floating point, complex, and integer tensors, but got Bool")
+        raise RuntimeError(
+            "linalg.vander supports floating point, complex, and integer tensors, but got Bool"
+        )
+    if not array.ndim:
+        x = x.unsqueeze(0)
+        array = x._array
     if N is None:
-        N = array.shape[-1] if array.ndim else 1
-    if N <= 1 and (N != 1 or not array.ndim):
+        N = array.shape[-1]
+    if N <= 1:
         raise RuntimeError("N must be greater than 1.")
     from rushlight.ops.joining import cat
 
@@ -203,7 +210,9 @@ class _ReflectionNode(Node):
         inputs, again = self.unpack(), MODE.enabled
         with enable_grad():
             if not again:
-                inputs = [t.detach().requires_grad_(e is not None) for t, e in zip(inputs, self.edges, strict=True)]
+                inputs = [
+                    t.detach().requires_grad_(e is not None) for t, e in zip(inputs, self.edges, strict=True)
+                ]
             wanted = [i for i, e in enumerate(self.edges) if e is not None]
             found = gradient(self.function(*inputs), [inputs[i] for i in wanted], grad, create_graph=again)
         results = dict(zip(wanted, found, strict=True))
@@ -320,16 +329,16 @@ def ormqr(input, input2, input3, left=True, transpose=False, *, out=None):
     if x.shape[dim] != a.shape[-2]:
         raise RuntimeError(f"{name}: other.shape[{dim}] must be equal to input.shape[-2]")
     if t.shape[-1] != min(x.shape[dim], a.shape[-1]):
-        raise RuntimeError(
-            f"{name}: tau.shape[-1] must be equal to min(other.shape[{dim}], input.shape[-1])"
-        )
+        raise RuntimeError(f"{name}: tau.shape[-1] must be equal to min(other.shape[{dim}], input.shape[-1])")
     if a.ndim - t.ndim != 1 or a.ndim != x.ndim:
         raise RuntimeError(
             f"{name}: Expected tau to have one dimension less than input and other as many, but got tau.ndim equal to "
             f"{t.ndim}, other.ndim {x.ndim} and input.ndim {a.ndim}"
         )
     if t.shape[:-1] != a.shape[:-2] or x.shape[:-2] != a.shape[:-2]:
-        raise RuntimeError(f"{name}: Expected batch dimensions of tau and other to be equal to input.shape[:-2]")
+        raise RuntimeError(
+            f"{name}: Expected batch dimensions of tau and other to be equal to input.shape[:-2]"
+        )
     if not a.dtype == t.dtype == x.dtype:
         raise RuntimeError(
             f"{name}: Expected input, tau and other to have the same dtype, but got {input.dtype}, {input2.dtype} and "

@@ -92,7 +92,9 @@ def linalg_solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=
     array = triangular(a, b, bool(upper), left, bool(unitriangular))
     if not recording(A, B):
         return put(wrap(array), out)
-    x = record(array, LinalgSolveTriangularBackward0, (A, B), options=(bool(upper), left, bool(unitriangular)))
+    x = record(
+        array, LinalgSolveTriangularBackward0, (A, B), options=(bool(upper), left, bool(unitriangular))
+    )
     x._node.keep((x,), A, B)
     return put(x, out)
 
@@ -204,7 +206,10 @@ def cholesky_solve(input, L, upper=False, *, out=None):
     >>> torch.cholesky_solve(torch.tensor([[8.0]]), torch.tensor([[2.0]]))
     tensor([[2.]])
     """
-    for name, t in (("b", check_tensor("cholesky_solve", input)), ("u", check_tensor("cholesky_solve", L, "L", 2))):
+    for name, t in (
+        ("b", check_tensor("cholesky_solve", input)),
+        ("u", check_tensor("cholesky_solve", L, "L", 2)),
+    ):
         if t._array.ndim < 2:
             raise RuntimeError(
                 f"{name} should have at least 2 dimensions, but has {t._array.ndim} dimensions instead"
@@ -257,5 +262,3 @@ def cholesky_inverse(input, upper=False, *, out=None):
     result = record(array, CholeskyInverseBackward0, (input,), upper=bool(upper))
     result._node.keep((result,), input)
     return put(result, out)
-
-
