@@ -2,14 +2,17 @@
 
 import warnings
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 
 from rushlight import kernels as K
+from rushlight.autograd.backward import grad as gradients
 from rushlight.autograd.node import Node
+from rushlight.kernels.reference.grid import places, weights
 from rushlight.kernels.reference.layout import widen
 from rushlight.ops.adjoint import LinearNode, apply_linear
-from rushlight.ops.common import MODE, Tensor, check_tensor, record_many, recording, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, record, recording, wrap
 from rushlight.ops.registry import op
 
 _MODES = ("bilinear", "nearest", "bicubic")
@@ -21,35 +24,54 @@ class _GridSampler(Node):
 
     def backward(self, grad):
         x, grid = self.unpack()
-        need_x, need_grid = (edge is not None for edge in self.edges)
-        gx, ggrid = K.grid_sample_backward(grad._array, x._array, grid._array, *self.settings, need_x)
-        if MODE.enabled and recording(grad, x, grid):
-            arrays = (gx if need_x else ggrid, ggrid)
-            gx, ggrid = record_many(arrays, self.second, (grad, x, grid))
-        else:
-            gx, ggrid = wrap(gx) if need_x else None, wrap(ggrid)
-        return gx if need_x else None, ggrid if need_grid else None
-
-
-class _GridSamplerSecond(Node):
-    """The gradient's own gradient, which PyTorch has not either."""
-
-    def backward(self, *grads):
-        raise RuntimeError(
-            f"derivative for aten::{self.what} is not implemented: the second derivative of grid_sample would be "
-            "needed here; call backward without create_graph=True, or detach the grid and the input before it"
+        to_x, to_grid = self.edges
+        if MODE.enabled:
+            wanted = [t for t, edge in zip((x, grid), self.edges, strict=True) if edge is not None]
+            found = iter(
+                gradients(
+                    _composed(x, grid, *self.settings), wanted, grad, create_graph=True, allow_unused=True
+                )
+            )
+            gx = None if to_x is None else next(found)
+            ggrid = None if to_grid is None else next(found)
+            if to_grid is not None and ggrid is None:  # the nearest element does not change with the place
+                ggrid = grid.new_zeros(grid.shape)
+            return gx, ggrid
+        gx, ggrid = K.grid_sample_backward(
+            grad._array, x._array, grid._array, *self.settings, to_x is not None
         )
+        return None if to_x is None else wrap(gx), None if to_grid is None else wrap(ggrid)
 
 
-def _nodes(n: int) -> type[Node]:
-    what = f"grid_sampler_{n}d_backward"
-    second = type(
-        f"GridSampler{n}DBackwardBackward0", (_GridSamplerSecond,), {"__module__": __name__, "what": what}
-    )
-    return type(f"GridSampler{n}DBackward0", (_GridSampler,), {"__module__": __name__, "second": second})
+def _composed(x: Tensor, grid: Tensor, mode: str, padding: str, align_corners: bool) -> Tensor:
+    """`grid_sample` by tensor operations, whose gradients have gradients."""
+    n, sizes = x.dim() - 2, x.shape[2:]
+    flat, points = x.flatten(2), grid.flatten(1, -2)
+    taps = []  # for each dimension the positions and weights of each tap
+    for d, size in enumerate(sizes):
+        coordinate = points[..., n - 1 - d]
+        index, inside, part, change = places(widen(coordinate._array), size, mode, padding, align_corners)
+        part = wrap(part) + wrap(change) * (coordinate - coordinate.detach())  # the value, and its change
+        taps.append((index, [w * wrap(i) for w, i in zip(weights(part, mode), inside, strict=True)]))
+    total = 0
+    for corner in product(range(len(taps[0][0])), repeat=n):
+        index, weight = 0, 1
+        for (positions, shares), t, size in zip(taps, corner, sizes, strict=True):
+            index, weight = index * size + positions[t], weight * shares[t]
+        where = wrap(np.repeat(index[:, None], flat.size(1), 1))
+        total = total + flat.gather(2, where) * weight.unsqueeze(1)
+    return total.reshape(*x.shape[:2], *grid.shape[1:-1]).to(x.dtype)
 
 
-_NODES = {2: _nodes(2), 3: _nodes(3)}
+class GridSampler2DBackward0(_GridSampler):
+    pass
+
+
+class GridSampler3DBackward0(_GridSampler):
+    pass
+
+
+_NODES = {2: GridSampler2DBackward0, 3: GridSampler3DBackward0}
 
 
 def _check(name: str, input, grid, mode: str) -> None:
@@ -92,7 +114,7 @@ def _sample(name: str, input, grid, mode: str, padding: str, align_corners: bool
     if not recording(input, grid):
         return wrap(array)
     node_type = _NODES[input._array.ndim - 2]
-    return record_many((array,), node_type, (input, grid), input, grid, settings=settings)[0]
+    return record(array, node_type, (input, grid), input, grid, settings=settings)
 
 
 def _numbered(name: str, n: int | None):

@@ -13,7 +13,7 @@ def sample(mode, padding, align, inputs=(IMAGE, PLACES)):
     """One mode of sampling."""
     call = lambda torch, x, grid: F(torch).grid_sample(x, grid, mode, padding, align)
     name = f"{len(inputs[0].shape)}D-{mode}-{padding}-{'aligned' if align else 'edges'}"
-    return Row("grid_sample", call, inputs, grad2=False, id=name, tol32=1e-4, fd=mode != "nearest")
+    return Row("grid_sample", call, inputs, id=name, tol32=1e-4, fd=mode != "nearest")
 
 
 def maps(n, align, size, id=""):
@@ -52,7 +52,7 @@ def wrong(*cases):
 def numbered(name, inputs):
     """The function that takes modes as numbers."""
     call = lambda torch, x, grid: getattr(torch, name)(x, grid, 0, 1, True)
-    return Row(name, call, inputs, grad2=False)
+    return Row(name, call, inputs)
 
 
 X, G = (1, 2, 3, 4), (1, 5, 6, 2)
@@ -69,17 +69,17 @@ ROWS = [
     *[sample("bilinear", padding, True, (T((1, 2, 1, 1)), T((1, 3, 3, 2), -3.0, 3.0)))
       for padding in ("zeros", "border", "reflection")],
     sample("bilinear", "reflection", False, (T((1, 2, 3, 3)), T((1, 3, 3, 2), -7.0, 7.0))),
-    Row("grid_sample", _default, (IMAGE, PLACES), grad2=False, tol32=1e-4, id="default", wrong=(
+    Row("grid_sample", _default, (IMAGE, PLACES), tol32=1e-4, id="default", wrong=(
         *wrong((X, G, "linear"), (X, G, "nearest", "same"), (X, (2, 5, 6, 2)), (X, (1, 5, 6, 3)), (X, (1, 5, 2)),
                ((1, 2, 3), (1, 5, 6, 1)), ((1, 2, 0, 4), G), ((1, 2, 3, 4, 5), (1, 2, 3, 4, 3), "bicubic")),
         lambda torch: F(torch).grid_sample(torch.zeros(X), torch.zeros(G, dtype=torch.float64), align_corners=True),
     )),
     Row("grid_sample", lambda torch, x, grid: F(torch).grid_sample(x, grid, align_corners=True),
-        (T((0, 3, 4, 5)), T((0, 3, 6, 2))), grad2=False, fd=False, id="empty"),
-    Row("grid_sample", _channels_last, (T((2, 9, 4, 5)), T((2, 11, 13, 2), -1.3, 1.3)), grad2=False, tol32=1e-4,
+        (T((0, 3, 4, 5)), T((0, 3, 6, 2))), fd=False, id="empty"),
+    Row("grid_sample", _channels_last, (T((2, 9, 4, 5)), T((2, 11, 13, 2), -1.3, 1.3)), tol32=1e-4,
         id="channels-last"),
     Row("grid_sample", lambda torch, x, grid: F(torch).grid_sample(x.detach(), grid, align_corners=True),
-        (IMAGE, PLACES), grad2=False, tol32=1e-4, fd=False, id="places-only"),
+        (IMAGE, PLACES), tol32=1e-4, fd=False, id="places-only"),
     Row("grid_sample", _special, (T((1, 2, 3, 4)),), grad=False, dtypes=("float32",), id="special"),
     numbered("grid_sampler", (IMAGE, PLACES)), numbered("grid_sampler_2d", (IMAGE, PLACES)),
     numbered("grid_sampler_3d", (VOLUME, SPACES)),

@@ -10,12 +10,12 @@ from math import prod
 import numpy as np
 
 from rushlight.kernels.reference.layout import widen, zeros_like_layout
-from rushlight.kernels.reference.resample import _cubic_weights
+from rushlight.kernels.reference.resample import cubic_weights
 
 
 def _cubic_slopes(t):
-    """The derivatives of `_cubic_weights` by t."""
-    a = t.dtype.type(-0.75)
+    """The derivatives of `cubic_weights` by t."""
+    a = -0.75
     near = lambda u: (3 * (a + 2) * u - 2 * (a + 3)) * u
     far = lambda u: (3 * a * u - 10 * a) * u + 8 * a
     return far(t + 1), near(t), -near(1 - t), -far(2 - t)
@@ -45,29 +45,51 @@ def _padded(at, size, padding, align_corners):
     return at, slope
 
 
-def _taps(coordinate, size, mode, padding, align_corners):
-    """Positions, weights and derivatives of the weights by the coordinate: three lists, an entry per tap."""
-    kind = coordinate.dtype.type
-    scale = kind(size - 1) / 2 if align_corners else kind(size) / 2
+def places(coordinate, size, mode, padding, align_corners):
+    """The taps of coordinates along one dimension.
+
+    Returns:
+        For each tap the positions, and whether they are inside; the fraction of the way from one position to the next,
+        on which `weights` depend; and how that changes with the coordinate.
+    """
+    scale = coordinate.dtype.type(size - 1) / 2 if align_corners else coordinate.dtype.type(size) / 2
     at = (coordinate + 1) * scale if align_corners else ((coordinate + 1) * size - 1) / 2
-    change = scale
+    change = np.full_like(at, scale)
     if mode != "bicubic":
         at, slope = _padded(at, size, padding, align_corners)
         change = slope * scale
     if mode == "nearest":
-        positions, weights, slopes = [np.rint(at)], [np.ones_like(at)], [np.zeros_like(at)]
+        positions, part = [np.rint(at)], np.zeros_like(at)
     else:
         low = np.floor(at)
         part = at - low
-        if mode == "bilinear":
-            positions, weights, slopes = [low, low + 1], [1 - part, part], [-change, change]
-        else:
-            positions = [_padded(low + t, size, padding, align_corners)[0] for t in (-1, 0, 1, 2)]
-            weights, slopes = _cubic_weights(part), [s * change for s in _cubic_slopes(part)]
+        positions = [low + t for t in ((0, 1) if mode == "bilinear" else (-1, 0, 1, 2))]
+        if mode == "bicubic":
+            positions = [_padded(position, size, padding, align_corners)[0] for position in positions]
     inside = [(position >= 0) & (position <= size - 1) for position in positions]
     index = [np.where(i, position, 0).astype(np.int64) for i, position in zip(inside, positions, strict=True)]
-    weights, slopes = ([w * i for w, i in zip(which, inside, strict=True)] for which in (weights, slopes))
-    return index, weights, slopes
+    return index, inside, part, change
+
+
+def weights(part, mode):
+    """The weight of each tap; `part` is an array or a tensor."""
+    if mode == "bicubic":
+        return cubic_weights(part)
+    return (1 - part, part) if mode == "bilinear" else (part * 0 + 1,)
+
+
+def _slopes(part, mode):
+    """The derivatives of `weights` by `part`."""
+    if mode == "bicubic":
+        return _cubic_slopes(part)
+    return (-1, 1) if mode == "bilinear" else (0,)
+
+
+def _taps(coordinate, size, mode, padding, align_corners):
+    """Positions, weights and derivatives of the weights by the coordinate: three lists, an entry per tap."""
+    index, inside, part, change = places(coordinate, size, mode, padding, align_corners)
+    found = [w * i for w, i in zip(weights(part, mode), inside, strict=True)]
+    return index, found, [s * change * i for s, i in zip(_slopes(part, mode), inside, strict=True)]
 
 
 def _corners(grid, sizes, mode, padding, align_corners):
@@ -93,8 +115,8 @@ def grid_sample(x, grid, mode="bilinear", padding="zeros", align_corners=False):
     sizes = x.shape[2:]
     flat = widen(x).reshape(*x.shape[:2], prod(sizes))
     total = np.zeros((*x.shape[:2], prod(grid.shape[1:-1])), flat.dtype)
-    for index, weights, _ in _corners(grid, sizes, mode, padding, align_corners):
-        total += _take(flat, index) * prod(weights)[:, None]
+    for index, shares, _ in _corners(grid, sizes, mode, padding, align_corners):
+        total += _take(flat, index) * prod(shares)[:, None]
     y = zeros_like_layout(x, (*x.shape[:2], *grid.shape[1:-1]))
     y[...] = total.reshape(y.shape)
     return y
@@ -110,13 +132,13 @@ def grid_sample_backward(g, x, grid, mode="bilinear", padding="zeros", align_cor
     gx = np.zeros(flat.size, flat.dtype) if need_x else None
     first = np.arange(n * c).reshape(n, c, 1) * prod(sizes)
     ggrid = np.zeros((n, points, len(sizes)), flat.dtype)
-    for index, weights, changes in _corners(grid, sizes, mode, padding, align_corners):
+    for index, shares, changes in _corners(grid, sizes, mode, padding, align_corners):
         if need_x:
-            np.add.at(gx, first + index[:, None], incoming * prod(weights)[:, None])
+            np.add.at(gx, first + index[:, None], incoming * prod(shares)[:, None])
         if mode != "nearest":
             dot = (_take(flat, index) * incoming).sum(1)
             for d in range(len(sizes)):
-                ggrid[..., -1 - d] += dot * prod([*weights[:d], changes[d], *weights[d + 1 :]])
+                ggrid[..., -1 - d] += dot * prod([*shares[:d], changes[d], *shares[d + 1 :]])
     if need_x:
         gx = gx.reshape(x.shape).astype(x.dtype, copy=False)
     return gx, ggrid.reshape(grid.shape).astype(grid.dtype, copy=False)

@@ -19,12 +19,12 @@ def _ratio(size, out, align_corners, scale, kind):
     return kind(1 / scale) if scale is not None and scale > 0 else kind(size) / kind(out)
 
 
-def _cubic_weights(t):
-    """Keys' cubic convolution, a = -0.75, of the four positions around a fraction t.
+def cubic_weights(t):
+    """Keys' cubic convolution, a = -0.75, of the four positions around a fraction t, an array or a tensor.
 
     Source: R. Keys, "Cubic convolution interpolation for digital image processing", 1981.
     """
-    a = t.dtype.type(-0.75)
+    a = -0.75
     near = lambda u: ((a + 2) * u - (a + 3)) * u * u + 1
     far = lambda u: ((a * u - 5 * a) * u + 8 * a) * u - 4 * a
     return far(t + 1), near(t), near(1 - t), far(2 - t)
@@ -49,7 +49,7 @@ def taps(size, out, mode, align_corners, scale, kind):
         index, weights = (low, low + 1), (1 - part, part)
     elif mode == "bicubic":
         low = np.floor(source).astype(np.int32)
-        index, weights = (low - 1, low, low + 1, low + 2), _cubic_weights(source - low.astype(kind))
+        index, weights = (low - 1, low, low + 1, low + 2), cubic_weights(source - low.astype(kind))
     else:
         raise ValueError(
             f"upsample: expected a mode of nearest, nearest-exact, linear or bicubic, got {mode!r}"
