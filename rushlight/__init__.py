@@ -442,6 +442,7 @@ from rushlight.ops.linear import (
 from rushlight.ops.loss import (
     xlogy,
 )
+from rushlight.ops.low_rank import eig, lobpcg, lstsq, matrix_rank, pca_lowrank, solve, svd_lowrank, symeig
 from rushlight.ops.lu import lu, lu_solve, lu_unpack
 from rushlight.ops.masks import (
     masked_fill,
