@@ -136,7 +136,7 @@ def check_device(where) -> device:
 
 
 class layout:
-    """How a tensor's elements are stored; `torch.strided` is the only one with values in this version."""
+    """How a tensor's elements are stored: `torch.strided`, `torch.sparse_coo` or `torch.sparse_csr`."""
 
     __slots__ = ("name",)
 

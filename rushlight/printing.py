@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from rushlight.devices import sparse_coo
+from rushlight.devices import sparse_coo, strided
 from rushlight.dtypes import bool_, get_default_dtype, int64
 
 
@@ -86,7 +86,7 @@ def tensor_repr(tensor, *, tensor_contents: str | None = None) -> str:
     """
     kind = type(tensor)
     prefix = "tensor(" if kind.__module__.partition(".")[0] == "rushlight" else f"{kind.__name__}("
-    if tensor.is_sparse:
+    if tensor.layout is not strided:
         return _sparse_repr(tensor, prefix)
     array, dtype = tensor._array, tensor.dtype
     suffixes = []

@@ -20,6 +20,14 @@ class SparseError(NotImplementedError, AttributeError):
     """A dense op met a sparse tensor. An AttributeError too, which is what ops take for an operand of another kind."""
 
 
+def unsupported(op: str, hint: str = "x.to_dense() first, or an operator of torch.sparse") -> SparseError:
+    """The error of an op that sparse tensors do not have."""
+    return SparseError(
+        f"Could not run 'aten::{op}' with arguments from the 'SparseCPU' backend: the operator is not implemented for "
+        f"sparse tensors. Use {hint}."
+    )
+
+
 class Pattern:
     """Where the entries of a sparse tensor are.
 
@@ -86,10 +94,7 @@ class SparseTensor(Tensor):
 
     @property
     def _array(self):
-        raise SparseError(
-            f"Could not run 'aten::{_op_name()}' with arguments from the 'SparseCPU' backend: the operator is not "
-            "implemented for sparse tensors. Use x.to_dense() first, or an operator of torch.sparse."
-        )
+        raise unsupported(_op_name())
 
     @property
     def shape(self) -> devices.Size:

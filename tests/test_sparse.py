@@ -11,7 +11,9 @@ import pytest
 import rushlight
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.filterwarnings("ignore:Sparse", "ignore:log1p_backward")  # PyTorch's own
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Sparse", "ignore:log1p_backward", "ignore:Sparse CSR"
+)  # PyTorch's own
 PLACES, VALUES = [[0, 1, 1, 0], [2, 0, 2, 2]], [3.0, 4.0, 5.0, 6.0]
 
 # Evaluated with s: a sparse matrix whose places are sorted, c: the same coalesced, u: one with a place given twice,
@@ -484,3 +486,47 @@ def test_invariant_checks_are_accepted():
     with check(True):
         assert check.is_enabled()
     assert not check.is_enabled()
+
+
+# Evaluated with c, a matrix in compressed rows.
+CSR = (
+    "c", "c.to_dense()", "c @ T.ones(3, 2)", "T.mm(c, T.ones(3, 2))", "T.mv(c, T.ones(3))", "T.matmul(c, T.ones(3))",
+    "T.sparse.mm(c, T.ones(3, 2))", "T.addmm(T.ones(2, 2), c, T.ones(3, 2))", "c.crow_indices()", "c.col_indices()",
+    "c.values()", "c.layout, c.is_sparse, c.is_sparse_csr, c.shape, c._nnz()", "c.to_sparse()", "c.coalesce()",
+    "c.indices()", "T.eye(2).to_sparse_csr()", "T.eye(2).to_sparse().to_sparse_csr()", "T.ones(2).crow_indices()",
+    "T.eye(2).to_sparse(layout=T.sparse_csr)", "T.sparse_csr_tensor([0, 2], [0, 1], [1, 2])", "T.exp(c)", "c.detach()",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", CSR)
+def test_compressed_rows(expression):
+    outcomes = []
+    for lib in (rushlight, torch):
+        places = lib.tensor([0, 1, 3]), lib.tensor([2, 0, 2])
+        try:
+            names = {"T": lib, "c": lib.sparse_csr_tensor(*places, lib.tensor([3.0, 4.0, 5.0]), (2, 3))}
+            outcomes.append(repr(eval(expression, names)))
+        except Exception as error:
+            outcomes.append(error)
+    ours, theirs = outcomes
+    if isinstance(theirs, Exception):
+        assert isinstance(ours, RuntimeError), ours  # NotImplementedError is one
+    else:
+        assert ours == theirs
+
+
+def test_compressed_rows_have_gradients():
+    found = []
+    for lib in (rushlight, torch):
+        v, x = lib.tensor([3.0, 4.0, 5.0], requires_grad=True), lib.ones(3, 2, requires_grad=True)
+        c = lib.sparse_csr_tensor(lib.tensor([0, 1, 3]), lib.tensor([2, 0, 2]), v, (2, 3))
+        (c @ x).square().sum().backward()
+        found.append((v.grad.numpy(), x.grad.numpy()))
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs)
+
+
+def test_wrong_compressed_rows_are_refused():
+    for crow, col in (([0, 2], [0, 5]), ([1, 2], [0, 1]), ([0, 3], [0, 1]), ([0, 2, 1, 2], [0, 1])):
+        with pytest.raises(RuntimeError):
+            rushlight.sparse_csr_tensor(crow, col, [1.0, 2.0], (len(crow) - 1, 2))

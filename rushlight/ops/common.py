@@ -9,7 +9,7 @@ from rushlight.autograd.grad_mode import MODE
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, before, check_writable
 from rushlight.dtypes import SCALAR_NAMES, combine, dtype, from_numpy_dtype, scalar_dtype
-from rushlight.sparse_tensor import SparseError
+from rushlight.sparse_tensor import SparseError, unsupported
 from rushlight.tensor import Tensor, recording, wrap
 
 Number = (bool, int, float, complex, np.number, np.bool_)
@@ -105,7 +105,7 @@ def overloaded(name: str, *args, **kwargs):
         table = getattr(type(arg), "ops", None)
         if table is not None:
             if name not in table:
-                _ = arg._array  # raises
+                raise unsupported(name)
             return table[name](*args, **kwargs)
     for i, arg in enumerate(args):
         check_tensor(name, arg, ("input", "other")[i] if i < 2 else str(i), i + 1)

@@ -520,4 +520,9 @@ def _dims(self) -> int:
     return 0
 
 
-Tensor.sparse_dim, Tensor.dense_dim = _dims, lambda self: self.ndim
+def _all_dims(self) -> int:
+    """How many dimensions each value has: all of a dense tensor's."""
+    return self.ndim
+
+
+Tensor.sparse_dim, Tensor.dense_dim = _dims, _all_dims

@@ -21,7 +21,7 @@ from rushlight.ops.sparse import (
     sparse_op,
     values_of,
 )
-from rushlight.sparse_tensor import Pattern, SparseError, SparseTensor
+from rushlight.sparse_tensor import Pattern, SparseTensor, unsupported
 from rushlight.tensor import check_dim
 
 # -- functions of one number that keep zeros -----------------------------------------------------------------
@@ -300,10 +300,7 @@ SparseTensor.__imul__, SparseTensor.__itruediv__ = SparseTensor.mul_, SparseTens
 
 def _refused(name: str):
     def operator(self, other):
-        raise SparseError(
-            f"Could not run 'aten::{name}' with arguments from the 'SparseCPU' backend: the operator is not implemented "
-            "for sparse tensors. Use x.to_dense() first."
-        )
+        raise unsupported(name)
 
     return operator
 
@@ -598,9 +595,8 @@ def getitem(self, key):
             found = found.index_select(dim, part)
             dim += 1
         else:
-            raise SparseError(
-                "Could not run 'aten::as_strided' with arguments from the 'SparseCPU' backend: slices of sparse tensors "
-                f"are not implemented (got {part!r}). Use x.narrow_copy(dim, start, length) or x.to_dense()."
+            raise unsupported(
+                "as_strided", f"x.narrow_copy(dim, start, length) or x.to_dense(); got the index {part!r}"
             )
     return found
 

@@ -1,5 +1,7 @@
 """Rows of the ops that make sparse tensors; what sparse tensors do is in tests/test_sparse.py."""
 
+import warnings
+
 from tests.ops.table import Row, T
 
 PLACES = [[0, 1, 1, 0], [2, 0, 2, 2]]
@@ -9,6 +11,13 @@ def matrix(torch, *args):
     """`sparse_coo_tensor`, without PyTorch's warning that it does not check invariants."""
     torch.sparse.check_sparse_tensor_invariants.disable()
     return torch.sparse_coo_tensor(*args)
+
+
+def quiet(function, *args):
+    """A call without PyTorch's warning that matrices in compressed rows are new."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*args)
 
 
 ROWS = [
@@ -40,4 +49,14 @@ ROWS = [
         grad2=False,
         wrong=(lambda torch: torch.ones(2, 2).sparse_mask(torch.ones(2, 2)),),
     ),
+    Row(
+        "sparse_csr_tensor",
+        lambda torch, v, x: (
+            quiet(torch.sparse_csr_tensor, torch.tensor([0, 1, 3]), torch.tensor([2, 0, 2]), v, (2, 3)) @ x
+        ),
+        (T((3,)), T((3, 2))),
+        grad2=False,
+        fd=False,
+    ),
+    Row("to_sparse_csr", lambda torch, x: quiet(x.to_sparse_csr).to_dense(), (T((3, 4)),), grad=False),
 ]
