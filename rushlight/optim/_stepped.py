@@ -7,6 +7,7 @@ The rule is a kernel: one call over all parameters of a group. Where the step is
 import numpy as np
 
 from rushlight import kernels as K
+from rushlight.autograd.grad_mode import enable_grad
 from rushlight.kernels.reference import optim as rules
 from rushlight.ops.complex_parts import view_as_real
 from rushlight.optim.optimizer import (
@@ -55,7 +56,8 @@ class SteppedOptimizer(Optimizer):
             names = self._state_names(group)
             numbers = self._numbers(states, steps, group)
             if group["differentiable"]:
-                self._record(params, states, names, numbers)
+                with enable_grad():
+                    self._record(params, states, names, numbers)
             else:
                 self._run(params, states, names, numbers)
         return loss

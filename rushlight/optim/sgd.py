@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight import kernels as K
-from rushlight.autograd.grad_mode import no_grad
+from rushlight.autograd.grad_mode import enable_grad, no_grad
 from rushlight.optim.optimizer import Optimizer, bump, check_modes, check_one_element, run_closure
 from rushlight.sparse_tensor import SparseError
 from rushlight.tensor import Tensor, wrap
@@ -74,8 +74,9 @@ class SGD(Optimizer):
         for group in self.param_groups:
             params = [p for p in group["params"] if p._grad is not None]
             if group["differentiable"]:
-                for p in params:
-                    _recorded_step(p, p._grad, self.state[p], group)
+                with enable_grad():
+                    for p in params:
+                        _recorded_step(p, p._grad, self.state[p], group)
             elif params:
                 self._step_group(params, group)
         return loss

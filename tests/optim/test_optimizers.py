@@ -158,7 +158,7 @@ def test_training(name, options):
     ],
 )
 def test_lbfgs(options):
-    (ours, mine), (theirs, expected) = (train(lib, "LBFGS", options, 8, "float64") for lib in (rl, torch))
+    (ours, mine), (theirs, expected) = (train(lib, "LBFGS", options, 5, "float64") for lib in (rl, torch))
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
     assert_same(mine, expected, 1e-5)
 
@@ -491,7 +491,8 @@ def test_differentiable(name, options):
         opt = getattr(lib.optim, name)([p], **options, differentiable=True)
         for _ in range(2):
             p.grad = scale * p.detach() ** 2 + scale
-            opt.step()
+            with lib.no_grad():  # a differentiable step is recorded all the same
+                opt.step()
         p.grad = None
         return lib.autograd.grad((p**2).sum(), [start, scale])
 
