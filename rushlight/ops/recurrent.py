@@ -45,7 +45,7 @@ class RecurrentNode(Node):
         )
         _, h_before, _, full = self.kept
         to_x, to_h, to_c, to_ih, to_hh, to_b_ih, to_b_hh, to_hr = (e is not None for e in self.edges)
-        rows = _wide(x._array).reshape(len(to_input), -1)
+        rows = _wide(x._array).reshape(-1, x._array.shape[-1])
         shared = to_hidden is to_input
         gx = gw_ih = gb = gw_hh = gb_hh = gw_hr = None
         if to_x:
