@@ -24,11 +24,12 @@ class AddedProductNode(Node):
     def backward(self, grad):
         x, y = self.unpack()
         to_input, to_x, to_y = self.edges
-        scaled = grad if self.alpha == 1 else grad * self.alpha
+        alpha, beta = (v.conjugate() if isinstance(v, complex) else v for v in (self.alpha, self.beta))
+        scaled = grad if alpha == 1 else grad * alpha
         if x._array.ndim > grad._array.ndim:
             scaled = scaled.expand(x._array.shape[0], *scaled._array.shape)
         return (
-            None if to_input is None else sum_to(grad if self.beta == 1 else grad * self.beta, self.shape),
+            None if to_input is None else sum_to(grad if beta == 1 else grad * beta, self.shape),
             None if to_x is None else matmul(scaled, conj(y.mT)),
             None if to_y is None else matmul(conj(x.mT), scaled),
         )
@@ -55,7 +56,7 @@ def _added(node_type, input: Tensor, x: Tensor, y: Tensor, beta, alpha, out, sum
         raise types_differ(x, y)
     array = K.matmul(x._array, y._array)
     if summed:
-        array = K.sum(array, (0,), False)
+        array = K.sum(array, (0,), False).astype(array.dtype, copy=False)
     if input._array.dtype.kind in "iu":
         beta, alpha = int(beta), int(alpha)
     if alpha != 1:
@@ -183,6 +184,8 @@ def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
 
 def _weighted(input: Tensor, beta, product: Tensor, alpha) -> Tensor:
     """beta * input + alpha * product, of the product's shape."""
+    if product._array.dtype.kind in "iu":
+        beta, alpha = int(beta), int(alpha)
     product = product if alpha == 1 else product * alpha
     expandable(input._array, product._array.shape)
     return product if beta == 0 else product + (input if beta == 1 else input * beta)
@@ -207,4 +210,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
     """
     check_vector("addr", "vec1", check_tensor("addr", vec1, "vec1", 2))
     check_vector("addr", "vec2", check_tensor("addr", vec2, "vec2", 3))
+    if {t._array.dtype.kind for t in (check_tensor("addr", input), vec1, vec2)} == {"b"}:
+        product = outer(vec1, vec2) & bool(alpha)
+        return write_out((input & bool(beta)) | product if beta else product.expand_as(input | product), out)
     return write_out(_weighted(check_tensor("addr", input), beta, outer(vec1, vec2), alpha), out)

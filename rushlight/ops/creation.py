@@ -587,7 +587,7 @@ def _spaced(start, end, steps, kind: dtypes.dtype) -> np.ndarray:
     step = (last - first) / work(steps - 1)
     i = np.arange(steps)
     # With more digits than the result has, because PyTorch multiplies and adds in one step.
-    fused = np.complex128 if kind.category == 3 else np.longdouble
+    fused = {1: np.float64, 3: np.complex128}.get(kind.category, np.longdouble)
     i = i.astype(fused)
     from_start = fused(first) + fused(step) * i
     from_end = fused(last) - fused(step) * (steps - 1 - i)
@@ -608,6 +608,8 @@ def logspace(
     _check_options("logspace", layout, device)
     kind = _spaced_kind(dtype if dtype is not None or out is None else out.dtype, (start, end), "logspace")
     wide = dtypes.complex128 if kind.is_complex else dtypes.float64
+    if kind.category == 1:
+        start, end = int(_number(start)), int(_number(end))
     powers = np.power(np.asarray(_number(base), wide.numpy), _spaced(start, end, steps, wide))
     result = wrap(powers.astype(kind.numpy))
     return write_out(result, out) if out is not None else require_grad(result, requires_grad)

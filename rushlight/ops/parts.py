@@ -168,7 +168,9 @@ def sum_to_size(self, *size):
         raise RuntimeError(
             f"size {{{list(shape)}}} is not expandable to size {{{list(have)}}} (sum_to_size)."
         )
-    return sum_to(self, shape)
+    return sum_to(
+        self.long() if self._array.dtype.kind in "iub" and (not shape or shape != have) else self, shape
+    )
 
 
 Tensor.sum_to_size = sum_to_size

@@ -114,3 +114,14 @@ ROWS += [
         wrong=(lambda torch: torch.is_nonzero(torch.ones(2)),)),
     Row("is_inference", lambda torch, x: torch.is_inference(x), (M,), grad=False),
 ]  # fmt: skip
+ROWS += [
+    Row("addmm", lambda torch, a, x, y: torch.addmm(a, x, y, beta=0.6 + 0.2j, alpha=0.1 + 0.3j), (C((2, 4)), C((2, 3)), C((3, 4))),
+        id="complex-factors", fd=False, layouts=False),
+    Row("addmv", lambda torch, a, x, y: torch.addmv(a, x, y, beta=0.5, alpha=2.5), (I((2,)), I((2, 3)), I((3,))),
+        id="int", grad=False),
+    Row("addbmm", lambda torch, a, x, y: torch.addbmm(a, x, y), (I((2, 2), 9, 0, "int32"), I((2, 2, 3), 9, 0, "int32"),
+        I((2, 3, 2), 9, 0, "int32")), id="int32", grad=False),
+    Row("addr", lambda torch, a, x, y: torch.addr(a, x, y), (B((2, 3)), B((2,)), B((3,))), id="bool", grad=False),
+    Row("linspace", lambda torch: torch.linspace(0, 7, 50, dtype=torch.int64), (), id="int", grad=False),
+    Row("logspace", lambda torch: torch.logspace(0, 1.2, 2, dtype=torch.int64), (), id="int", grad=False),
+]  # fmt: skip
