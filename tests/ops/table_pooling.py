@@ -33,11 +33,10 @@ SPATIAL = {1: (9,), 2: (7, 8), 3: (5, 6, 4)}
 def max_pools(n):
     """Largest elements over n dimensions."""
     name, batch, one = f"max_pool{n}d", (2, 3, *SPATIAL[n]), (3, *SPATIAL[n])
-    few = {"grad2": n < 3}
     return [
-        pool(name, batch, 2, id="plain"), pool(name, one, 3, 1, 1, id="unbatched", **few),
-        pool(name, batch, 2, 3, 1, id="padding", ceil_mode=True, **few),
-        pool(name, batch, 2, 2, 0, 2, id="dilation", **few),
+        pool(name, batch, 2, id="plain"), pool(name, one, 3, 1, 1, id="unbatched"),
+        pool(name, batch, 2, 3, 1, id="padding", ceil_mode=True),
+        pool(name, batch, 2, 2, 0, 2, id="dilation"),
         pool(name, batch, 2, id="indices", return_indices=True, stride=[2] * n),
         pool(name, one, (3, 2, 2)[:n], id="unbatched-indices", return_indices=True),
         pool(name, (0, 3, *SPATIAL[n]), 2, id="empty", fd=False),
@@ -102,9 +101,9 @@ def fractional(n):
         return found, getattr(F(torch), name + "_with_indices")(x, 1, (2, 3, 1)[:n])
 
     return [
-        Row(name, given, (T(shape), samples), grad2=False, id="given"),
-        Row(name, drawn, (T(shape),), grad2=False, fd=False, layouts=False, id="drawn"),
-        Row(name, drawn, (T(shape[1:]),), grad2=False, fd=False, layouts=False, id="unbatched"),
+        Row(name, given, (T(shape), samples), id="given"),
+        Row(name, drawn, (T(shape),), fd=False, layouts=False, id="drawn"),
+        Row(name, drawn, (T(shape[1:]),), fd=False, layouts=False, id="unbatched"),
         pool(name, shape, 1, 2, grad=False, id="wrong", wrong=calls(
             name, (shape, 2), (shape, 9, 3), ((5, *shape), 2, 2), (shape, 2, (2, 2, 2, 2)))),
     ]  # fmt: skip
@@ -130,14 +129,14 @@ ROWS = [
     *[row for n in (1, 2, 3) for make in (max_pools, avg_pools, adaptive_pools, unpool) for row in make(n)],
     *[Row(f"max_pool{n}d_with_indices",
           lambda torch, x, n=n: getattr(F(torch), f"max_pool{n}d_with_indices")(x, 2),
-          (T((2, 3, *SPATIAL[n])),), grad2=False) for n in (1, 2, 3)],
+          (T((2, 3, *SPATIAL[n])),)) for n in (1, 2, 3)],
     *[Row(f"adaptive_max_pool{n}d_with_indices",
           lambda torch, x, n=n: getattr(F(torch), f"adaptive_max_pool{n}d_with_indices")(x, 2),
-          (T((2, 3, *SPATIAL[n])),), grad2=False) for n in (1, 2, 3)],
+          (T((2, 3, *SPATIAL[n])),)) for n in (1, 2, 3)],
     *fractional(2), *fractional(3),
     *[Row(f"fractional_max_pool{n}d_with_indices", lambda torch, x, r, n=n: getattr(F(torch),
         f"fractional_max_pool{n}d_with_indices")(x, 2, 2, _random_samples=r),
-        (T((2, 3, *SPATIAL[n])), T((2, 3, n), 0.0, 1.0, grad=False)), grad2=False) for n in (2, 3)],
+        (T((2, 3, *SPATIAL[n])), T((2, 3, n), 0.0, 1.0, grad=False))) for n in (2, 3)],
     Row("max_pool2d", _special, grad=False, id="special", dtypes=("float32",), tol=1e-6),
     pool("max_pool2d", (), 2, id="int", inputs=(I((1, 2, 4, 4)),), grad=False),
     pool("avg_pool2d", (2, 3, 6, 6), 3, 2, 1, False, True, 4, id="divisor"),
