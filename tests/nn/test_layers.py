@@ -80,6 +80,10 @@ LAYERS = [
     ("Upsample(scale_factor=2)", (1, 2, 3, 3)), ("Upsample(size=(3, 4), mode='bilinear')", (1, 2, 5, 5)),
     ("Upsample(scale_factor=(2, 3), mode='bilinear', align_corners=True)", (1, 2, 3, 3)),
     ("UpsamplingNearest2d(scale_factor=2)", (1, 2, 3, 3)), ("UpsamplingBilinear2d(size=4)", (1, 2, 3, 3)),
+    ("CrossMapLRN2d(3, 0.1)", (1, 4, 3, 3)), ("SyncBatchNorm(3)", (4, 3, 5)),
+    ("SyncBatchNorm(3, affine=False, momentum=None)", (4, 3, 5, 5)),
+    ("FractionalMaxPool2d(2, output_size=3)", (1, 2, 7, 6)),
+    ("FractionalMaxPool3d(2, output_ratio=0.5, return_indices=True)", (1, 2, 7, 6, 5)),
     ("PixelShuffle(2)", (1, 8, 3, 3)), ("PixelUnshuffle(2)", (1, 2, 6, 6)),
     ("ChannelShuffle(2)", (1, 4, 3, 3)), ("CosineSimilarity()", (3, 4), (3, 4)),
     ("PairwiseDistance(keepdim=True)", (3, 4), (3, 4)), ("Fold((4, 4), 2)", (1, 12, 9)),
@@ -262,7 +266,9 @@ WRONG = [
     "Upsample(scale_factor=2, size=3)(t.ones(1, 1, 2))",
     "Upsample(scale_factor=2, mode='bilinear')(t.ones(1, 1, 2))", "PixelShuffle(2)(t.ones(1, 3, 2, 2))",
     "LazyConv2d(3, 3)(t.ones(2))", "Parameter([1.0])", "Parameter(t.tensor([1]))", "ReLU(1, 2)", "ReLU()(5)",
-    "ReLU()()", "Flatten()(t.ones(2), 3)",
+    "ReLU()()", "SyncBatchNorm(3)(t.ones(3))", "FractionalMaxPool2d(2)",
+    "FractionalMaxPool2d(2, 3, 0.5)", "FractionalMaxPool2d(2, output_ratio=2)", "FractionalMaxPool3d(0, 2)",
+    "CrossMapLRN2d(2)(t.ones(3))", "LinearCrossEntropyLoss(2, 3, label_smoothing=2)", "Flatten()(t.ones(2), 3)",
 ]  # fmt: skip
 
 
