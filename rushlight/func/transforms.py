@@ -18,7 +18,6 @@ from rushlight.ops.joining import stack
 from rushlight.tensor import Tensor, wrap
 from rushlight.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
-
 Tensor._transform = None  # on the leaves that a transform makes: [whether its function is running]
 
 

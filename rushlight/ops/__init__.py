@@ -63,6 +63,7 @@ from rushlight.ops import (  # noqa: F401
     sparse_csr,
     sparse_math,
     sparse_mm,
+    sparse_shape,
     special,
     special_sampling,
     spectral,

@@ -8,7 +8,7 @@ import numpy as np
 from rushlight.autograd.node import connect
 from rushlight.devices import check_device, layout, sparse_csr
 from rushlight.handle import TensorBase
-from rushlight.ops import sparse_math, sparse_mm  # noqa: F401 - their ops are refused or kept here
+from rushlight.ops import sparse_math, sparse_mm, sparse_shape  # noqa: F401 - their ops are refused or kept here
 from rushlight.ops.common import MODE, Tensor, check_tensor, wrap
 from rushlight.ops.data import as_tensor
 from rushlight.ops.registry import op

@@ -12,7 +12,7 @@ from rushlight.ops.common import Tensor, check_tensor, conj, record, recording, 
 from rushlight.ops.linalg import matmul as dense_matmul
 from rushlight.ops.linalg import types_differ
 from rushlight.ops.sparse import _added, build, coalesce, sparse_op, values_of
-from rushlight.ops.sparse_math import _ranges
+from rushlight.ops.sparse_shape import ranges
 from rushlight.sparse_tensor import Pattern, SparseTensor
 
 
@@ -115,7 +115,7 @@ def _sparse_mm(x: SparseTensor, y: SparseTensor) -> SparseTensor:
     crow, _, _ = q.rows
     left = p.indices[1]
     lengths = crow[left + 1] - crow[left]
-    i, j = np.repeat(np.arange(p.nnz), lengths), _ranges(crow[left], lengths)
+    i, j = np.repeat(np.arange(p.nnz), lengths), ranges(crow[left], lengths)
     places = Pattern(np.stack([p.indices[0][i], q.indices[1][j]]), (p.size[0], q.size[1]), False)
     merged, group = places.unique
     terms = values_of(x).index_select(0, wrap(i)) * values_of(y).index_select(0, wrap(j))
