@@ -1,5 +1,6 @@
 """Products of tensors over chosen dimensions, of chains of matrices, and of vectors in space."""
 
+import itertools
 import math
 import warnings
 
@@ -128,9 +129,24 @@ def multi_dot(tensors, *, out=None):
     if len(tensors) < 2:
         raise RuntimeError("multi_dot(): expected at least 2 tensors but got " + str(len(tensors)))
     first, *middle, last = tensors
+    for which, t in (("first", first), ("last", last)):
+        if check_tensor("linalg_multi_dot", t)._array.ndim not in (1, 2):
+            raise RuntimeError(f"multi_dot(): the {which} tensor must be 1D or 2D but got {t._array.ndim}D")
     for i, t in enumerate(middle):
         if t._array.ndim != 2:
             raise RuntimeError(f"multi_dot(): tensor {i + 1} must be 2D but got {t._array.ndim}D")
+    for i, t in enumerate(tensors):
+        if t._array.dtype != first._array.dtype:
+            raise RuntimeError(
+                f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {first.dtype} and tensor {i} "
+                f"{t.dtype}"
+            )
+    for i, (t, u) in enumerate(itertools.pairwise(tensors)):
+        if t._array.shape[-1] != u._array.shape[0]:
+            raise RuntimeError(
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(t.shape)} and {list(u.shape)} cannot be "
+                "multiplied"
+            )
     chain = [
         first.unsqueeze(0) if first.ndim == 1 else first,
         *middle,

@@ -7,6 +7,7 @@ numbers only where the result does not depend on the vectors' phase.
 import numpy as np
 
 from rushlight import return_types
+from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops import lapack
 from rushlight.ops.common import Tensor, record, record_many, recording, wrap
 from rushlight.ops.matrices import (
@@ -349,7 +350,9 @@ def eigvalsh(A, UPLO="L", *, out=None):
 
 def _eig(name: str, a, vectors: bool = True):
     if isinstance(a, Tensor) and a._array.dtype.kind in "iub":
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {a.dtype}")
+        raise RuntimeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got {SCALAR_NAMES[a.dtype]}"
+        )
     if isinstance(a, Tensor):
         not_implemented("linalg_eig_out_cpu", a)
     array = square(name, a)

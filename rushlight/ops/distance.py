@@ -210,10 +210,8 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
         dims = tuple(range(rank))
     else:
         return vector_norm(A, 2, None, keepdim, dtype=dtype, out=out)
-    if ord is not None and len(dims) == 2:
+    if ord is not None and (len(dims) == 2 or isinstance(ord, str)):
         return matrix_norm(A, ord, dims, keepdim, dtype=dtype, out=out)
-    if isinstance(ord, str):
-        raise RuntimeError(f"linalg.norm: Order {ord} not supported for vectors")
     return vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype, out=out)
 
 
@@ -441,10 +439,28 @@ def pdist(input, p=2.0):
 def vecdot(x, y, *, dim=-1, out=None):
     """The dot products of vectors along a dimension, the first one conjugated.
 
+    Args:
+        x, y: tensors of floating-point or complex numbers that broadcast.
+        dim: the dimension of the vectors.
+        out: where to put the result.
+    Raises:
+        RuntimeError: the types are others or differ, or the shapes do not broadcast together.
+
     >>> import rushlight as torch
-    >>> torch.linalg.vecdot(torch.tensor([[1, 2]]), torch.tensor([[3, 4]]))
-    tensor([11])
+    >>> torch.linalg.vecdot(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([11.])
     """
+    name = "linalg.vecdot"
+    if check_tensor("linalg_vecdot", x, "x")._array.dtype.kind in "iub":
+        raise RuntimeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got {SCALAR_NAMES[x.dtype]}. Convert it "
+            "first: x.float()"
+        )
+    if x._array.dtype != check_tensor("linalg_vecdot", y, "y", 2)._array.dtype:
+        raise RuntimeError(
+            f"{name}: Expected x and y to have the same dtype, but found x of type {SCALAR_NAMES[x.dtype]} and y of type "
+            f"{SCALAR_NAMES[y.dtype]} instead"
+        )
     return write_out((x.conj() * y if x.is_complex() else x * y).sum(dim), out)
 
 

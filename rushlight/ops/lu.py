@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import return_types
+from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops import lapack
 from rushlight.ops.common import Tensor, check_tensor, record, record_many, recording, wrap
 from rushlight.ops.matrices import (
@@ -381,8 +382,9 @@ def lu(A, pivot=True, get_infos=False, out=None):
     tensor([2, 2], dtype=torch.int32)
     """
     factors, pivots, info = factorize(A, pivot)
-    results = (factors, pivots, info_tensor(info))[: 3 if get_infos else 2]
-    return put_all(results, out, tuple)
+    if get_infos:
+        return put_all((factors, pivots, info_tensor(info)), out, return_types._lu_with_info)
+    return put_all((factors, pivots), out, tuple)
 
 
 # -- LDL --------------------------------------------------------------------------------------------
@@ -470,7 +472,8 @@ def ldl_solve(LD, pivots, B, *, hermitian=False, out=None):
         )
     if factors.dtype != b.dtype:
         raise RuntimeError(
-            f"Expected b and A to have the same dtype, but found b of type {B.dtype} and A of type {LD.dtype} instead."
+            f"Expected b and A to have the same dtype, but found b of type {SCALAR_NAMES[B.dtype]} and A of "
+            f"type {SCALAR_NAMES[LD.dtype]} instead."
         )
     if rows.shape != factors.shape[:-1]:
         raise RuntimeError(
@@ -478,7 +481,7 @@ def ldl_solve(LD, pivots, B, *, hermitian=False, out=None):
             f"{list(rows.shape)} instead"
         )
     if rows.dtype.kind not in "iu":
-        raise RuntimeError(f"{name}: Expected pivots to be integers. Got {pivots.dtype}")
+        raise RuntimeError(f"{name}: Expected pivots to be integers. Got {SCALAR_NAMES[pivots.dtype]}")
     batch_of(factors, b)
     if recording(LD, B):
         raise RuntimeError(f"{name}: has no gradient; use torch.linalg.solve or detach() its inputs")

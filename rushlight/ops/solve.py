@@ -40,7 +40,8 @@ def _inverse(name: str, a) -> tuple[Tensor, np.ndarray | None]:
     array = square(name, a)
     info = None
     try:
-        found = np.linalg.inv(array)
+        with np.errstate(all="ignore"):
+            found = np.linalg.inv(array)
     except np.linalg.LinAlgError:
         factors, pivots, info = lapack.lu(array)
         found = lapack.lu_solve(factors, pivots, np.eye(array.shape[-1], dtype=array.dtype))
@@ -164,10 +165,12 @@ def _system(A, B, left: bool) -> tuple[Tensor, np.ndarray | None]:
     batch_of(a, b)
     info = None
     try:
-        if left:
-            x = np.linalg.solve(a, b)
-        else:
-            x = np.ascontiguousarray(np.linalg.solve(a.swapaxes(-1, -2), b.swapaxes(-1, -2)).swapaxes(-1, -2))
+        with np.errstate(all="ignore"):
+            if left:
+                x = np.linalg.solve(a, b)
+            else:
+                x = np.linalg.solve(a.swapaxes(-1, -2), b.swapaxes(-1, -2)).swapaxes(-1, -2)
+                x = np.ascontiguousarray(x)
     except np.linalg.LinAlgError:
         factors, pivots, info = lapack.lu(a)
         x = lapack.lu_solve(factors, pivots, b if left else lapack.adjoint(b), not left)
@@ -348,7 +351,9 @@ def det(input, *, out=None):
     >>> torch.det(torch.tensor([[1.0, 2.0], [3.0, 5.0]]))
     tensor(-1.0000)
     """
-    array = np.asarray(np.linalg.det(_check_det("linalg.det", input)))
+    array = _check_det("linalg.det", input)
+    with np.errstate(all="ignore"):  # a determinant easily exceeds float32
+        array = np.asarray(np.linalg.det(array))
     if not recording(input):
         return put(wrap(array), out)
     result = record(array, LinalgDetBackward0, (input,))
