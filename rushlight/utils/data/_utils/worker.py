@@ -3,6 +3,7 @@
 import os
 import pickle
 import random
+import signal
 import socket
 import weakref
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ def _worker_loop(
     global _worker_info
     for end in list(_loader_ends):
         end.socket.close()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a handler of the program's is not for its workers
     set_num_threads(1)
     _seed(base_seed, worker_id)
     _worker_info = WorkerInfo(worker_id, num_workers, base_seed + worker_id, dataset)
