@@ -147,19 +147,19 @@ class _Loop:
         parts = [self._samples(t, d, empty) for t, d in zip(self.leaves, self.dims, strict=True)]
         results, spec = [], None
         state = default_generator.get_state() if self.randomness == "same" else None
-        for i in range(max(self.size, 1)):
-            if i and state is not None:
-                default_generator.set_state(state)
-            with random_refused(self.randomness == "error"):
+        with random_refused(self.randomness == "error"):
+            for i in range(max(self.size, 1)):
+                if i and state is not None:
+                    default_generator.set_state(state)
                 result = self.func(*tree_unflatten([p[i] for p in parts], self.spec), **self.kwargs)
-            flat, found = tree_flatten(result)
-            if spec is not None and found != spec:
-                raise ValueError(
-                    f"vmap({self.name}, ...): `{self.name}` returned results of different structures for different "
-                    f"samples: {spec} and {found}"
-                )
-            spec = found
-            results.append(flat)
+                flat, found = tree_flatten(result)
+                if spec is not None and found != spec:
+                    raise ValueError(
+                        f"vmap({self.name}, ...): `{self.name}` returned results of different structures for different "
+                        f"samples: {spec} and {found}"
+                    )
+                spec = found
+                results.append(flat)
         dims = self._out_dims(out_dims, result, spec)
         columns = zip(*results, strict=True)
         return tree_unflatten([self._stacked(c, d) for c, d in zip(columns, dims, strict=True)], spec)
