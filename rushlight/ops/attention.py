@@ -36,10 +36,22 @@ class AttentionNode(Node):
             return self._recorded(grad, inputs)
         arrays = [t._array for t in inputs]
         grads = [np.empty(a.shape, a.dtype) for a in arrays]
+        q, k, v = map(_rows_together, self.split(*arrays))
+        g, found = _rows_together(self.heads(grad._array)), self.heads(out._array)
         K.attention_backward(
-            self.heads(grad._array), *self.split(*arrays), self.heads(out._array), self.lse, self.bias, self.keep,
-            self.kept, self.scale, self.causal, *self.split(*grads),
-        )  # fmt: skip
+            g,
+            q,
+            k,
+            v,
+            found,
+            self.lse,
+            self.bias,
+            self.keep,
+            self.kept,
+            self.scale,
+            self.causal,
+            *self.split(*grads),
+        )
         return tuple(None if e is None else wrap(g) for e, g in zip(self.edges, grads, strict=True))
 
     def _recorded(self, grad, inputs) -> tuple:
@@ -61,6 +73,11 @@ class AttentionNode(Node):
         return tuple(found[wanted.index(i)] if i in wanted else None for i in range(len(inputs)))
 
 
+def _rows_together(x: np.ndarray) -> np.ndarray:
+    """With the elements of a row next to each other in memory, as the native kernel wants them."""
+    return x if x.strides[-1] == x.itemsize else np.ascontiguousarray(x)
+
+
 def attend(
     inputs, split, heads, out, node_type, bias=None, dropout_p=0.0, causal=False, scale=None
 ) -> Tensor:
@@ -77,7 +94,7 @@ def attend(
         causal: whether query i attends to keys up to i only.
         scale: what the products are scaled by; 1 / sqrt(E) by default.
     """
-    q, k, v = split(*[t._array for t in inputs])
+    q, k, v = map(_rows_together, split(*[t._array for t in inputs]))
     if scale is None:
         scale = 1 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
     keep, kept = None, 1.0

@@ -1,3 +1,9 @@
-"""Attention; native in `csrc/attention.cpp` for float32, else the reference."""
+"""Attention of float32 and float64 heads by `csrc/attention.cpp`; of others by the reference."""
 
-from rushlight.kernels.reference.attention import __all__, attention, attention_backward  # noqa: F401
+from rushlight.kernels.cpu.dnn import _native_first
+from rushlight.kernels.reference import attention as _reference
+
+attention = _native_first("attention", _reference)
+attention_backward = _native_first("attention_backward", _reference)
+
+__all__ = list(_reference.__all__)
