@@ -79,6 +79,11 @@ class _Storage:
         """Whether other processes see the memory."""
         return wrap(self._data).is_shared()
 
+    def share_memory_(self):
+        """Move the memory, under its tensors too, to where processes share it; returns itself."""
+        self._data = wrap(self._data).share_memory_()._array
+        return self
+
 
 class UntypedStorage(_Storage):
     """Memory as bytes.

@@ -32,6 +32,11 @@ def through_pipe(connection):
     connection.send("done")
 
 
+def through_pipe_storage(connection):
+    connection.recv().fill_(7)
+    connection.send("done")
+
+
 def put_and_end(queue):
     queue.put(torch.ones(3))
 

@@ -98,6 +98,19 @@ def test_queues(method):
     assert base[2] == 9  # still one memory
 
 
+def test_storages():
+    x = torch.arange(4.0)
+    storage = x.untyped_storage()
+    assert storage.share_memory_() is storage and x.is_shared() and storage.data_ptr() == x.data_ptr()
+    context = mp.get_context("fork")
+    here, there = context.Pipe()
+    process = context.Process(target=programs.through_pipe_storage, args=(there,))
+    process.start()
+    here.send(x.storage())
+    assert here.recv() == "done" and x.tolist() == [7] * 4
+    finish(process)
+
+
 def test_pipe_and_pool():
     context = mp.get_context("fork")
     here, there = context.Pipe()

@@ -9,6 +9,7 @@ import numpy as np
 
 from rushlight.multiprocessing.shared import Segment, address, segment_of, share
 from rushlight.nn.parameter import Parameter
+from rushlight.storage import TypedStorage, UntypedStorage
 from rushlight.tensor import Tensor, wrap
 
 _known: WeakValueDictionary = (
@@ -48,6 +49,16 @@ def rebuild_tensor(cls, layout, requires_grad: bool, memory_format, attributes: 
     return tensor
 
 
+def reduce_storage(storage):
+    """What the pickler of `multiprocessing` writes for a storage, whose memory becomes shared."""
+    return rebuild_storage, (type(storage), wrap(storage.share_memory_()._data))
+
+
+def rebuild_storage(cls, tensor: Tensor):
+    """The storage, on the shared memory."""
+    return cls(tensor._array)
+
+
 def reduce_segment(segment: Segment):
     """What the pickler of `multiprocessing` writes for shared memory: once, however many tensors lie in it."""
     key = segment.key()
@@ -75,4 +86,6 @@ def init_reductions() -> None:
     """Have everything in `multiprocessing` send tensors this way."""
     for kind in (Tensor, Parameter):
         ForkingPickler.register(kind, reduce_tensor)
+    for kind in (UntypedStorage, TypedStorage):
+        ForkingPickler.register(kind, reduce_storage)
     ForkingPickler.register(Segment, reduce_segment)
