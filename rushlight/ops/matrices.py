@@ -9,11 +9,11 @@ from rushlight.ops.common import MODE, Tensor, check_tensor, sum_to, wrap, write
 LAPACK_TYPES = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")))
 
 
-class LinAlgError(RuntimeError):
+class _LinAlgError(RuntimeError):
     """A matrix has no result: it is singular or not positive definite, or an iteration did not converge."""
 
 
-LinAlgError.__module__ = "rushlight.linalg"
+LinAlgError = _LinAlgError  # PyTorch's has both names too
 
 
 # -- checks -----------------------------------------------------------------------------------------
