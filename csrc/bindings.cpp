@@ -16,6 +16,7 @@ NB_MODULE(_native, m) {
   rushlight::bind_dnn_conv(m);
   rushlight::bind_dnn_matmul(m);
   rushlight::bind_attention(m);
+  rushlight::bind_ctc(m);
   rushlight::bind_norm(m);
   rushlight::bind_pool(m);
   rushlight::bind_resample(m);

@@ -27,6 +27,7 @@ void bind_dnn_cache(nb::module_& m);
 void bind_dnn_conv(nb::module_& m);
 void bind_dnn_matmul(nb::module_& m);
 void bind_attention(nb::module_& m);
+void bind_ctc(nb::module_& m);
 void bind_norm(nb::module_& m);
 void bind_pool(nb::module_& m);
 void bind_resample(nb::module_& m);

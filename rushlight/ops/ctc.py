@@ -19,7 +19,7 @@ class CtcLossBackward0(Node):
     def backward(self, grad):
         (log_probs,) = self.unpack()
         found = K.ctc_loss_backward(
-            np.ascontiguousarray(grad._array), log_probs._array, *self.arguments, self.loss, self.alpha, self.blank,
+            np.ascontiguousarray(grad._array), np.ascontiguousarray(log_probs._array), *self.arguments, self.loss, self.alpha, self.blank,
             self.zero_infinity,
         )  # fmt: skip
         return record(found, _NoDerivative, (log_probs,)) if recording(log_probs) else wrap(found)
@@ -133,6 +133,7 @@ def aten_ctc_loss(
             bound = f"at least 0, but got value {bad}" if bad < 0 else f"at most {most}, but got value {bad}"
             raise RuntimeError(f"Expected {name} to have value {bound} {_WHERE}")
     labels = _padded(targets, wanted, classes)
+    x = np.ascontiguousarray(x)
     loss, alpha = K.ctc_loss(x, labels, inputs, wanted, blank)
     if recording(log_probs):
         result = record(
