@@ -123,3 +123,217 @@ def test_cross_without_dim_is_deprecated():
         assert rushlight.cross(rushlight.tensor([[1, 0, 0]]), rushlight.tensor([[0, 1, 0]])).tolist() == [
             [0, 0, 1]
         ]
+
+
+# -- factorisations and systems ---------------------------------------------------------------------
+
+FACTOR_NODES = {
+    "torch.linalg.inv(x)": "LinalgInvExBackward0",
+    "torch.linalg.det(x)": "LinalgDetBackward0",
+    "torch.linalg.slogdet(x)[1]": "LinalgSlogdetBackward0",
+    "torch.linalg.solve(x, v)": "LinalgSolveExBackward0",
+    "torch.linalg.solve_triangular(x, x, upper=True)": "LinalgSolveTriangularBackward0",
+    "torch.linalg.cholesky(x)": "LinalgCholeskyExBackward0",
+    "torch.linalg.qr(x)[0]": "LinalgQrBackward0",
+    "torch.linalg.eigh(x)[1]": "LinalgEighBackward0",
+    "torch.linalg.eig(x)[0]": "LinalgEigBackward0",
+    "torch.linalg.svd(x)[1]": "LinalgSvdBackward0",
+    "torch.linalg.lu(x)[1]": "LinalgLuBackward0",
+    "torch.linalg.lu_factor(x)[0]": "LinalgLuFactorExBackward0",
+    "torch.lu_unpack(*torch.linalg.lu_factor(x))[1]": "LuUnpackBackward0",
+    "torch.linalg.lu_solve(*torch.linalg.lu_factor(x), x)": "LinalgLuSolveBackward0",
+    "torch.linalg.pinv(x)": "LinalgPinvBackward0",
+    "torch.linalg.lstsq(x, x)[0]": "LinalgLstsqBackward0",
+    "torch.linalg.matrix_exp(x)": "LinalgMatrixExpBackward0",
+    "torch.linalg.householder_product(x, v)": "LinalgHouseholderProductBackward0",
+    "torch.ormqr(x, v, x)": "OrmqrBackward0",
+    "torch.cholesky_solve(x, x)": "CholeskySolveBackward0",
+    "torch.cholesky_inverse(x)": "CholeskyInverseBackward0",
+}
+
+
+@pytest.mark.parametrize("code", FACTOR_NODES)
+def test_factorisations_have_pytorchs_gradient_functions(code):
+    for module in (rushlight, torch):
+        scope = {
+            "torch": module,
+            "x": module.eye(3).requires_grad_(),
+            "v": module.ones(3, requires_grad=True),
+        }
+        assert type(eval(code, scope).grad_fn).__name__ == FACTOR_NODES[code]
+
+
+SINGULAR = "[[1.0, 2.0], [2.0, 4.0]]"
+FACTOR_MESSAGES = [
+    (
+        f"torch.linalg.inv(torch.tensor({SINGULAR}))",
+        "linalg.inv: The diagonal element 2 is zero, the inversion could not be completed because the input matrix is "
+        "singular.",
+    ),
+    (
+        f"torch.linalg.inv(torch.stack((torch.eye(2), torch.tensor({SINGULAR}))))",
+        "linalg.inv: (Batch element 1): The diagonal element 2 is zero",
+    ),
+    (
+        f"torch.linalg.solve(torch.tensor({SINGULAR}), torch.ones(2))",
+        "torch.linalg.solve: The solver failed because the input matrix is singular.",
+    ),
+    (
+        "torch.linalg.cholesky(-torch.eye(2))",
+        "linalg.cholesky: The factorization could not be completed because the input is not positive-definite (the leading "
+        "minor of order 1 is not positive-definite).",
+    ),
+    (
+        "torch.linalg.det(torch.ones(2, 3))",
+        "linalg.det: A must be batches of square matrices, but they are 2 by 3 matrices",
+    ),
+    ("torch.linalg.inv(torch.ones(2))", "linalg.inv: The input tensor A must have at least 2 dimensions."),
+    (
+        "torch.linalg.svd(torch.ones(2, 2).int())",
+        "linalg.svd: Expected a floating point or complex tensor as input. Got Int",
+    ),
+    (
+        "torch.linalg.inv(torch.eye(2).bfloat16())",
+        "linalg.inv: Low precision dtypes not supported. Got BFloat16",
+    ),
+    (
+        "torch.linalg.solve(torch.eye(2), torch.ones(3, 2))",
+        "linalg.solve: Incompatible shapes of A and B for the equation AX = B (2x2 and 3x2)",
+    ),
+    (
+        "torch.linalg.lu_factor(torch.zeros(2, 2))",
+        "torch.linalg.lu_factor: U[1,1] is zero and using it on lu_solve would result in a division by zero.",
+    ),
+    ("torch.linalg.cond(torch.eye(2), 3)", "linalg.cond got an invalid norm type: 3"),
+    (
+        "torch.linalg.svd(torch.full((2, 2), float('nan')))",
+        "linalg.svd: The algorithm failed to converge because the input matrix contained non-finite values.",
+    ),
+    (
+        "torch.solve(torch.eye(2), torch.eye(2))",
+        "This function was deprecated since version 1.9 and is now removed.",
+    ),
+    ("torch.eye(2).symeig()", "This function was deprecated since version 1.9 and is now removed."),
+    ("torch.matrix_rank(torch.eye(2))", "This function was deprecated since version 1.9 and is now removed."),
+]
+
+
+@pytest.mark.parametrize(("code", "message"), FACTOR_MESSAGES)
+def test_messages_of_factorisations_begin_as_pytorchs(code, message):
+    for module in (rushlight, torch):
+        with pytest.raises(RuntimeError) as error:
+            eval(code, {"torch": module})
+        assert str(error.value).startswith(message)
+        assert isinstance(error.value, module.linalg.LinAlgError) == (
+            "singular" in message
+            or "positive-definite" in message
+            or "converge" in message
+            or "Batch" in message
+        )
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["slogdet(torch.eye(2))", "inv_ex(torch.eye(2))", "lu_factor_ex(torch.eye(2))", "qr(-torch.eye(2))"],
+)
+def test_named_results_print_as_pytorchs(code):
+    shown = [repr(eval(f"torch.linalg.{code}", {"torch": module})) for module in (rushlight, torch)]
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3, 3), (2, 0, 0), (3, 0), (0, 3), (2, 3, 0)], ids=str)
+def test_empty_matrices(shape):
+    names = ["svdvals", "pinv", "matrix_rank"] + (
+        ["inv", "det", "slogdet", "cholesky", "eigvalsh", "eigvals", "lu", "matrix_exp"]
+        if shape[-1] == shape[-2]
+        else ["lu"]
+    )
+    for name in names:
+        ours, theirs = (getattr(m.linalg, name)(m.ones(shape)) for m in (rushlight, torch))
+        pairs = zip(ours, theirs, strict=True) if isinstance(theirs, tuple) else [(ours, theirs)]
+        for a, b in pairs:
+            assert (tuple(a.shape), str(a.dtype)) == (tuple(b.shape), str(b.dtype)), name
+            assert a.tolist() == b.tolist(), name
+
+
+def test_partly_singular_stacks_report_which():
+    a = np.stack((np.eye(3), np.zeros((3, 3)), np.diag([1.0, 0, 1]))).astype(np.float32)
+    x, y = rushlight.from_numpy(a), torch.from_numpy(a)
+    for name in ("inv_ex", "cholesky_ex", "lu_factor_ex"):
+        assert getattr(rushlight.linalg, name)(x)[-1].tolist() == getattr(torch.linalg, name)(y)[-1].tolist()
+    assert rushlight.linalg.inv_ex(x).inverse[0].tolist() == np.eye(3).tolist()
+    assert rushlight.linalg.solve_ex(x, rushlight.ones(3)).info.tolist() == [0, 1, 2]
+
+
+def test_results_go_into_out():
+    out = rushlight.empty(2, 2)
+    assert rushlight.linalg.inv(rushlight.eye(2), out=out) is out
+    values, vectors = rushlight.empty(2), rushlight.empty(2, 2)
+    result = rushlight.linalg.eigh(rushlight.eye(2), out=(values, vectors))
+    assert result.eigenvalues is values
+    assert vectors.tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(RuntimeError, match="Expected out tensor to have dtype"):
+        rushlight.linalg.inv(rushlight.eye(2), out=rushlight.empty(2, 2, dtype=rushlight.float64))
+
+
+@pytest.mark.parametrize("p", [1, -1, float("inf"), float("-inf"), "fro"])
+def test_gradients_of_condition_numbers(p):  # PyTorch 2.13 raises here: it changes the inverse in place
+    x = (
+        rushlight.rand(3, 3, dtype=rushlight.float64) + 3 * rushlight.eye(3, dtype=rushlight.float64)
+    ).requires_grad_()
+    assert rushlight.autograd.gradcheck(lambda x: rushlight.linalg.cond(x, p), x)
+    assert rushlight.autograd.gradgradcheck(lambda x: rushlight.linalg.cond(x, p), x)
+
+
+def test_gradients_that_depend_on_the_phase_are_refused():
+    for module in (rushlight, torch):
+        x = module.tensor(
+            [[2.0, 1j, 0.5], [-1j, 5.0, 1.0], [0.5, 1.0, 9.0]], dtype=module.complex128, requires_grad=True
+        )
+        for name, function in (("eigh", lambda x: x), ("svd", lambda x: x)):
+            vectors = getattr(module.linalg, name)(function(x))[1 if name == "eigh" else 0]
+            with pytest.raises(RuntimeError, match="specified up to multiplication by e"):
+                (vectors * module.tensor([1.0, 2j, 3.0 + 1j])).imag.sum().backward()
+
+
+def test_gradient_of_a_partly_singular_stack_of_determinants():
+    a = np.stack((np.eye(3) * 2, np.diag([1.0, 0, 3]), np.zeros((3, 3))))
+    grads = []
+    for module in (rushlight, torch):
+        x = module.from_numpy(a.copy()).requires_grad_()
+        (grad,) = module.autograd.grad(module.linalg.det(x).sum(), x, create_graph=True)
+        grads.append(grad.detach().numpy())
+    np.testing.assert_allclose(*grads, atol=1e-12)
+
+
+def test_large_determinants_overflow_quietly():
+    assert rushlight.linalg.det(rushlight.eye(64) * 64).item() == float("inf")
+
+
+def test_changing_a_factor_in_place_is_noticed():
+    x = rushlight.eye(2).requires_grad_()
+    inverse = rushlight.linalg.inv(x)
+    inverse.detach().mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        inverse.sum().backward()
+
+
+def test_lobpcg_refuses_what_it_cannot_do():
+    with pytest.raises(ValueError, match="smaller than 3 x the number"):
+        rushlight.lobpcg(rushlight.eye(4), k=2)
+    with pytest.raises(NotImplementedError, match="tracker"):
+        rushlight.lobpcg(rushlight.eye(4), k=1, tracker=print)
+    values, _ = rushlight.lobpcg(
+        rushlight.diag(rushlight.arange(1.0, 7)), B=2 * rushlight.eye(6), k=2, largest=True
+    )
+    np.testing.assert_allclose(values.numpy(), [3, 2.5], rtol=1e-5)
+
+
+def test_both_frameworks_have_the_same_names():
+    for space in ("linalg", "fft", "signal.windows"):
+        ours, theirs = rushlight, torch
+        for part in space.split("."):
+            ours, theirs = getattr(ours, part), getattr(theirs, part)
+        wanted = {n for n in dir(theirs) if callable(getattr(theirs, n)) and n[0].islower()}
+        wanted -= {"windows", "merge_dicts", "parse_kwargs"}
+        assert not {n for n in wanted if getattr(theirs, n).__module__ != "torch._C" and not hasattr(ours, n)}
