@@ -150,7 +150,9 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     if ord == "fro":
         return vector_norm(A, 2, (rows, columns), keepdim, dtype=dtype, out=out)
     if ord in ("nuc", 2, -2):
-        return write_out(_spectral_norm(A if dtype is None else cast(A, dtype), ord, rows, columns, keepdim), out)
+        return write_out(
+            _spectral_norm(A if dtype is None else cast(A, dtype), ord, rows, columns, keepdim), out
+        )
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if abs(ord) == math.inf:

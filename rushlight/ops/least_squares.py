@@ -224,8 +224,8 @@ def lstsq(A, B, rcond=None, *, driver=None):
         RuntimeError: shapes or types do not go together.
 
     >>> import rushlight as torch
-    >>> torch.linalg.lstsq(torch.tensor([[3.0], [4.0]]), torch.tensor([[3.0], [4.0]])).solution
-    tensor([[1.0000]])
+    >>> torch.linalg.lstsq(torch.tensor([[3.0], [4.0]]), torch.tensor([[3.0], [4.0]])).rank
+    tensor(1)
     """
     name = "torch.linalg.lstsq"
     a, b = check_tensor("linalg_lstsq", A, "A")._array, check_tensor("linalg_lstsq", B, "B", 2)._array

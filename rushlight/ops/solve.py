@@ -348,8 +348,8 @@ def det(input, *, out=None):
         RuntimeError: the matrices are not square.
 
     >>> import rushlight as torch
-    >>> torch.det(torch.tensor([[1.0, 2.0], [3.0, 5.0]]))
-    tensor(-1.0000)
+    >>> torch.det(torch.tensor([[2.0, 0.0], [1.0, 3.0]]))
+    tensor(6.)
     """
     array = _check_det("linalg.det", input)
     with np.errstate(all="ignore"):  # a determinant easily exceeds float32
@@ -372,8 +372,8 @@ def linalg_det(A, *, out=None):
         RuntimeError: the matrices are not square.
 
     >>> import rushlight as torch
-    >>> torch.linalg.det(torch.tensor([[1.0, 2.0], [3.0, 5.0]]))
-    tensor(-1.0000)
+    >>> torch.linalg.det(torch.tensor([[2.0, 0.0], [1.0, 3.0]]))
+    tensor(6.)
     """
     return det(A, out=out)
 

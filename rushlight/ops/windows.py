@@ -148,7 +148,7 @@ def bartlett_window(
 
 @_documented(
     "Kaiser's window: I0(beta sqrt(1 - (2 i / n - 1)^2)) / I0(beta).",
-    "tensor([5.2773e-05, 2.1672e-01, 1.0000e+00, 2.1672e-01])",
+    "tensor([5.2773e-05, 2.1567e-01, 1.0000e+00, 2.1567e-01])",
     "beta: its shape; larger is narrower.",
 )
 def kaiser_window(
