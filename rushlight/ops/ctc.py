@@ -18,10 +18,10 @@ class CtcLossBackward0(Node):
 
     def backward(self, grad):
         (log_probs,) = self.unpack()
+        g, x = np.ascontiguousarray(grad._array), np.ascontiguousarray(log_probs._array)
         found = K.ctc_loss_backward(
-            np.ascontiguousarray(grad._array), np.ascontiguousarray(log_probs._array), *self.arguments, self.loss, self.alpha, self.blank,
-            self.zero_infinity,
-        )  # fmt: skip
+            g, x, *self.arguments, self.loss, self.alpha, self.blank, self.zero_infinity
+        )
         return record(found, _NoDerivative, (log_probs,)) if recording(log_probs) else wrap(found)
 
 

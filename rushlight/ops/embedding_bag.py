@@ -80,12 +80,12 @@ class _Bags:
         self.largest = None
 
 
-def _reduced(bags: _Bags, table: np.ndarray, samples) -> np.ndarray:
-    """One row for each bag; notes where the largest elements are for "max"."""
+def _reduced(bags: _Bags, table: np.ndarray, samples, places: bool) -> np.ndarray:
+    """One row for each bag; notes where the largest elements are for "max" if `places` are wanted."""
     count, width = len(bags.sizes), table.shape[1]
     wide = table if table.dtype.kind == "f" and table.itemsize > 2 else table.astype(np.float32)
     if bags.mode == "max":
-        return _largest(bags, wide, count, width).astype(table.dtype, copy=False)
+        return _largest(bags, wide, count, width, places).astype(table.dtype, copy=False)
     values = (
         np.ones(len(bags.index), wide.dtype) if samples is None else samples.astype(wide.dtype, copy=False)
     )
@@ -97,16 +97,17 @@ def _reduced(bags: _Bags, table: np.ndarray, samples) -> np.ndarray:
     return found.astype(table.dtype, copy=False)
 
 
-def _largest(bags: _Bags, table: np.ndarray, count: int, width: int) -> np.ndarray:
+def _largest(bags: _Bags, table: np.ndarray, count: int, width: int, places: bool) -> np.ndarray:
     found, bags.largest = np.zeros((count, width), table.dtype), np.zeros((count, width), np.int64)
     filled = np.flatnonzero(bags.sizes)
     if not len(filled) or not width:
         return found
     rows, starts = table[bags.index], bags.crow[filled]
     found[filled] = np.maximum.reduceat(rows, starts, axis=0)
-    top = found[bags.of_entry]
-    place = np.where((rows == top) | (rows != rows), np.arange(len(rows))[:, None], len(rows))
-    bags.largest[filled] = bags.index[np.minimum.reduceat(place, starts, axis=0)]
+    if places:
+        smaller = rows < found[bags.of_entry]  # nan, the largest of all, is not
+        place = np.where(smaller, np.int32(len(rows)), np.arange(len(rows), dtype=np.int32)[:, None])
+        bags.largest[filled] = bags.index[np.minimum.reduceat(place, starts, axis=0)]
     return found
 
 
@@ -139,7 +140,9 @@ def _check_starts(offsets: Tensor, entries: int, include_last: bool) -> np.ndarr
     return starts
 
 
-def bag(weight, input, offsets, by_frequency, mode, samples, include_last, padding_idx) -> tuple:
+def bag(
+    weight, input, offsets, by_frequency, mode, samples, include_last, padding_idx, places=False
+) -> tuple:
     """The reduced rows as a tensor, and the bags."""
     index = _check_index("embedding_bag", check_tensor("embedding_bag", input, "indices", 2))
     check_tensor("embedding_bag", offsets, "offsets", 3)
@@ -176,9 +179,10 @@ def bag(weight, input, offsets, by_frequency, mode, samples, include_last, paddi
     padding = -1 if padding_idx is None else padding_idx % rows
     bags = _Bags(index, starts, count, rows, padding, mode, by_frequency)
     used = samples if samples is None or not include_last else samples[: len(index)]
-    found = _reduced(bags, table, None if used is None else used._array)
     inputs = (weight,) if used is None else (weight, used)
-    if recording(*inputs):
+    recorded = recording(*inputs)
+    found = _reduced(bags, table, None if used is None else used._array, places or recorded)
+    if recorded:
         return record(found, EmbeddingBagBackward0, inputs, weight, used, bags=bags), bags
     return wrap(found), bags
 
@@ -202,15 +206,9 @@ def aten_embedding_bag(
     _no_sparse(sparse)
     mode = _MODES[mode]
     out, bags = bag(
-        weight,
-        indices,
-        offsets,
-        scale_grad_by_freq,
-        mode,
-        per_sample_weights,
-        include_last_offset,
-        padding_idx,
-    )
+        weight, indices, offsets, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx,
+        places=True,
+    )  # fmt: skip
     kind = indices._array.dtype
     if mode == "sum":
         sizes = np.zeros(len(bags.sizes), kind)
