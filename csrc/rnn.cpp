@@ -114,10 +114,13 @@ template <class T> void add(T* to, const T* from, i64 n) {
 
 template <class T> struct Forward {
   const Shape& s;
-  const Packed<T>&weights, &projection;
+  const Packed<T>&inputs, &weights, &projection;
+  const T *x, *bias;  // where the gates are computed here: they are in L2 then
+  i64 features;
   T *gates, *from_hidden;  // rows of gates of all steps, and of one step where they are not added at once
-  const T* bias;
+  const T* b_hn;
   T *h, *c, *y, *h_before, *extra, *full;
+  bool kept;  // the gates of all steps; else there are those of one
 
   template <class Wait> void run(const Share& share, const Wait& wait) const {
     for (i64 i = 0; i < s.steps; ++i) {
@@ -134,7 +137,12 @@ template <class T> struct Forward {
     const i64 rows = end - share.row, width = s.gates(), first = offset + share.row;
     const bool apart = s.cell == Cell::gru;
     T* h_rows = h + share.row * s.out;
-    T* products = apart ? from_hidden + share.row * width : gates + first * width;
+    T* g = gates + (kept ? first : share.row) * width;
+    if (inputs.filled()) {
+      for (i64 r = 0; r < rows; ++r) start_row(g + r * width, share);
+      inputs.multiply(x + first * features, rows, share.unit, share.unit_end, g, true);
+    }
+    T* products = apart ? from_hidden + share.row * width : g;
     if (weights.filled()) weights.multiply(h_rows, rows, share.unit, share.unit_end, products, !apart);
     wait();  // the others read the state until here
     for (i64 r = share.row; r < end; ++r) unit_row(offset + r, r, share);
@@ -145,12 +153,17 @@ template <class T> struct Forward {
     wait();
   }
 
+  void start_row(T* row, const Share& share) const {
+    for (i64 at = share.unit; at < s.gates(); at += s.hidden)
+      for (i64 i = at; i < at + share.unit_end - share.unit; ++i) row[i] = bias ? bias[i] : T(0);
+  }
+
   void unit_row(i64 at, i64 r, const Share& share) const {
     const i64 n = share.unit_end - share.unit;
     Row<T> row{};
-    row.gates = gates + at * s.gates();
+    row.gates = gates + (kept ? at : r) * s.gates();
     row.gh = from_hidden ? from_hidden + r * s.gates() : nullptr;
-    row.bias = bias;
+    row.bias = b_hn;
     row.c = c ? c + r * s.hidden : nullptr;
     row.h = full ? full + at * s.hidden : h + r * s.out;
     row.y = full ? row.h : y + at * s.out;
@@ -225,45 +238,54 @@ nb::object array_or_none(bool wanted, i64 rows, i64 columns, int type) {
   return wanted ? new_array(2, dims, type, false) : nb::none();
 }
 
-Shape shape_of(int cell, nb::handle gates, nb::handle h, i64 hidden, nb::handle sizes, bool reverse) {
-  Shape s{static_cast<Cell>(cell), dim(sizes, 0), dim(h, 0), hidden, dim(h, 1), dim(gates, 0), reverse, data<i64>(sizes), {}};
+// `total` rows of `width` gates.
+Shape shape_of(int cell, i64 total, i64 width, nb::handle h, nb::handle sizes, bool reverse) {
+  const Cell kind = static_cast<Cell>(cell);
+  Shape s{kind, dim(sizes, 0), dim(h, 0), width / gate_count(kind), dim(h, 1), total, reverse, data<i64>(sizes), {}};
   i64 offset = 0;
   for (i64 t = 0; t < s.steps; offset += s.sizes[t++]) s.offsets.push_back(offset);
   return s;
 }
 
-// Gates become what was activated, h and c the last states. `from_hidden`: for one step, instead of w_hh.
-nb::object rnn_forward(int cell, nb::handle gates, nb::handle h, nb::handle c, nb::handle w_hh, nb::handle from_hidden,
-                       nb::handle bias, nb::handle w_hr, nb::handle sizes, bool reverse, bool keep) {
-  const i64 hidden = dim(gates, 1) / gate_count(static_cast<Cell>(cell));
-  const Shape s = shape_of(cell, gates, h, hidden, sizes, reverse);
-  const int type = PyArray_TYPE(array(gates));
+// Gates are given, or else computed of x, w_ih and bias; they become what was activated, h and c the last states.
+// `from_hidden`: for one step, instead of w_hh.
+nb::object rnn_forward(int cell, nb::object gates, nb::handle x, nb::handle w_ih, nb::handle bias, nb::handle h, nb::handle c,
+                       nb::handle w_hh, nb::handle from_hidden, nb::handle b_hn, nb::handle w_hr, nb::handle sizes,
+                       bool reverse, bool keep) {
+  const bool given = !gates.is_none();
+  const Shape s = shape_of(cell, dim(given ? gates : x, 0), dim(given ? nb::handle(gates) : w_ih, given ? 1 : 0), h, sizes, reverse);
+  const i64 hidden = s.hidden;
+  const int type = PyArray_TYPE(array(h));
   const bool projected = !w_hr.is_none(), more = s.cell == Cell::lstm || s.cell == Cell::gru;
+  if (!given) gates = array_or_none(true, keep ? s.total : s.batch, s.gates(), type);
   nb::object y = array_or_none(true, s.total, s.out, type), h_before = array_or_none(keep, s.total, s.out, type);
   nb::object extra = array_or_none(keep && more, s.total, hidden, type);
   nb::object full = array_or_none(projected, s.total, hidden, type);
-  return for_floats(gates, [&](auto zero) -> nb::object {
+  return for_floats(h, [&](auto zero) -> nb::object {
     using T = decltype(zero);
-    Packed<T> weights(gate_count(s.cell), hidden), projection(1, s.out);
+    Packed<T> inputs(gate_count(s.cell), hidden), weights(gate_count(s.cell), hidden), projection(1, s.out);
+    const i64 features = given ? 0 : dim(x, 1);
+    if (!given) inputs.fill(Scratch::kPad, data<T>(w_ih), features, 1, features);
     if (!w_hh.is_none()) weights.fill(Scratch::kFirst, data<T>(w_hh), s.out, 1, s.out);
     if (projected) projection.fill(Scratch::kSecond, data<T>(w_hr), hidden, 1, hidden);
     T* apart = optional<T>(from_hidden);
     if (s.cell != Cell::gru && apart) add(data<T>(gates), apart, s.total * s.gates());
     if (s.cell == Cell::gru && !apart)
       apart = static_cast<T*>(scratch(Scratch::kResult, sizeof(T) * static_cast<size_t>(s.batch * s.gates())));
-    const Forward<T> forward{s, weights, projection, data<T>(gates), apart, optional<T>(bias), data<T>(h), optional<T>(c),
-                             data<T>(y), optional<T>(h_before), optional<T>(extra), optional<T>(full)};
+    const Forward<T> forward{s, inputs, weights, projection, optional<T>(x), optional<T>(bias), features, data<T>(gates),
+                             apart, optional<T>(b_hn), data<T>(h), optional<T>(c), data<T>(y), optional<T>(h_before),
+                             optional<T>(extra), optional<T>(full), given || keep};
     const RnnKernels<T>& k = kernels(zero);
     in_shares(s, k.lanes * k.panel, [&](const Share& share, const auto& wait) { forward.run(share, wait); });
-    return nb::make_tuple(y, h_before, extra, full);
+    return nb::make_tuple(y, gates, h_before, extra, full);
   });
 }
 
 // dh and dc become the gradients of the first states; without w_hh, dh lacks what comes through it.
 nb::object rnn_backward(int cell, nb::handle gy, nb::handle dh, nb::handle dc, nb::handle gates, nb::handle h_before,
                         nb::handle extra, nb::handle w_hh, nb::handle w_hr, nb::handle sizes, bool reverse) {
-  const i64 hidden = dim(gates, 1) / gate_count(static_cast<Cell>(cell));
-  const Shape s = shape_of(cell, gates, dh, hidden, sizes, reverse);
+  const Shape s = shape_of(cell, dim(gates, 0), dim(gates, 1), dh, sizes, reverse);
+  const i64 hidden = s.hidden;
   const int type = PyArray_TYPE(array(gates));
   const bool projected = !w_hr.is_none();
   nb::object to_input = array_or_none(true, s.total, s.gates(), type);
@@ -290,8 +312,9 @@ nb::object rnn_backward(int cell, nb::handle gy, nb::handle dh, nb::handle dc, n
 }  // namespace
 
 void bind_rnn(nb::module_& m) {
-  m.def("rnn_forward", &rnn_forward, nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none(),
-        nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg());
+  m.def("rnn_forward", &rnn_forward, nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg().none(),
+        nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg(),
+        nb::arg(), nb::arg());
   m.def("rnn_backward", &rnn_backward, nb::arg(), nb::arg().none(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(),
         nb::arg().none(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg());
 }

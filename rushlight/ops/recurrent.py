@@ -132,8 +132,9 @@ def _layer(cell: str, inputs, batch_sizes, reverse: bool, node_type, with_y: boo
     kind, rows = inputs[0]._array.dtype, x.reshape(-1, x.shape[-1])
     bias, b_hn = _joint_bias(cell, b_ih, b_hh, len(w_hh) // GATES[cell])
     wanted = MODE.enabled and recording(*inputs)
-    gates = K.linear(rows, w_ih, bias)
-    y, last_h, last_c, kept = K.rnn_forward(cell, gates, h, c, w_hh, b_hn, w_hr, batch_sizes, reverse, wanted)
+    y, last_h, last_c, kept = K.rnn_forward(
+        cell, rows, w_ih, bias, h, c, w_hh, b_hn, w_hr, batch_sizes, reverse, wanted
+    )
     arrays = [y.reshape(*x.shape[:-1], y.shape[-1])] if with_y else []
     arrays += [last_h] if last_c is None else [last_h, last_c]
     if kind != y.dtype:

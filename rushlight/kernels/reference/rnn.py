@@ -21,12 +21,13 @@ def _steps(batch_sizes, reverse):
     return steps[::-1] if reverse else steps
 
 
-def rnn_forward(cell, gates, h, c, w_hh, b_hn, w_hr, batch_sizes, reverse, keep):
-    """One recurrent layer, from what its gates get from the input.
+def rnn_forward(cell, x, w_ih, bias, h, c, w_hh, b_hn, w_hr, batch_sizes, reverse, keep):
+    """One recurrent layer in one direction.
 
     Args:
         cell: one of `CELLS`.
-        gates: (total, gates * hidden), the input times its weights, with biases. Used up.
+        x: (total, features).
+        w_ih: (gates * hidden, features). bias: (gates * hidden,), or None.
         h: (batch, hidden or projected), the first hidden state. c: (batch, hidden), an LSTM's cell state, or None.
         w_hh: (gates * hidden, hidden or projected).
         b_hn: (hidden,), a GRU's bias inside the new gate, or None.
@@ -35,6 +36,7 @@ def rnn_forward(cell, gates, h, c, w_hh, b_hn, w_hr, batch_sizes, reverse, keep)
     Returns:
         The outputs (total, hidden or projected), the last states h and c, and what `rnn_backward` needs.
     """
+    gates = x @ w_ih.T if bias is None else x @ w_ih.T + bias
     h, c = h.copy(), None if c is None else c.copy()
     hidden = len(w_hh) // {"lstm": 4, "gru": 3}.get(cell, 1)
     y = np.empty((len(gates), h.shape[1]), gates.dtype)
