@@ -18,7 +18,7 @@ class Embedding(Module):
         max_norm: vectors longer than this are shortened to it when they are used.
         norm_type: the p of the norm for `max_norm`.
         scale_grad_by_freq: whether to divide gradients by how often a thing occurs in the batch.
-        sparse: accepted; gradients are dense.
+        sparse: whether the gradient of the table is a sparse tensor.
         device, dtype: where and of which type the vectors are.
     Attributes: `weight` (num_embeddings, embedding_dim), at first drawn from a normal distribution.
 
@@ -118,7 +118,7 @@ class EmbeddingBag(Module):
         norm_type: the p of the norm for `max_norm`.
         scale_grad_by_freq: whether to divide gradients by how often a thing occurs in the batch.
         mode: "sum", "mean" or "max".
-        sparse: whether gradients are sparse; must be False here.
+        sparse: whether the gradient of the table is a sparse tensor; not for "max".
         include_last_offset: whether offsets have one more element, the end of the last bag.
         padding_idx: a thing that counts nothing and is not learned.
         device, dtype: where and of which type the vectors are.

@@ -71,15 +71,19 @@ class _SparseEmbedding(Node):
     """The gradient of the table has entries only in the rows that were looked up."""
 
     def backward(self, grad):
-        from rushlight.ops.sparse import build
-        from rushlight.sparse_tensor import Pattern
-
-        width = grad.shape[-1]
-        index, rows = self.index._array.reshape(-1).astype(np.int64), grad.reshape(-1, width)
+        index, rows = self.index._array.reshape(-1).astype(np.int64), grad.reshape(-1, grad.shape[-1])
         if self.padding >= 0:
             used = np.flatnonzero(index != self.padding)
             index, rows = index[used], rows.index_select(0, wrap(used))
-        return build(rows, Pattern(index[None], (self.rows,), False))
+        return sparse_rows(rows, index, self.rows)
+
+
+def sparse_rows(rows: Tensor, index: np.ndarray, count: int) -> Tensor:
+    """A sparse matrix of `count` rows with these ones at the places of the index."""
+    from rushlight.ops.sparse import build
+    from rushlight.sparse_tensor import Pattern
+
+    return build(rows, Pattern(index[None], (count,), False))
 
 
 _SparseEmbedding.__name__ = _SparseEmbedding.__qualname__ = "EmbeddingBackward0"

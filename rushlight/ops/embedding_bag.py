@@ -8,7 +8,7 @@ from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import MODE, Tensor, check_tensor, record, recording, wrap
-from rushlight.ops.embedding import embedding_gradient, renormalise
+from rushlight.ops.embedding import embedding_gradient, renormalise, sparse_rows
 from rushlight.ops.gather import scatter_add
 from rushlight.ops.index_ops import index_select
 from rushlight.ops.positions import check_bounds
@@ -26,7 +26,7 @@ class EmbeddingBagBackward0(Node):
         bags = self.bags
         gw = gs = None
         if bags.mode == "max":
-            return self._to_largest(grad), None
+            return self._to_largest(grad)
         rows = None
         if to_weight is not None or MODE.enabled:
             rows = index_select(grad, 0, wrap(bags.of_entry))
@@ -38,7 +38,10 @@ class EmbeddingBagBackward0(Node):
             if samples is not None:
                 chosen = samples if bags.kept is None else index_select(samples, 0, wrap(bags.kept))
                 scaled = scaled * chosen.unsqueeze(1)
-            gw = embedding_gradient(scaled, wrap(bags.index), bags.rows, -1, bags.by_frequency)
+            if self.sparse:
+                gw = sparse_rows(scaled, bags.index, bags.rows)
+            else:
+                gw = embedding_gradient(scaled, wrap(bags.index), bags.rows, -1, bags.by_frequency)
         if to_samples is not None:
             gs = self._to_samples(grad, rows, weight, samples)
         return (gw, gs) if len(self.edges) == 2 else gw
@@ -141,7 +144,7 @@ def _check_starts(offsets: Tensor, entries: int, include_last: bool) -> np.ndarr
 
 
 def bag(
-    weight, input, offsets, by_frequency, mode, samples, include_last, padding_idx, places=False
+    weight, input, offsets, by_frequency, mode, sparse, samples, include_last, padding_idx, places=False
 ) -> tuple:
     """The reduced rows as a tensor, and the bags."""
     index = _check_index("embedding_bag", check_tensor("embedding_bag", input, "indices", 2))
@@ -159,6 +162,10 @@ def bag(
             f"'per_sample_weights'; but type torch.{SCALAR_NAMES[weight.dtype]}Tensor does not equal "
             f"torch.{SCALAR_NAMES[samples.dtype]}Tensor (while checking arguments for embedding_bag)"
         )
+    if samples is not None and mode != "sum":
+        raise RuntimeError(f"embedding_bag: per_sample_weights only supported with mode='sum', got {mode!r}")
+    if sparse and by_frequency:
+        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
     rows = table.shape[0]
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise RuntimeError(
@@ -183,7 +190,7 @@ def bag(
     recorded = recording(*inputs)
     found = _reduced(bags, table, None if used is None else used._array, places or recorded)
     if recorded:
-        return record(found, EmbeddingBagBackward0, inputs, weight, used, bags=bags), bags
+        return record(found, EmbeddingBagBackward0, inputs, weight, used, bags=bags, sparse=sparse), bags
     return wrap(found), bags
 
 
@@ -203,10 +210,9 @@ def aten_embedding_bag(
     >>> torch.embedding_bag(torch.tensor([[1.0], [2.0]]), index, starts)[0]
     tensor([[3.]])
     """
-    _no_sparse(sparse)
     mode = _MODES[mode]
     out, bags = bag(
-        weight, indices, offsets, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx,
+        weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding_idx,
         places=True,
     )  # fmt: skip
     kind = indices._array.dtype
@@ -216,13 +222,6 @@ def aten_embedding_bag(
     sizes = bags.sizes.astype(kind)
     largest = sizes.copy() if mode == "mean" else bags.largest.astype(kind)
     return out, wrap(bags.all_bags.astype(kind)), wrap(sizes), wrap(largest)
-
-
-def _no_sparse(sparse: bool) -> None:
-    if sparse:
-        raise NotImplementedError(
-            "embedding_bag: sparse gradients are not supported; use sparse=False, whose gradients are dense"
-        )
 
 
 @op(method=False)
@@ -240,7 +239,7 @@ def embedding_bag(
         norm_type: which norm measures the length.
         scale_grad_by_freq: divide the gradient of a row by how often it occurs.
         mode: "sum", "mean" or "max".
-        sparse: must be False: gradients are dense.
+        sparse: whether the gradient of the table is a sparse tensor; not for "max".
         per_sample_weights: a factor for each position, like the input; for "sum".
         include_last_offset: whether `offsets` has one more element, the end of the last bag.
         padding_idx: a row that counts nothing.
@@ -293,7 +292,6 @@ def embedding_bag(
         raise ValueError("max mode does not support scaling the gradient by the frequency")
     if mode == "max" and sparse:
         raise ValueError("max mode does not support sparse weights")
-    _no_sparse(sparse)
     if max_norm is not None:
         renormalise(weight, input._array, max_norm, norm_type)
     if per_sample_weights is not None and mode != "sum":
@@ -302,5 +300,5 @@ def embedding_bag(
             f"mode='{mode}'). Multiply embeddings and reduce them instead."
         )
     return bag(
-        weight, input, offsets, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx
-    )[0]
+        weight, input, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding_idx
+    )[0]  # fmt: skip

@@ -106,6 +106,31 @@ def test_embedding_bag_by_frequency():
     near(table.grad, rushlight.ones(6, 2))
 
 
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+def test_embedding_bag_sparse(mode):
+    def run(t):
+        table, samples = t.randn(6, 3).requires_grad_(), t.rand(2, 3).requires_grad_()
+        more = {"per_sample_weights": samples} if mode == "sum" else {}
+        out = t.nn.functional.embedding_bag(
+            t.tensor([[1, 2, 4], [4, 0, 1]]), table, mode=mode, sparse=True, padding_idx=2, **more
+        )
+        out.pow(2).sum().backward()
+        assert table.grad.is_sparse
+        found = [out, table.grad.to_dense(), table.grad._indices().double(), table.grad._values()]
+        return [*found, samples.grad] if more else found
+
+    compare(run)
+    for t in BOTH:
+        with pytest.raises(RuntimeError):
+            table = t.ones(3, 2).requires_grad_()
+            bags = t.nn.functional.embedding_bag(
+                t.tensor([[1]]), table, mode="sum", sparse=True, scale_grad_by_freq=True
+            )
+            bags.sum().backward()
+        with pytest.raises(RuntimeError):
+            t.embedding_bag(t.ones(3, 2), t.tensor([1]), t.tensor([0]), mode=1, per_sample_weights=t.ones(1))
+
+
 def test_embedding_bag_types():
     def run(t):
         index, starts, table = t.tensor([1, 2, 3]), t.tensor([0, 1]), t.randn(4, 3)
