@@ -19,6 +19,7 @@ from rushlight import (
     cpu,
     cuda,
     distributed,
+    distributions,
     fft,
     func,
     jit,
@@ -449,6 +450,7 @@ from rushlight.ops.masks import (
     masked_scatter,
     masked_select,
 )
+from rushlight.ops.matrix_functions import decreasing_vander as vander
 from rushlight.ops.matrix_functions import geqrf, matrix_power, orgqr, ormqr
 from rushlight.ops.matrix_functions import linalg_matrix_exp as matrix_exp
 from rushlight.ops.normalization import (
@@ -689,7 +691,21 @@ from rushlight.serialization import (
     load,
     save,
 )
-from rushlight.storage import TypedStorage, UntypedStorage, is_storage
+from rushlight.storage import (
+    BFloat16Storage,
+    BoolStorage,
+    ByteStorage,
+    CharStorage,
+    DoubleStorage,
+    FloatStorage,
+    HalfStorage,
+    IntStorage,
+    LongStorage,
+    ShortStorage,
+    TypedStorage,
+    UntypedStorage,
+    is_storage,
+)
 from rushlight.tensor import (
     Tensor,
 )

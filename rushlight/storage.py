@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight import dtypes
 from rushlight._serialize.storage import Memory
 from rushlight.devices import cpu, device
 from rushlight.dtypes import SCALAR_NAMES, dtype
@@ -122,6 +123,45 @@ class TypedStorage(_Storage):
     def pickle_storage_type(self) -> str:
         """PyTorch's name of such storages, "FloatStorage" for float32."""
         return f"{SCALAR_NAMES[self.dtype]}Storage"
+
+
+def _typed(kind: dtype) -> type:
+    """A constructor of old: `torch.FloatStorage(3)`, or `torch.FloatStorage([1, 2])`."""
+    name = f"{SCALAR_NAMES[kind]}Storage"
+
+    def init(self, data=0):
+        if not isinstance(data, np.ndarray):
+            data = np.zeros(data, kind.numpy) if isinstance(data, int) else np.array(data, kind.numpy)
+        TypedStorage.__init__(self, data)
+
+    return type(name, (TypedStorage,), {"__init__": init, "__doc__": f"Memory as elements of {kind.name}."})
+
+
+FloatStorage, DoubleStorage, HalfStorage = (
+    _typed(dtypes.float32),
+    _typed(dtypes.float64),
+    _typed(dtypes.float16),
+)
+BFloat16Storage, BoolStorage, ByteStorage = (
+    _typed(dtypes.bfloat16),
+    _typed(dtypes.bool_),
+    _typed(dtypes.uint8),
+)
+CharStorage, ShortStorage, IntStorage = _typed(dtypes.int8), _typed(dtypes.int16), _typed(dtypes.int32)
+LongStorage = _typed(dtypes.int64)
+
+
+def storage_type(self) -> type:
+    """The class of storages that hold elements of this tensor's type.
+
+    >>> import rushlight as torch
+    >>> torch.ones(1).storage_type().__name__
+    'FloatStorage'
+    """
+    return globals().get(f"{SCALAR_NAMES[self.dtype]}Storage", TypedStorage)
+
+
+Tensor.storage_type = storage_type
 
 
 def is_storage(obj, /) -> bool:

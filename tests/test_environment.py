@@ -41,6 +41,13 @@ SAME = {
     "storage": lambda t: (t.arange(6)[2:].storage().tolist(), t.ones(2, dtype=t.float64).untyped_storage().nbytes()),
     "storage repr": lambda t: repr(t.tensor([1.5, 2]).storage()),
     "untyped repr": lambda t: repr(t.tensor([1, 2], dtype=t.uint8).untyped_storage()),
+    "resize": lambda t: t.arange(4).resize(2, 2).tolist(),
+    "resize more": lambda t: t.arange(4).resize(3, 2),
+    "set": lambda t: t.zeros(2).set_(t.ones(3)).tolist(),
+    "set type": lambda t: t.zeros(2).set_(t.ones(3).long()),
+    "set storage": lambda t: t.zeros(2).set_(t.arange(6.0).storage(), 1, (2, 2), (2, 1)).tolist(),
+    "set nothing": lambda t: t.zeros(2).set_().shape == t.Size([0]),
+    "storage type": lambda t: (t.ones(1).storage_type().__name__, t.FloatStorage([1.0, 2.0]).tolist(), len(t.LongStorage(3))),
     "is storage": lambda t: (t.is_storage(t.ones(1).storage()), t.is_storage(t.ones(1))),
 }  # fmt: skip
 

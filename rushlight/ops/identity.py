@@ -1,6 +1,11 @@
-"""What a tensor is, and whether two are the same: questions that change nothing."""
+"""What memory a tensor shows, whether two are the same, and old ways to change that."""
 
-from rushlight.ops.common import Tensor, check_tensor
+import math
+import warnings
+
+import numpy as np
+
+from rushlight.ops.common import Tensor, check_tensor, wrap
 from rushlight.ops.registry import op
 
 
@@ -89,6 +94,75 @@ def as_subclass(self, cls) -> Tensor:
     return made
 
 
+def resize(self, *sizes) -> Tensor:
+    """The tensor in another shape, of as many elements: the old name of `reshape`.
+
+    >>> import rushlight as torch
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     torch.ones(4).resize(2, 2).shape
+    torch.Size([2, 2])
+    """
+    warnings.warn("non-inplace resize is deprecated", stacklevel=2)
+    from rushlight.ops import shape as shapes
+
+    shape = tuple(shapes.sizes("resize", sizes))
+    if math.prod(shape) != self.numel():
+        raise RuntimeError(
+            f"requested resize to {'x'.join(map(str, shape))} ({math.prod(shape)} elements in total), but the given "
+            f"tensor has a size of {'x'.join(map(str, self.shape))} ({self.numel()} elements). autograd's resize can "
+            "only change the shape of a given tensor, while preserving the number of elements. "
+        )
+    return shapes.reshape(self, shape)
+
+
+def resize_as(self, tensor) -> Tensor:
+    """The tensor in the shape of another, of as many elements: the old name of `reshape_as`."""
+    warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
+    return self.reshape(tensor.shape)
+
+
+def set_(self, source=None, storage_offset=0, size=None, stride=None) -> Tensor:
+    """Look at other memory from now on, in place.
+
+    Args:
+        source: a tensor, or a storage; nothing for no elements at all.
+        storage_offset, size, stride: which part of a storage, in elements; all by default.
+    Raises:
+        RuntimeError: the types differ, or it would reach beyond the storage.
+
+    >>> import rushlight as torch
+    >>> x, y = torch.zeros(2), torch.ones(3)
+    >>> x.set_(y).shape
+    torch.Size([3])
+    """
+    if source is None:
+        self._array = np.empty(0, self._array.dtype)
+    elif isinstance(source, Tensor) and size is None:
+        if source._array.dtype != self._array.dtype:
+            raise RuntimeError(
+                f"Could not set tensor of type {source.type()} to a tensor of type {self.type()}"
+            )
+        self._array = source._strided()
+    else:
+        memory = wrap(
+            source._array.reshape(-1) if isinstance(source, Tensor) else source._data.view(self._array.dtype)
+        )
+        size = (
+            (memory.numel() - storage_offset,)
+            if size is None
+            else (size,)
+            if isinstance(size, int)
+            else tuple(size)
+        )
+        steps = [math.prod(size[i + 1 :]) for i in range(len(size))] if stride is None else stride
+        self._array = memory.as_strided(size, tuple(steps), storage_offset)._array
+    self._bump()
+    return self
+
+
+Tensor.resize, Tensor.resize_as, Tensor.set_ = resize, resize_as, set_
 Tensor.is_set_to, Tensor.is_pinned, Tensor.pin_memory, Tensor.as_subclass = (
     is_set_to,
     is_pinned,

@@ -161,6 +161,33 @@ def vander(x, N=None):
     return cat((column.new_ones(column.shape), powers.to(x.dtype)), -1)
 
 
+@op(name="vander", method=False)
+def decreasing_vander(x, N=None, increasing=False):
+    """Vandermonde's matrix of a vector: its powers N - 1, ..., 1, 0, or in increasing order.
+
+    Args:
+        x: a vector [n].
+        N: the number of powers; by default n.
+        increasing: the power 0 first.
+    Raises:
+        RuntimeError: x is no vector, or N is negative.
+
+    >>> import rushlight as torch
+    >>> torch.vander(torch.tensor([1, 2, 3]))
+    tensor([[1, 1, 1],
+            [4, 2, 1],
+            [9, 3, 1]])
+    """
+    if check_tensor("vander", x, "x").ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    count = x.shape[0] if N is None else N
+    if count < 0:
+        raise RuntimeError("N must be non-negative.")
+    x = x.long() if x._array.dtype.kind in "iub" else x
+    powers = vander(x, count) if count > 1 else x.new_ones((x.shape[0], count))
+    return powers if increasing else powers.flip(1)
+
+
 @op(name="linalg_diagonal", method=False)
 def linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
     """The diagonals of matrices, as a view.

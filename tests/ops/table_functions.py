@@ -125,3 +125,7 @@ ROWS += [
     Row("linspace", lambda torch: torch.linspace(0, 7, 50, dtype=torch.int64), (), id="int", grad=False),
     Row("logspace", lambda torch: torch.logspace(0, 1.2, 2, dtype=torch.int64), (), id="int", grad=False),
 ]  # fmt: skip
+ROWS += [
+    Row("vander", lambda torch, x: torch.vander(x), (T((4,)),), grad=False, wrong=(lambda torch: torch.vander(torch.ones(2, 2)),)),
+    Row("vander", lambda torch, x: torch.vander(x, 3, increasing=True), (I((4,)),), id="increasing", grad=False),
+]  # fmt: skip
