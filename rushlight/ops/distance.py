@@ -57,6 +57,8 @@ def norm_slope(x: Tensor, y: Tensor, grad: Tensor, order: float, axes) -> Tensor
 
 
 def _norm_array(x: np.ndarray, order: float, axes, keepdim: bool) -> np.ndarray:
+    if x.dtype.itemsize == 2:  # squares soon exceed the range of float16
+        return _norm_array(x.astype(np.float32), order, axes, keepdim).astype(x.dtype)
     size = K.abs(x)
     if order == 2:
         return K.sqrt(K.sum(K.mul(size, size), axes, keepdim))
@@ -158,10 +160,15 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     if abs(ord) == math.inf:
         rows, columns = columns, rows
     sums = vector_norm(A, 1, rows, True, dtype=dtype)
-    result = (sums.amax if ord > 0 else sums.amin)(columns, True)
+    result = _largest(sums, columns, True) if ord > 0 else sums.amin(columns, True)
     if not keepdim:
         result = result.squeeze((rows, columns))
     return write_out(result, out)
+
+
+def _largest(sizes: Tensor, dim: int, keepdim: bool) -> Tensor:
+    """The largest of sizes, 0 where there are none."""
+    return sizes.amax(dim, keepdim) if sizes._array.shape[dim] else sizes.sum(dim, keepdim)
 
 
 def _spectral_norm(A: Tensor, ord, rows: int, columns: int, keepdim: bool) -> Tensor:
@@ -172,7 +179,7 @@ def _spectral_norm(A: Tensor, ord, rows: int, columns: int, keepdim: bool) -> Te
     if ord == "nuc":
         result = values.sum(-1)
     else:
-        result = values.amax(-1) if ord > 0 else values.amin(-1)
+        result = _largest(values, -1, False) if ord > 0 else values.amin(-1)
     if keepdim:
         for d in sorted((rows, columns)):
             result = result.unsqueeze(d)

@@ -157,8 +157,8 @@ def vander(x, N=None):
     from rushlight.ops.joining import cat
 
     column = x.unsqueeze(-1)
-    powers = column.expand(*array.shape, N - 1).cumprod(-1)
-    return cat((column.new_ones(column.shape), powers.to(x.dtype)), -1)
+    powers = column.expand(*array.shape, N - 1).cumprod(-1)  # integers become int64
+    return cat((powers.new_ones(column.shape), powers), -1)
 
 
 @op(name="vander", method=False)
