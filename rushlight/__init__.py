@@ -9,6 +9,7 @@ from math import (
     nan,
     pi,
 )
+from typing import TYPE_CHECKING
 
 from rushlight import (
     accelerator,
@@ -18,8 +19,6 @@ from rushlight import (
     compiler,
     cpu,
     cuda,
-    distributed,
-    distributions,
     fft,
     func,
     jit,
@@ -74,9 +73,7 @@ from rushlight.aten import (
     embedding,
     embedding_bag,
     embedding_renorm_,
-    feature_alpha_dropout,
     feature_alpha_dropout_,
-    feature_dropout,
     feature_dropout_,
     hinge_embedding_loss,
     instance_norm,
@@ -710,6 +707,9 @@ from rushlight.tensor import (
     Tensor,
 )
 
+if TYPE_CHECKING:
+    from rushlight import distributed, distributions
+
 __version__ = "0.1.0"
 newaxis = None
 detach, get_device = Tensor.detach, Tensor.get_device
@@ -723,3 +723,18 @@ _IN_PLACE = """
     reciprocal relu resize_as round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero
 """
 globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _IN_PLACE.split()})
+
+#: Packages that few programs need are imported when they are first named, which keeps the start quick.
+_LATER = ("distributed", "distributions")
+
+
+def __getattr__(name: str):
+    if name in _LATER:
+        from importlib import import_module
+
+        return import_module(f"rushlight.{name}")
+    raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

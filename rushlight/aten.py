@@ -62,8 +62,8 @@ def _dropout(name: str, function):
 
 dropout, dropout_ = _dropout("dropout", F.dropout)
 alpha_dropout, alpha_dropout_ = _dropout("alpha_dropout", F.alpha_dropout)
-feature_dropout, feature_dropout_ = _dropout("feature_dropout", ops_feature_dropout)
-feature_alpha_dropout, feature_alpha_dropout_ = _dropout("feature_alpha_dropout", F.feature_alpha_dropout)
+_, feature_dropout_ = _dropout("feature_dropout", ops_feature_dropout)
+_, feature_alpha_dropout_ = _dropout("feature_alpha_dropout", F.feature_alpha_dropout)
 
 
 _REDUCTIONS = ("none", "mean", "sum")

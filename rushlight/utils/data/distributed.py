@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sized
 from typing import TypeVar
 
 import rushlight as torch
-from rushlight import distributed as dist
 from rushlight.utils.data.sampler import Sampler
 
 T_co = TypeVar("T_co", covariant=True)
@@ -33,6 +32,8 @@ class DistributedSampler(Sampler[T_co]):
         self, dataset: Sized, num_replicas: int | None = None, rank: int | None = None, shuffle: bool = True,
         seed: int = 0, drop_last: bool = False,
     ):  # fmt: skip
+        from rushlight import distributed as dist
+
         self.num_replicas = dist.get_world_size() if num_replicas is None else num_replicas
         self.rank = dist.get_rank() if rank is None else rank
         if not 0 <= self.rank < self.num_replicas:
