@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::int64_t kPiece = 16384;  // elements that make one partial result
 constexpr std::int64_t kColumns = 4096;
+constexpr std::size_t kKept = std::size_t{1} << 20;  // doubles
 
 struct Axis {
   std::int64_t size;
@@ -296,8 +297,12 @@ PyObject* reduction_attempt(const Call& call) {
   std::vector<double> many;
   double* result = few;
   if (plan.outputs > 32) {
-    many.resize(static_cast<std::size_t>(plan.outputs) * 2);
-    result = many.data();
+    // Kept between calls where it is small enough: fresh pages cost more than the reduction.
+    static thread_local std::vector<double> kept;
+    const std::size_t wanted = static_cast<std::size_t>(plan.outputs) * (what == kVar ? 2 : 1);
+    std::vector<double>& space = wanted <= kKept ? kept : many;
+    if (space.size() < wanted) space.resize(wanted);
+    result = space.data();
   }
   const char* data = PyArray_BYTES(x);
   const double count = static_cast<double>(plan.combined);
