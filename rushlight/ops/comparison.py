@@ -359,7 +359,7 @@ class ClampBackward1(Node):
             inside = inside & (x >= self.low)
         if self.high is not None:
             inside = inside & (x <= self.high)
-        return grad * inside
+        return grad.masked_fill(~inside, 0)  # also where it is nan
 
 
 @op(inplace=True)

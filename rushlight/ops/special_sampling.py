@@ -29,6 +29,12 @@ class StandardGammaBackward0(Node):
         return grad * _standard_gamma_grad(shape, value)
 
 
+def _gamma_numbers(out: np.ndarray, shapes: np.ndarray, stream) -> None:
+    """Fill with gamma numbers, none of which is 0."""
+    stream.gamma(out, shapes)
+    np.maximum(out, np.asarray(np.finfo(out.dtype).tiny, out.dtype), out=out)
+
+
 @op(method=False)
 def _standard_gamma(input, generator=None):
     """Random numbers of gamma distributions of rate 1.
@@ -44,8 +50,7 @@ def _standard_gamma(input, generator=None):
     need("_standard_gamma", "gamma_cpu", check_tensor("_standard_gamma", input).dtype, _TYPES)
     shapes = input._strided()
     array = np.empty(shapes.shape, shapes.dtype)
-    stream_of(generator, "_standard_gamma").gamma(array, shapes)
-    np.maximum(array, np.asarray(np.finfo(array.dtype).tiny, array.dtype), out=array)
+    _gamma_numbers(array, shapes, stream_of(generator, "_standard_gamma"))
     if not recording(input):
         return wrap(array)
     return record(array, StandardGammaBackward0, (input,), input, wrap(array))
@@ -72,7 +77,7 @@ def _sample_dirichlet(input, generator=None):
     """
     need("_sample_dirichlet", "dirichlet", check_tensor("_sample_dirichlet", input).dtype, _TYPES)
     wide = np.empty(input._array.shape, np.float64)
-    stream_of(generator, "_sample_dirichlet").gamma(wide, input._strided())
+    _gamma_numbers(wide, input._strided(), stream_of(generator, "_sample_dirichlet"))
     with np.errstate(invalid="ignore"):
         points = (wide / wide.sum(-1, keepdims=True)).astype(input._array.dtype)
     kind = points.dtype.type
