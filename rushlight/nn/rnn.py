@@ -4,6 +4,7 @@ import math
 import numbers
 import warnings
 
+from rushlight.amp.switch import STATE
 from rushlight.nn import init
 from rushlight.nn.module import Module
 from rushlight.nn.parameter import Parameter
@@ -151,7 +152,7 @@ class RNNBase(Module):
             ValueError: its type is not the parameters'. RuntimeError: its shape does not fit.
         """
         kind = self._flat_weights[0].dtype
-        if input.dtype != kind:
+        if input.dtype != kind and not STATE.enabled.get("cpu"):
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({kind}). Convert input: "
                 f"input.to({kind}), or convert model: model.to({input.dtype})"
@@ -233,7 +234,10 @@ class RNNBase(Module):
                 hx = None if hx is None else self._map(lambda t: t.unsqueeze(1), hx)
         hx = self._zeros(data, batch_sizes) if hx is None else self.permute_hidden(hx, order)
         self.check_forward_args(data, hx, batch_sizes)
-        settings = (hx, self._flat_weights, self.bias, self.num_layers, self.dropout, self.training)
+        weights = self._flat_weights
+        if weights[0].dtype != data.dtype:  # under autocast
+            weights, hx = [w.to(data.dtype) for w in weights], self._map(lambda t: t.to(data.dtype), hx)
+        settings = (hx, weights, self.bias, self.num_layers, self.dropout, self.training)
         if packed:
             output, *last = _FUNCTIONS[self.mode](data, batch_sizes, *settings, self.bidirectional)
         else:

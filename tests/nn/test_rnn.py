@@ -390,3 +390,16 @@ def test_warns_of_dropout_without_effect():
     with pytest.warns(UserWarning, match="num_layers greater than 1") as caught:
         rushlight.nn.LSTM(3, 4, dropout=0.5)
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_autocast(kind):
+    results = []
+    for module in FRAMEWORKS:
+        net = made(module, f"{kind}(3, 4)")
+        x = module.ones(2, 1, 3)
+        with module.autocast("cpu", dtype=module.bfloat16):
+            outputs = [flat(net(x)), flat(net(x.bfloat16()))]
+        outputs[0][0].float().sum().backward()
+        results.append([*outputs, net.weight_ih_l0.grad])
+    same(*results, kind, 0.03)
