@@ -11,6 +11,7 @@ from rushlight.ops.complex_parts import view_as_real
 from rushlight.ops.fft import MEAN, PLAIN, ROOT, c2c, c2r, r2c
 from rushlight.ops.padding import constant_pad_nd, pad
 from rushlight.ops.registry import op
+from rushlight.ops.shape import as_strided_array
 
 # -- frames and their sum ---------------------------------------------------------------------------
 
@@ -27,7 +28,9 @@ class UnfoldBackwardBackward0(LinearNode):
 
 
 def _cut(x: np.ndarray, size: int, hop: int) -> np.ndarray:
-    return np.lib.stride_tricks.sliding_window_view(x, size, axis=-1)[..., ::hop, :]
+    *steps, step = x.strides
+    shape = (*x.shape[:-1], (x.shape[-1] - size) // hop + 1, size)
+    return as_strided_array(x, shape, (*steps, hop * step, step))
 
 
 def _overlap_add(frames: np.ndarray, length: int, hop: int) -> np.ndarray:
