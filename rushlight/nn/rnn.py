@@ -260,9 +260,12 @@ class RNNBase(Module):
                 text += f", {name}={value}"
         return text
 
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_flat_weights": self._flat_weights}  # which PyTorch keeps, and looks for
+
     def __setstate__(self, state):
         super().__setstate__(state)
-        for name in ("_flat_weights", "_flat_weight_refs", "all_weights"):  # of layers that PyTorch saved
+        for name in ("_flat_weights", "all_weights"):
             self.__dict__.pop(name, None)
         self.__dict__.setdefault("proj_size", 0)
         self._name_weights()

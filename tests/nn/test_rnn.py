@@ -270,6 +270,18 @@ def test_copies_and_files(layer):
     same(flat(net(x)), flat(theirs(torch.ones(tuple(x.shape)))), "PyTorch's weights")
 
 
+def test_files_of_whole_layers_cross(tmp_path):
+    for kind in ("LSTM(3, 4, 2, bidirectional=True)", "GRUCell(3, 4)"):
+        for source, target in (FRAMEWORKS, FRAMEWORKS[::-1]):
+            net = made(source, kind)
+            source.save(net, tmp_path / "net.pt")
+            other = target.load(tmp_path / "net.pt", weights_only=False)
+            assert type(other) is getattr(target.nn, kind.split("(")[0])
+            x = (5, 3) if "Cell" in kind else (5, 2, 3)
+            ours, theirs = (net, other) if source is rushlight else (other, net)
+            same(flat(ours(rushlight.ones(*x))), flat(theirs(torch.ones(*x))), kind)
+
+
 def test_replaced_weights_are_used():
     net = rushlight.nn.GRU(3, 4)
     x = rushlight.ones(2, 1, 3)
