@@ -11,6 +11,7 @@ NB_MODULE(_native, m) {
   rushlight::bind_levels(m);
   rushlight::bind_elementwise(m);
   rushlight::bind_reduce(m);
+  rushlight::bind_lowprec(m);
   rushlight::bind_optim(m);
   rushlight::bind_dnn_cache(m);
   rushlight::bind_dnn_conv(m);
@@ -21,6 +22,7 @@ NB_MODULE(_native, m) {
   rushlight::bind_pool(m);
   rushlight::bind_resample(m);
   rushlight::bind_grid(m);
+  rushlight::bind_incomplete(m);
   rushlight::bind_handle(m);
   rushlight::bind_random(m);
   rushlight::bind_rnn(m);

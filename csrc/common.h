@@ -22,6 +22,7 @@ void bind_memory_pool(nb::module_& m);
 void bind_levels(nb::module_& m);
 void bind_elementwise(nb::module_& m);
 void bind_reduce(nb::module_& m);
+void bind_lowprec(nb::module_& m);
 void bind_optim(nb::module_& m);
 void bind_dnn_cache(nb::module_& m);
 void bind_dnn_conv(nb::module_& m);
@@ -32,10 +33,13 @@ void bind_norm(nb::module_& m);
 void bind_pool(nb::module_& m);
 void bind_resample(nb::module_& m);
 void bind_grid(nb::module_& m);
+void bind_incomplete(nb::module_& m);
 void bind_handle(nb::module_& m);
 void bind_random(nb::module_& m);
 void bind_rnn(nb::module_& m);
 void bind_sparse(nb::module_& m);
+
+extern int bfloat16_type;  // NumPy's number for ml_dtypes.bfloat16; -1 before it is known
 
 // Threads that a parallel region may use: set_num_threads' number.
 int num_threads();

@@ -13,6 +13,7 @@
 #include "kernel.h"
 #include "layout.h"
 #include "levels.h"
+#include "lowprec.h"
 #include "pool.h"
 #include "special.h"
 
@@ -120,7 +121,7 @@ bool read_params(const Call& call, int first, int count, double* params) {
 }
 
 // The place of `out`: the last parameter.
-PyObject* out_of(const Call& call) { return call[static_cast<int>(PyTuple_GET_SIZE(call.kernel.parameters)) - 1]; }
+PyObject* out_of(const Call& call) { return call[call.kernel.out]; }
 
 struct Defaults {
   int count;
@@ -178,13 +179,17 @@ template <class T, double (*F)(double)> void special_loop(const void* x, void* o
   for (std::int64_t i = 0; i < n; ++i) o[i] = static_cast<T>(F(static_cast<double>(a[i])));
 }
 
-enum Special { kErfc, kErfinv, kLgamma, kDigamma };
+enum Special { kErfc, kErfinv, kLgamma, kDigamma, kTrigamma, kErfcx, kLogNdtr, kNdtri };
 
 constexpr UnaryLoop kSpecial[][2] = {
     {special_loop<float, erfc_of>, special_loop<double, erfc_of>},
-    {special_loop<float, erfinv_of>, special_loop<double, erfinv_of>},
+    {special_loop<float, erfinv_of<1>>, special_loop<double, erfinv_of<2>>},
     {special_loop<float, lgamma_of>, special_loop<double, lgamma_of>},
     {special_loop<float, digamma_of>, special_loop<double, digamma_of>},
+    {special_loop<float, trigamma_of>, special_loop<double, trigamma_of>},
+    {special_loop<float, erfcx_of>, special_loop<double, erfcx_of>},
+    {special_loop<float, log_ndtr_of>, special_loop<double, log_ndtr_of>},
+    {special_loop<float, ndtri_of>, special_loop<double, ndtri_of>},
 };
 
 PyObject* special_attempt(const Call& call) {
@@ -636,8 +641,9 @@ PyObject* where_attempt(const Call& call) {
 
 PyObject* copy_attempt(const Call& call) {
   PyArrayObject *to = as_array(call[0]), *from = as_array(call[1]);
-  if (!to || !from || PyArray_TYPE(to) != PyArray_TYPE(from) || !PyArray_ISWRITEABLE(to) || PyArray_NDIM(to) > kMaxDims) return nullptr;
+  if (!to || !from || !PyArray_ISWRITEABLE(to) || PyArray_NDIM(to) > kMaxDims) return nullptr;
   if (!readable(to) || !readable(from) || PyDataType_REFCHK(PyArray_DESCR(to))) return nullptr;
+  if (PyArray_TYPE(to) != PyArray_TYPE(from)) return convert(to, from) ? Py_NewRef(call[0]) : nullptr;
   if (same_shape(to, from) && dense(to) && dense(from) && same_order(to, from) && !overlap(to, from)) {
     const char* source = PyArray_BYTES(from);
     const UnaryLoop loop = elementwise_loops().copy;
@@ -684,6 +690,10 @@ const std::unordered_map<std::string, Entry>& entries() {
     (*t)["erfinv"] = {special_attempt, kErfinv, 0};
     (*t)["lgamma"] = {special_attempt, kLgamma, 0};
     (*t)["digamma"] = {special_attempt, kDigamma, 0};
+    (*t)["trigamma"] = {special_attempt, kTrigamma, 0};
+    (*t)["erfcx"] = {special_attempt, kErfcx, 0};
+    (*t)["log_ndtr"] = {special_attempt, kLogNdtr, 0};
+    (*t)["ndtri"] = {special_attempt, kNdtri, 0};
     (*t)["clamp"] = {clamp_attempt, 0, kNone};
     (*t)["hardtanh"] = {clamp_attempt, 0, kUnit};
     (*t)["relu6"] = {clamp_attempt, 0, kSix};
@@ -706,7 +716,7 @@ const std::unordered_map<std::string, Entry>& entries() {
 nb::object elementwise(nb::object reference) {
   const auto found = entries().find(nb::cast<std::string>(reference.attr("__name__")));
   if (found == entries().end()) return reference;
-  return make_kernel(found->second.attempt, found->second.op, found->second.option, reference, true);
+  return make_kernel(found->second.attempt, found->second.op, found->second.option, reference, true, found->second.attempt != copy_attempt);
 }
 
 }  // namespace
