@@ -6,7 +6,6 @@ import math
 import operator
 
 import rushlight as torch
-from rushlight.devices import Size
 from rushlight.distributions import constraints
 from rushlight.distributions.utils import (
     Number,
@@ -284,139 +283,6 @@ class ComposeTransform(Transform):
 identity_transform = ComposeTransform([])
 
 
-class IndependentTransform(Transform):
-    """Another transform whose last batch dimensions belong to the event: Jacobians are summed over them.
-
-    Args:
-        base_transform: the other one.
-        reinterpreted_batch_ndims: how many dimensions.
-        cache_size: 0 or 1.
-    """
-
-    def __init__(self, base_transform: Transform, reinterpreted_batch_ndims: int, cache_size: int = 0):
-        super().__init__(cache_size=cache_size)
-        self.base_transform = base_transform.with_cache(cache_size)
-        self.reinterpreted_batch_ndims = reinterpreted_batch_ndims
-
-    def with_cache(self, cache_size=1):
-        """The same transform with a cache of this size."""
-        if self._cache_size == cache_size:
-            return self
-        return IndependentTransform(self.base_transform, self.reinterpreted_batch_ndims, cache_size)
-
-    @constraints.dependent_property(is_discrete=False)
-    def domain(self):
-        """What it transforms."""
-        return constraints.independent(self.base_transform.domain, self.reinterpreted_batch_ndims)
-
-    @constraints.dependent_property(is_discrete=False)
-    def codomain(self):
-        """What it gives."""
-        return constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
-
-    @property
-    def bijective(self) -> bool:
-        """Whether the other one is."""
-        return self.base_transform.bijective
-
-    @property
-    def sign(self):
-        """The other one's sign."""
-        return self.base_transform.sign
-
-    def _call(self, x):
-        return self.base_transform(_at_least(x, self.domain.event_dim))
-
-    def _inverse(self, y):
-        return self.base_transform.inv(_at_least(y, self.codomain.event_dim))
-
-    def log_abs_det_jacobian(self, x, y):
-        """log |det dy/dx| at x, summed over the dimensions that became part of the event."""
-        return _sum_rightmost(self.base_transform.log_abs_det_jacobian(x, y), self.reinterpreted_batch_ndims)
-
-    def __repr__(self):
-        return f"{self.__class__.__name__}({self.base_transform!r}, {self.reinterpreted_batch_ndims})"
-
-    def forward_shape(self, shape):
-        """The shape of f(x) from that of x."""
-        return self.base_transform.forward_shape(shape)
-
-    def inverse_shape(self, shape):
-        """The shape of x from that of f(x)."""
-        return self.base_transform.inverse_shape(shape)
-
-
-def _at_least(x, dims: int):
-    if x.dim() < dims:
-        raise ValueError(f"Too few dimensions on input: expected at least {dims}, got {x.dim()}")
-    return x
-
-
-def _need_dims(shape, dims: int) -> None:
-    if len(shape) < dims:
-        raise ValueError(f"Too few dimensions on input: expected at least {dims}, got shape {list(shape)}")
-
-
-class ReshapeTransform(Transform):
-    """Events of one shape as events of another.
-
-    Args:
-        in_shape: the shape of the events before.
-        out_shape: their shape after.
-        cache_size: 0 or 1.
-    Raises:
-        ValueError: the numbers of elements differ.
-    """
-
-    bijective = True
-
-    def __init__(self, in_shape, out_shape, cache_size: int = 0):
-        self.in_shape, self.out_shape = Size(in_shape), Size(out_shape)
-        if self.in_shape.numel() != self.out_shape.numel():
-            raise ValueError(
-                "in_shape, out_shape have different numbers of elements: "
-                f"{list(self.in_shape)} and {list(self.out_shape)}"
-            )
-        super().__init__(cache_size=cache_size)
-
-    @constraints.dependent_property
-    def domain(self):
-        """Numbers in the shape before."""
-        return constraints.independent(constraints.real, len(self.in_shape))
-
-    @constraints.dependent_property
-    def codomain(self):
-        """Numbers in the shape after."""
-        return constraints.independent(constraints.real, len(self.out_shape))
-
-    def _call(self, x):
-        return x.reshape(x.shape[: x.dim() - len(self.in_shape)] + self.out_shape)
-
-    def _inverse(self, y):
-        return y.reshape(y.shape[: y.dim() - len(self.out_shape)] + self.in_shape)
-
-    def log_abs_det_jacobian(self, x, y):
-        """Zero."""
-        return x.new_zeros(x.shape[: x.dim() - len(self.in_shape)])
-
-    def forward_shape(self, shape):
-        """The shape of f(x) from that of x."""
-        return _replaced(shape, self.in_shape, self.out_shape)
-
-    def inverse_shape(self, shape):
-        """The shape of x from that of f(x)."""
-        return _replaced(shape, self.out_shape, self.in_shape)
-
-
-def _replaced(shape, old, new):
-    """A shape with another end."""
-    _need_dims(shape, len(old))
-    cut = len(shape) - len(old)
-    if shape[cut:] != old:
-        raise ValueError(f"Shape mismatch: expected {shape[cut:]} but got {old}")
-    return shape[:cut] + new
-
-
 class ExpTransform(_Same):
     """y = exp(x).
 
@@ -668,11 +534,13 @@ class CumulativeDistributionTransform(Transform):
         return self.distribution.log_prob(x)
 
 
-from rushlight.distributions._matrix_transforms import (  # noqa: E402
+from rushlight.distributions._event_transforms import (  # noqa: E402
     CatTransform,
     CorrCholeskyTransform,
+    IndependentTransform,
     LowerCholeskyTransform,
     PositiveDefiniteTransform,
+    ReshapeTransform,
     SoftmaxTransform,
     StackTransform,
     StickBreakingTransform,
