@@ -700,3 +700,32 @@ def test_killed_while_saving(tmp_path):
         found = rl.load(path)
         assert found["w"].tolist()[:1] == [float(found["i"])]
         assert (found["w"] == found["i"]).all()
+
+
+LAYERS = {
+    "net": lambda nn: nn.Sequential(
+        nn.Conv1d(4, 2, 1), nn.BatchNorm1d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3)
+    ),
+    "attention": lambda nn: nn.TransformerEncoderLayer(4, 2, 8, batch_first=True),
+    "group norm": lambda nn: nn.GroupNorm(2, 4),
+    "pool": lambda nn: nn.MaxPool1d(2),
+    "upsample": lambda nn: nn.Upsample(scale_factor=2),
+    "transposed": lambda nn: nn.ConvTranspose1d(4, 2, 1),
+    "activations": lambda nn: nn.Sequential(nn.GELU(), nn.PReLU(), nn.Softmax(-1), nn.Hardtanh()),
+    "pad": lambda nn: nn.Sequential(nn.ReflectionPad1d(1), nn.Unflatten(1, (2, 2))),
+    "named": lambda nn: nn.Sequential(nn.ModuleDict({"a": nn.LayerNorm(4)})["a"], nn.InstanceNorm1d(4)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_pytorch_reads_whole_modules(name):
+    ours = LAYERS[name](rl.nn).eval()
+    file = io.BytesIO()
+    rl.save(ours, file)
+    file.seek(0)
+    theirs = torch.load(file, weights_only=False)
+    assert repr(theirs) == repr(ours)
+    x = np.random.default_rng(0).normal(size=(2, 4, 4)).astype(np.float32)
+    np.testing.assert_allclose(
+        theirs(torch.from_numpy(x)).detach().numpy(), ours(rl.from_numpy(x)).detach().numpy(), atol=1e-5
+    )

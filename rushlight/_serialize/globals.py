@@ -187,9 +187,21 @@ def resolve(module: str, name: str):
     raise AttributeError(f"the file needs {module}.{name}, which Rushlight does not have")
 
 
+#: Layers that PyTorch has in another file than others of ours beside them.
+_ELSEWHERE = {
+    "PixelShuffle": "pixelshuffle", "PixelUnshuffle": "pixelshuffle", "ChannelShuffle": "channelshuffle",
+    "LinearCrossEntropyLoss": "loss", "Upsample": "upsampling", "UpsamplingNearest2d": "upsampling",
+    "UpsamplingBilinear2d": "upsampling", "MultiheadAttention": "activation",
+}  # fmt: skip
+
+
 def public_name(obj, name: str) -> tuple[str, str] | None:
     """The name in PyTorch's modules of a class or function of ours; None where it has no public one."""
     parts = obj.__module__.split(".")
+    layers = import_module("rushlight.nn.modules").PATHS if parts[:2] == ["rushlight", "nn"] else {}
+    files = [path for path, module in layers.items() if module.__name__ == obj.__module__]
+    if files:  # PyTorch's layers know these paths only
+        return f"torch.nn.modules.{_ELSEWHERE.get(name, files[0])}", name
     for i in range(1, len(parts) + 1):
         try:
             if getattr(import_module(".".join(parts[:i])), name, None) is obj:

@@ -28,7 +28,7 @@ from rushlight.nn import (
     upsampling,
 )
 
-_PATHS = {
+PATHS = {
     "activation": activation, "adaptive": adaptive, "batchnorm": batchnorm, "channelshuffle": upsampling, "container": containers,
     "conv": conv, "distance": distance, "dropout": dropout, "flatten": flatten, "fold": fold,
     "instancenorm": instancenorm, "lazy": lazy, "linear": linear,
@@ -38,7 +38,7 @@ _PATHS = {
     "rnn": rnn,
     "sparse": sparse, "transformer": transformer, "upsampling": upsampling,
 }  # fmt: skip
-for _name, _module in _PATHS.items():
+for _name, _module in PATHS.items():
     globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _module
 
 __all__ = [name for name, value in vars(nn).items() if isinstance(value, type)]
