@@ -54,11 +54,11 @@ def _cholesky(name: str, a: Tensor, upper: bool) -> tuple[Tensor, np.ndarray]:
 
 
 @op(name="linalg_cholesky_ex", method=False)
-def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
+def cholesky_ex(input, *, upper=False, check_errors=False, out=None):
     """The Cholesky factors of positive definite matrices, and how far the factorisation got.
 
     Args:
-        A: a tensor [..., n, n], symmetric or Hermitian; only one triangle is read.
+        input: A, a tensor [..., n, n], symmetric or Hermitian; only one triangle is read.
         upper: return (and read) the upper triangle, A = L^H L, not the lower one, A = L L^H.
         check_errors: raise where a factorisation fails.
         out: two tensors for the result.
@@ -71,18 +71,18 @@ def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
     >>> torch.linalg.cholesky_ex(torch.tensor([[4.0]])).L
     tensor([[2.]])
     """
-    factor, info = _cholesky("linalg.cholesky_ex", A, upper)
+    factor, info = _cholesky("linalg.cholesky_ex", input, upper)
     if check_errors and info.any():
         raise failed("linalg.cholesky_ex", info, NOT_POSITIVE)
     return put_all((factor, info_tensor(info)), out, return_types.linalg_cholesky_ex)
 
 
 @op(name="linalg_cholesky", method=False)
-def linalg_cholesky(A, *, upper=False, out=None):
+def linalg_cholesky(input, *, upper=False, out=None):
     """The Cholesky factors of positive definite matrices: the triangular L of A = L L^H.
 
     Args:
-        A: a tensor [..., n, n], symmetric or Hermitian; only one triangle is read.
+        input: A, a tensor [..., n, n], symmetric or Hermitian; only one triangle is read.
         upper: return (and read) the upper triangle, A = L^H L.
         out: where to put the result.
     Raises:
@@ -93,7 +93,7 @@ def linalg_cholesky(A, *, upper=False, out=None):
     tensor([[2., 0.],
             [1., 2.]])
     """
-    return _checked_cholesky("linalg.cholesky", A, upper, out)
+    return _checked_cholesky("linalg.cholesky", input, upper, out)
 
 
 @op()
@@ -318,11 +318,11 @@ def _not_converged(name: str) -> LinAlgError:
 
 
 @op(name="linalg_eigh", method=False)
-def eigh(A, UPLO="L", *, out=None):
+def eigh(input, UPLO="L", *, out=None):
     """The eigenvalues, in ascending order, and eigenvectors of symmetric or Hermitian matrices.
 
     Args:
-        A: a tensor [..., n, n]; only one triangle is read.
+        input: A, a tensor [..., n, n]; only one triangle is read.
         UPLO: "L" to read the lower triangle, "U" the upper one.
         out: two tensors for the result.
     Returns:
@@ -334,18 +334,18 @@ def eigh(A, UPLO="L", *, out=None):
     >>> torch.linalg.eigh(torch.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
     tensor([1., 2.])
     """
-    return put_all(_eigh("linalg.eigh", A, UPLO), out, return_types.linalg_eigh)
+    return put_all(_eigh("linalg.eigh", input, UPLO), out, return_types.linalg_eigh)
 
 
 @op(name="linalg_eigvalsh", method=False)
-def eigvalsh(A, UPLO="L", *, out=None):
+def eigvalsh(input, UPLO="L", *, out=None):
     """The eigenvalues of symmetric or Hermitian matrices, in ascending order.
 
     >>> import rushlight as torch
     >>> torch.linalg.eigvalsh(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
     tensor([1., 2.])
     """
-    return put(_eigh("linalg.eigvalsh", A, UPLO, vectors=False)[0], out)
+    return put(_eigh("linalg.eigvalsh", input, UPLO, vectors=False)[0], out)
 
 
 def _eig(name: str, a, vectors: bool = True):
@@ -369,11 +369,11 @@ def _eig(name: str, a, vectors: bool = True):
 
 
 @op(name="linalg_eig", method=False)
-def eig(A, *, out=None):
+def eig(input, *, out=None):
     """The eigenvalues and eigenvectors of square matrices, complex and in no order.
 
     Args:
-        A: a tensor [..., n, n].
+        input: A, a tensor [..., n, n].
         out: two tensors for the result.
     Returns:
         (eigenvalues [..., n]; eigenvectors [..., n, n], in columns of length 1).
@@ -384,18 +384,18 @@ def eig(A, *, out=None):
     >>> torch.linalg.eig(torch.tensor([[2.0]])).eigenvalues
     tensor([2.+0.j])
     """
-    return put_all(_eig("linalg.eig", A), out, return_types.linalg_eig)
+    return put_all(_eig("linalg.eig", input), out, return_types.linalg_eig)
 
 
 @op(name="linalg_eigvals", method=False)
-def eigvals(A, *, out=None):
+def eigvals(input, *, out=None):
     """The eigenvalues of square matrices, complex and in no order.
 
     >>> import rushlight as torch
     >>> torch.linalg.eigvals(torch.tensor([[2.0]]))
     tensor([2.+0.j])
     """
-    return put(_eig("linalg.eigvals", A, vectors=False)[0], out)
+    return put(_eig("linalg.eigvals", input, vectors=False)[0], out)
 
 
 # -- singular values --------------------------------------------------------------------------------

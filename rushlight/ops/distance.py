@@ -112,18 +112,18 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     if result._node is not None:
         result._node.save_output(result, x)
         result._node.order = order
-    return write_out(result, out)
+    return write_out(result, out, exact=True)
 
 
 # -- norms of matrices ------------------------------------------------------------------------------
 
 
 @op(name="linalg_matrix_norm", method=False)
-def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
+def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
     """The norm of matrices.
 
     Args:
-        A: a tensor [..., n, m] of floating-point or complex numbers.
+        input: A, a tensor [..., n, m] of floating-point or complex numbers.
         ord: "fro" for Frobenius's, 1 or -1 for the largest or smallest sum of a column, inf or -inf for that
             of a row, 2 or -2 for the largest or smallest singular value, "nuc" for their sum.
         dim: the two dimensions of the matrices.
@@ -137,33 +137,33 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     >>> torch.linalg.matrix_norm(torch.ones(2, 2))
     tensor(2.)
     """
-    if check_tensor("linalg_matrix_norm", A, "A")._array.ndim < 2:
+    if check_tensor("linalg_matrix_norm", input, "input")._array.ndim < 2:
         raise RuntimeError("linalg.matrix_norm: The input tensor A must have at least 2 dimensions.")
     if isinstance(dim, int) or len(dim) != 2:
         raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
-    rows, columns = (check_dim(d, A._array.ndim) for d in dim)
+    rows, columns = (check_dim(d, input._array.ndim) for d in dim)
     if rows == columns:
         raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
-    if A._array.dtype.kind in "iub":
+    if input._array.dtype.kind in "iub":
         raise RuntimeError(
-            f"linalg.matrix_norm: Expected a floating point or complex tensor as input. Got {SCALAR_NAMES[A.dtype]}. "
+            f"linalg.matrix_norm: Expected a floating point or complex tensor as input. Got {SCALAR_NAMES[input.dtype]}. "
             "Convert it first: A.float()"
         )
     if ord == "fro":
-        return vector_norm(A, 2, (rows, columns), keepdim, dtype=dtype, out=out)
+        return vector_norm(input, 2, (rows, columns), keepdim, dtype=dtype, out=out)
     if ord in ("nuc", 2, -2):
         return write_out(
-            _spectral_norm(A if dtype is None else cast(A, dtype), ord, rows, columns, keepdim), out
-        )
+            _spectral_norm(input if dtype is None else cast(input, dtype), ord, rows, columns, keepdim), out
+        , exact=True)
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if abs(ord) == math.inf:
         rows, columns = columns, rows
-    sums = vector_norm(A, 1, rows, True, dtype=dtype)
+    sums = vector_norm(input, 1, rows, True, dtype=dtype)
     result = _largest(sums, columns, True) if ord > 0 else sums.amin(columns, True)
     if not keepdim:
         result = result.squeeze((rows, columns))
-    return write_out(result, out)
+    return write_out(result, out, exact=True)
 
 
 def _largest(sizes: Tensor, dim: int, keepdim: bool) -> Tensor:
@@ -187,11 +187,11 @@ def _spectral_norm(A: Tensor, ord, rows: int, columns: int, keepdim: bool) -> Te
 
 
 @op(name="linalg_norm", method=False)
-def linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
+def linalg_norm(input, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     """The norm of vectors or matrices, as the number of dimensions says.
 
     Args:
-        A: a tensor of floating-point or complex numbers.
+        input: A, a tensor of floating-point or complex numbers.
         ord: the order; None for 2 (of all elements as one vector where `dim` is None).
         dim: a dimension for vectors, two for matrices; None for all of one or two dimensions.
         keepdim: keep the reduced dimensions, with size 1.
@@ -204,7 +204,7 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     >>> torch.linalg.norm(torch.tensor([[3.0, 4.0]]))
     tensor(5.)
     """
-    rank = check_tensor("linalg_norm", A, "A")._array.ndim
+    rank = check_tensor("linalg_norm", input, "input")._array.ndim
     if dim is not None:
         dims = (dim,) if isinstance(dim, int) else tuple(dim)
         if len(dims) not in (1, 2):
@@ -218,10 +218,10 @@ def linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
             )
         dims = tuple(range(rank))
     else:
-        return vector_norm(A, 2, None, keepdim, dtype=dtype, out=out)
+        return vector_norm(input, 2, None, keepdim, dtype=dtype, out=out)
     if ord is not None and (len(dims) == 2 or isinstance(ord, str)):
-        return matrix_norm(A, ord, dims, keepdim, dtype=dtype, out=out)
-    return vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype, out=out)
+        return matrix_norm(input, ord, dims, keepdim, dtype=dtype, out=out)
+    return vector_norm(input, 2 if ord is None else ord, dims, keepdim, dtype=dtype, out=out)
 
 
 @op()
@@ -470,7 +470,7 @@ def vecdot(x, y, *, dim=-1, out=None):
             f"{name}: Expected x and y to have the same dtype, but found x of type {SCALAR_NAMES[x.dtype]} and y of type "
             f"{SCALAR_NAMES[y.dtype]} instead"
         )
-    return write_out((x.conj() * y if x.is_complex() else x * y).sum(dim), out)
+    return write_out((x.conj() * y if x.is_complex() else x * y).sum(dim), out, exact=True)
 
 
 @op(inplace=True)
@@ -492,4 +492,4 @@ def renorm(input, p, dim, maxnorm, *, out=None):
     others = [d for d in range(input.ndim) if d != axis]
     norms = vector_norm(input, p, others, keepdim=True)
     scale = (maxnorm / (norms + 1e-7)).where(norms > maxnorm, norms.new_ones(()))
-    return write_out(input * scale, out)
+    return write_out(input * scale, out, exact=True)

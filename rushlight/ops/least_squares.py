@@ -46,11 +46,11 @@ def _threshold(s: np.ndarray, atol: np.ndarray, rtol: np.ndarray) -> np.ndarray:
 
 
 @op(name="linalg_matrix_rank", method=False)
-def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
+def matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """The number of singular values above a threshold, the larger one of `atol` and `rtol` times the largest.
 
     Args:
-        A: a tensor [..., m, n].
+        input: A, a tensor [..., m, n].
         tol: the older name of `atol`.
         hermitian: A is symmetric or Hermitian: take its eigenvalues' sizes.
         atol: the absolute threshold, a number or a tensor [...]; by default 0.
@@ -63,7 +63,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None)
     >>> torch.linalg.matrix_rank(torch.tensor([[1.0, 2.0], [2.0, 4.0]]))
     tensor(1)
     """
-    array = check_tensor("linalg_matrix_rank", A, "A")._array
+    array = check_tensor("linalg_matrix_rank", input, "input")._array
     if array.dtype not in LAPACK_TYPES:
         raise RuntimeError("This function doesn't handle types other than float and double")
     if array.ndim < 2:
@@ -73,7 +73,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None)
     if not array.size:
         return write_out(wrap(np.zeros(array.shape[:-2], np.int64)), out)
     atol, rtol = (_plain(tol), _plain(0)) if tol is not None else _tolerances(array, atol, rtol)
-    s = np.abs(eigvalsh(A.detach())._array) if hermitian else svdvals(A.detach())._array
+    s = np.abs(eigvalsh(input.detach())._array) if hermitian else svdvals(input.detach())._array
     rank = np.count_nonzero(s > _threshold(s, atol, rtol), -1)
     return write_out(wrap(np.asarray(rank, np.int64)), out)
 
@@ -117,11 +117,11 @@ def _pinv(a: np.ndarray, atol, rtol, hermitian: bool) -> np.ndarray:
 
 
 @op(name="linalg_pinv", method=False)
-def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
+def pinv(input, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """The pseudo-inverse of Moore and Penrose.
 
     Args:
-        A: a tensor [..., m, n].
+        input: A, a tensor [..., m, n].
         rcond: the older name of `rtol`.
         hermitian: A is symmetric or Hermitian; only its lower triangle is read.
         atol: singular values up to this count as zero, a number or a tensor [...]; by default 0.
@@ -136,9 +136,9 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     >>> torch.linalg.pinv(torch.tensor([[3.0], [4.0]]))
     tensor([[0.1200, 0.1600]])
     """
-    array = check_tensor("linalg_pinv", A, "A")._array
+    array = check_tensor("linalg_pinv", input, "input")._array
     if array.dtype not in LAPACK_TYPES or array.ndim < 2:
-        kind = dtypes.SCALAR_NAMES[A.dtype]
+        kind = dtypes.SCALAR_NAMES[input.dtype]
         raise RuntimeError(
             f"linalg.pinv({kind}{{{list(array.shape)}}}): expected a tensor with 2 or more dimensions of float, double, "
             "cfloat or cdouble types"
@@ -146,10 +146,10 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     if hermitian:
         check_square("linalg.eigh", array)
     result = _pinv(array, atol, rcond if rtol is None else rtol, hermitian)
-    if not recording(A):
+    if not recording(input):
         return put(wrap(result), out)
-    inverse = record(result, LinalgPinvBackward0, (A,))
-    inverse._node.keep((inverse,), A)
+    inverse = record(result, LinalgPinvBackward0, (input,))
+    inverse._node.keep((inverse,), input)
     return put(inverse, out)
 
 
@@ -208,12 +208,12 @@ def _full_rank_solution(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @op(name="linalg_lstsq", method=False)
-def lstsq(A, B, rcond=None, *, driver=None):
+def lstsq(input, b, rcond=None, *, driver=None):
     """The X with the least |A X - B|, of these the shortest.
 
     Args:
-        A: a tensor [..., m, n].
-        B: a tensor [..., m, k], or vectors [..., m]; leading dimensions broadcast.
+        input: A, a tensor [..., m, n].
+        b: B, a tensor [..., m, k], or vectors [..., m]; leading dimensions broadcast.
         rcond: singular values up to this times the largest count as zero; by default epsilon times max(m, n).
         driver: "gels" (QR; full rank only), "gelsy" (the default), "gelsd" or "gelss", as LAPACK's routines; the last
             three are computed by singular values here.
@@ -227,8 +227,12 @@ def lstsq(A, B, rcond=None, *, driver=None):
     >>> torch.linalg.lstsq(torch.tensor([[3.0], [4.0]]), torch.tensor([[3.0], [4.0]])).rank
     tensor(1)
     """
-    name = "torch.linalg.lstsq"
-    a, b = check_tensor("linalg_lstsq", A, "A")._array, check_tensor("linalg_lstsq", B, "B", 2)._array
+    name, A, B = (
+        "torch.linalg.lstsq",
+        check_tensor("linalg_lstsq", input),
+        check_tensor("linalg_lstsq", b, "b", 2),
+    )
+    a, b = A._array, B._array
     if a.ndim < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
     if b.ndim < 1:
@@ -289,11 +293,11 @@ def _solutions(a: np.ndarray, b: np.ndarray, rcond, driver: str) -> tuple[np.nda
 
 
 @op(name="linalg_cond", method=False)
-def cond(A, p=None, *, out=None):
+def cond(input, p=None, *, out=None):
     """The condition number of matrices: the norm times that of the inverse.
 
     Args:
-        A: a tensor [..., n, n]; [..., m, n] where p is None, 2 or -2.
+        input: A, a tensor [..., n, n]; [..., m, n] where p is None, 2 or -2.
         p: the norm: None or 2 for the quotient of the largest and the smallest singular value, -2 for its inverse,
             "fro", "nuc", 1, -1, inf or -inf.
         out: where to put the result.
@@ -307,27 +311,27 @@ def cond(A, p=None, *, out=None):
     from rushlight.ops.distance import matrix_norm
     from rushlight.ops.solve import inv_ex
 
-    if check_tensor("linalg_cond", A, "A")._array.ndim < 2:
+    if check_tensor("linalg_cond", input, "input")._array.ndim < 2:
         raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
     if p is None or p in (2, -2):
-        if not A.numel():
-            return write_out(svdvals(A).sum(-1) * 0, out)
-        s = svdvals(A)
+        if not input.numel():
+            return write_out(svdvals(input).sum(-1) * 0, out)
+        s = svdvals(input)
         result = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
         return write_out(result, out)
     if p not in ("fro", "nuc") and (isinstance(p, str) or abs(p) not in (1, math.inf)):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
-    check_square(f"linalg.cond(ord={p})", A._array)
-    if not A.numel():
-        return write_out(A.abs().sum((-2, -1)), out)
+    check_square(f"linalg.cond(ord={p})", input._array)
+    if not input.numel():
+        return write_out(input.abs().sum((-2, -1)), out)
     if p == "nuc":
-        s = svdvals(A)
+        s = svdvals(input)
         return write_out(s.sum(-1) * (1 / s).sum(-1), out)
-    inverse, info = inv_ex(A)
+    inverse, info = inv_ex(input)
     singular = info._array > 0
     if singular.any():
         inverse = inverse.masked_fill(wrap(singular)[..., None, None], math.inf)
-    result = matrix_norm(A, p) * matrix_norm(inverse, p)
+    result = matrix_norm(input, p) * matrix_norm(inverse, p)
     # zero times infinity, for the norm of a zero matrix, is infinite here
     undefined = np.isnan(result._array)
     return write_out(result.masked_fill(wrap(undefined), math.inf) if undefined.any() else result, out)

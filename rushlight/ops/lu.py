@@ -410,11 +410,11 @@ def _no_zero_block(name: str, info: np.ndarray) -> None:
 
 
 @op(name="linalg_ldl_factor_ex", method=False)
-def ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None):
+def ldl_factor_ex(input, *, hermitian=False, check_errors=False, out=None):
     """The LDL factorisation of symmetric or Hermitian matrices, and whether D is singular.
 
     Args:
-        A: a tensor [..., n, n], of which the lower triangle is read.
+        input: A, a tensor [..., n, n], of which the lower triangle is read.
         hermitian: A is Hermitian, not symmetric; the same for real numbers.
         check_errors: raise where D is singular.
         out: three tensors for the result.
@@ -425,21 +425,21 @@ def ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None):
     >>> torch.linalg.ldl_factor_ex(torch.tensor([[2.0]])).LD
     tensor([[2.]])
     """
-    factors, pivots, info = _ldl("torch.linalg.ldl_factor_ex", A, hermitian)
+    factors, pivots, info = _ldl("torch.linalg.ldl_factor_ex", input, hermitian)
     if check_errors:
         _no_zero_block("torch.linalg.ldl_factor_ex", info)
     return put_all((wrap(factors), wrap(pivots), info_tensor(info)), out, return_types.linalg_ldl_factor_ex)
 
 
 @op(name="linalg_ldl_factor", method=False)
-def ldl_factor(A, *, hermitian=False, out=None):
+def ldl_factor(input, *, hermitian=False, out=None):
     """The LDL factorisation of symmetric or Hermitian matrices, for `torch.linalg.ldl_solve`.
 
     >>> import rushlight as torch
     >>> torch.linalg.ldl_factor(torch.tensor([[2.0]])).pivots
     tensor([1], dtype=torch.int32)
     """
-    factors, pivots, info = _ldl("torch.linalg.ldl_factor", A, hermitian)
+    factors, pivots, info = _ldl("torch.linalg.ldl_factor", input, hermitian)
     _no_zero_block("torch.linalg.ldl_factor", info)
     return put_all((wrap(factors), wrap(pivots)), out, return_types.linalg_ldl_factor)
 

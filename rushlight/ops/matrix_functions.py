@@ -50,22 +50,22 @@ def matrix_power(input, n, *, out=None):
     n = n.__index__()
     if n == 0:
         zero = input.masked_fill(wrap(np.ones((), bool)), 0)
-        return write_out(zero + wrap(np.eye(array.shape[-1], dtype=array.dtype)), out)
+        return write_out(zero + wrap(np.eye(array.shape[-1], dtype=array.dtype)), out, exact=True)
     base = inv(input) if n < 0 else input
     n, result = abs(n), None
     if n == 1:
-        return write_out(base.clone() if base is input else base, out)
+        return write_out(base.clone() if base is input else base, out, exact=True)
     while n:
         if n & 1:
             result = base if result is None else result @ base
         n >>= 1
         if n:
             base = base @ base
-    return write_out(result, out)
+    return write_out(result, out, exact=True)
 
 
 @op(name="linalg_matrix_power", method=False)
-def linalg_matrix_power(A, n, *, out=None):
+def linalg_matrix_power(input, n, *, out=None):
     """A square matrix times itself, n times; the power of the inverse where n is negative.
 
     >>> import rushlight as torch
@@ -73,7 +73,7 @@ def linalg_matrix_power(A, n, *, out=None):
     tensor([[1, 3],
             [0, 1]])
     """
-    return matrix_power(A, n, out=out)
+    return matrix_power(input, n, out=out)
 
 
 class LinalgMatrixExpBackward0(Node):
@@ -93,11 +93,11 @@ class LinalgMatrixExpBackward0(Node):
 
 
 @op(name="linalg_matrix_exp", method=False)
-def linalg_matrix_exp(A):
+def linalg_matrix_exp(input):
     """The exponential of square matrices: 1 + A + A^2 / 2 + A^3 / 6 + ...
 
     Args:
-        A: a tensor [..., n, n].
+        input: A, a tensor [..., n, n].
     Raises:
         RuntimeError: the matrices are not square, or of integers.
 
@@ -107,18 +107,18 @@ def linalg_matrix_exp(A):
             [0., 1.]])
     """
     name = "linalg.matrix_exp"
-    array = check_tensor("linalg_matrix_exp", A, "A")._array
+    array = check_tensor("linalg_matrix_exp", input, "input")._array
     if array.dtype.kind in "iub":
-        raise wrong_type(name, A)
+        raise wrong_type(name, input)
     if array.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
     check_square(name, array)
     if array.dtype not in LAPACK_TYPES:
-        return linalg_matrix_exp(A.float()).to(A.dtype)
+        return linalg_matrix_exp(input.float()).to(input.dtype)
     result = lapack.matrix_exp(array)
-    if not recording(A):
+    if not recording(input):
         return wrap(result)
-    return record(result, LinalgMatrixExpBackward0, (A,), A)
+    return record(result, LinalgMatrixExpBackward0, (input,), input)
 
 
 alias("matrix_exp", linalg_matrix_exp)
@@ -293,11 +293,11 @@ def _householder(name: str, a, tau, out) -> Tensor:
 
 
 @op(name="linalg_householder_product", method=False)
-def householder_product(A, tau, *, out=None):
+def householder_product(input, tau, *, out=None):
     """The first columns of a product of Householder's reflections, such as the Q of `torch.geqrf`.
 
     Args:
-        A: the reflections' vectors below the diagonal of a tensor [..., m, n], m >= n.
+        input: A, the reflections' vectors below the diagonal of a tensor [..., m, n], m >= n.
         tau: their factors [..., k], k <= n.
         out: where to put the result.
     Returns:
@@ -310,7 +310,7 @@ def householder_product(A, tau, *, out=None):
     tensor([[-1.],
             [ 0.]])
     """
-    return _householder("linalg_householder_product", A, tau, out)
+    return _householder("linalg_householder_product", input, tau, out)
 
 
 @op()

@@ -235,12 +235,12 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
 
 
 @op(name="linalg_tensorsolve", method=False)
-def tensorsolve(A, B, dims=None, *, out=None):
+def tensorsolve(input, other, dims=None, *, out=None):
     """The solution X of the system tensordot(A, X, X.ndim) = B.
 
     Args:
-        A: a tensor of B's shape followed by that of X, as many elements in both parts.
-        B: a tensor.
+        input: A, a tensor of B's shape followed by that of X, as many elements in both parts.
+        other: B, a tensor.
         dims: dimensions of A to move to its end first.
         out: where to put the result.
     Raises:
@@ -251,23 +251,23 @@ def tensorsolve(A, B, dims=None, *, out=None):
     tensor([1., 1., 1., 1.])
     """
     if dims is not None:
-        A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
-    rows, columns = A._array.shape[: B.ndim], A._array.shape[B.ndim :]
-    if not math.prod(columns) == math.prod(rows) == B.numel():
+        input = input.movedim(tuple(dims), tuple(range(input.ndim - len(dims), input.ndim)))
+    rows, columns = input._array.shape[: other.ndim], input._array.shape[other.ndim :]
+    if not math.prod(columns) == math.prod(rows) == other.numel():
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but "
-            f"got {math.prod(columns)} != {B.numel() if math.prod(rows) == math.prod(columns) else math.prod(rows)}"
+            f"got {math.prod(columns)} != {other.numel() if math.prod(rows) == math.prod(columns) else math.prod(rows)}"
         )
-    n = B.numel()
-    return put(linalg_solve(A.reshape(n, n), B.reshape(n)).reshape(columns), out)
+    n = other.numel()
+    return put(linalg_solve(input.reshape(n, n), other.reshape(n)).reshape(columns), out)
 
 
 @op(name="linalg_tensorinv", method=False)
-def tensorinv(A, ind=2, *, out=None):
+def tensorinv(input, ind=2, *, out=None):
     """The inverse of the linear map that `torch.tensordot` with A is.
 
     Args:
-        A: a tensor, as many elements in its first `ind` dimensions as in the others.
+        input: A, a tensor, as many elements in its first `ind` dimensions as in the others.
         ind: the number of the map's output dimensions.
         out: where to put the result.
     Raises:
@@ -279,7 +279,7 @@ def tensorinv(A, ind=2, *, out=None):
     """
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
-    shape = A._array.shape
+    shape = input._array.shape
     first, last = shape[:ind], shape[ind:]
     n = math.prod(last)
     if n != math.prod(first):
@@ -287,7 +287,7 @@ def tensorinv(A, ind=2, *, out=None):
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
             f"{n} != {math.prod(first)}"
         )
-    inverse, info = _inverse("linalg.inv", A.reshape(n, n))
+    inverse, info = _inverse("linalg.inv", input.reshape(n, n))
     if info is not None:
         raise failed("inv", info, SINGULAR)
     return put(inverse.reshape((*last, *first)), out)

@@ -56,11 +56,11 @@ def triangular(a: np.ndarray, b: np.ndarray, upper: bool, left: bool, unit: bool
 
 
 @op(name="linalg_solve_triangular", method=False)
-def linalg_solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
+def linalg_solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=None):
     """The solution of A X = B, or of X A = B, with a triangular A.
 
     Args:
-        A: a tensor [..., n, n], of which one triangle is read.
+        input: A, a tensor [..., n, n], of which one triangle is read.
         B: a tensor [..., n, k], or [..., k, n] where not `left`; leading dimensions broadcast.
         upper: whether A is an upper triangle.
         left: whether A stands left of X.
@@ -76,26 +76,26 @@ def linalg_solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=
     tensor([[3.]])
     """
     name = "linalg.solve_triangular"
-    for argument, t in (("A", A), ("B", B)):
+    for argument, t in (("A", input), ("B", B)):
         if check_tensor("linalg_solve_triangular", t, argument, 1 + (t is B))._array.ndim < 2:
             raise RuntimeError(f"{name}: The input tensor {argument} must have at least 2 dimensions.")
         not_implemented("triangular_solve_cpu", t)
-    a, b = A._array, B._array
+    a, b = input._array, B._array
     check_square(name, a)
     check_system(name, a, b, left)
     batch_of(a, b)
     if a.dtype != b.dtype:
         raise RuntimeError(
-            f"{name}: Expected A and B to have the same dtype, but found A of type {SCALAR_NAMES[A.dtype]} and B of type "
+            f"{name}: Expected A and B to have the same dtype, but found A of type {SCALAR_NAMES[input.dtype]} and B of type "
             f"{SCALAR_NAMES[B.dtype]} instead"
         )
     array = triangular(a, b, bool(upper), left, bool(unitriangular))
-    if not recording(A, B):
+    if not recording(input, B):
         return put(wrap(array), out)
     x = record(
-        array, LinalgSolveTriangularBackward0, (A, B), options=(bool(upper), left, bool(unitriangular))
+        array, LinalgSolveTriangularBackward0, (input, B), options=(bool(upper), left, bool(unitriangular))
     )
-    x._node.keep((x,), A, B)
+    x._node.keep((x,), input, B)
     return put(x, out)
 
 
@@ -191,12 +191,12 @@ class CholeskySolveBackward0(FactorNode):
 
 
 @op()
-def cholesky_solve(input, L, upper=False, *, out=None):
+def cholesky_solve(input, input2, upper=False, *, out=None):
     """The solution X of A X = input, where A is given by its Cholesky factors.
 
     Args:
         input: a tensor [..., n, k].
-        L: the factors [..., n, n], A = L L^H, or L^H L if `upper`; leading dimensions broadcast.
+        input2: L, the factors [..., n, n], A = L L^H, or L^H L if `upper`; leading dimensions broadcast.
         upper: whether the factors are upper triangles.
         out: where to put the result.
     Raises:
@@ -208,23 +208,23 @@ def cholesky_solve(input, L, upper=False, *, out=None):
     """
     for name, t in (
         ("b", check_tensor("cholesky_solve", input)),
-        ("u", check_tensor("cholesky_solve", L, "L", 2)),
+        ("u", check_tensor("cholesky_solve", input2, "input2", 2)),
     ):
         if t._array.ndim < 2:
             raise RuntimeError(
                 f"{name} should have at least 2 dimensions, but has {t._array.ndim} dimensions instead"
             )
-    _check_pair("cholesky_solve", input, L)
-    not_implemented("cholesky_solve_cpu", L)
-    b, factor = input._array, L._array
+    _check_pair("cholesky_solve", input, input2)
+    not_implemented("cholesky_solve_cpu", input2)
+    b, factor = input._array, input2._array
     batch_of(factor, b)
     low = lapack.adjoint(factor) if upper else factor
     array = lapack.solve_triangular(low, b, upper=False)
     array = lapack.solve_triangular(lapack.adjoint(low), array, upper=True)
-    if not recording(input, L):
+    if not recording(input, input2):
         return put(wrap(array), out)
-    x = record(array, CholeskySolveBackward0, (input, L), upper=bool(upper))
-    x._node.keep((x,), input, L)
+    x = record(array, CholeskySolveBackward0, (input, input2), upper=bool(upper))
+    x._node.keep((x,), input, input2)
     return put(x, out)
 
 
