@@ -337,3 +337,18 @@ def test_both_frameworks_have_the_same_names():
         wanted = {n for n in dir(theirs) if callable(getattr(theirs, n)) and n[0].islower()}
         wanted -= {"windows", "merge_dicts", "parse_kwargs"}
         assert not {n for n in wanted if getattr(theirs, n).__module__ != "torch._C" and not hasattr(ours, n)}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "torch.linalg.eigh(input=x)", "torch.linalg.inv(A=x)", "torch.linalg.norm(input=x)", "torch.linalg.svd(A=x)",
+        "torch.linalg.solve(A=x, B=x)", "torch.linalg.lstsq(input=x, b=x)", "torch.linalg.pinv(input=x)",
+        "torch.linalg.solve_triangular(input=x, B=x, upper=True)", "torch.cholesky_solve(input=x, input2=x)",
+        "torch.linalg.matrix_exp(input=x)", "torch.linalg.lu_factor(A=x)", "torch.fft.fft(input=x)",
+        "torch.linalg.tensorsolve(input=x, other=x[0])",
+    ],
+)  # fmt: skip
+def test_arguments_have_pytorchs_names(code):
+    for module in (rushlight, torch):
+        eval(code, {"torch": module, "x": module.eye(3)})
