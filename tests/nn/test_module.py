@@ -751,7 +751,11 @@ def properties(t, nn, say):
 def test_same_as_pytorch(program):
     ours, theirs = said(program, rushlight), said(program, torch)
     for i, (mine, expected) in enumerate(zip(ours, theirs, strict=False)):
-        if isinstance(mine, str) and isinstance(expected, str) and re.match(re.escape(expected) + "[:;] ", mine):
+        if (
+            isinstance(mine, str)
+            and isinstance(expected, str)
+            and re.match(re.escape(expected) + "[:;] ", mine)
+        ):
             ours[i] = expected  # a message may end with a hint
     assert ours == theirs
 
@@ -860,7 +864,7 @@ def test_members_are_plain_attributes():
 
 def test_cuda_is_refused():
     for move in (lambda m: m.cuda(), lambda m: m.to("cuda")):
-        with pytest.raises(RuntimeError, match="CUDA"):
+        with pytest.raises(AssertionError, match="CUDA"):
             move(rushlight.nn.Linear(1, 1))
 
 
