@@ -227,6 +227,22 @@ def _c_name(t: Tensor) -> str:
     return f"c10::{name}" if name in ("BFloat16", "Half") else name.lower()
 
 
+def check_batch_sizes(name: str, batch_sizes: Tensor, data: Tensor) -> np.ndarray:
+    """How many samples have each step of packed data, in memory of its own."""
+    sizes = np.array(check_tensor(name, batch_sizes, "batch_sizes")._array)
+    if sizes.ndim != 1 or sizes.dtype != np.int64:
+        raise RuntimeError(
+            f"'lengths' argument should be a 1D CPU int64 tensor, but got {sizes.ndim}D cpu "
+            f"{SCALAR_NAMES[batch_sizes.dtype]} tensor: {name} expected the batch_sizes of a PackedSequence"
+        )
+    if not sizes.size or sizes[-1] <= 0 or (sizes[1:] > sizes[:-1]).any() or sizes.sum() != len(data._array):
+        raise RuntimeError(
+            f"{name}: expected batch_sizes to be positive, to decrease, and to add up to the {len(data._array)} rows of "
+            f"data, got {sizes.tolist()[:20]}; pack_padded_sequence and pack_sequence make them"
+        )
+    return sizes
+
+
 # -- whole networks -------------------------------------------------------------------------------------
 
 
@@ -297,14 +313,10 @@ def _network(name: str, cell: str, args: tuple, kwargs: dict):
     settings = (params, bool(call["has_biases"]), call["num_layers"], call["dropout"], call["train"])
     both = call["bidirectional"]
     if packed:
-        sizes = call["batch_sizes"]._array
-        if sizes.dtype != np.int64 or sizes.ndim != 1 or not len(sizes) or int(sizes.sum()) != len(x):
-            raise RuntimeError(
-                f"{name}: expected batch_sizes to be 1-D int64 and to add up to the {len(x)} rows of data"
-            )
+        sizes = check_batch_sizes(name, call["batch_sizes"], x)
         if x._array.ndim != 2:
             raise RuntimeError(f"{name}: expected packed data with 2 dimensions, got {x._array.ndim}")
-        return _layers(name, cell, x, np.ascontiguousarray(sizes), h, c, *settings, both, _CAT)
+        return _layers(name, cell, x, sizes, h, c, *settings, both, _CAT)
     single = x._array.ndim == 2  # one sample
     if single:
         x, h, c = x.unsqueeze(1), h.unsqueeze(1), None if c is None else c.unsqueeze(1)

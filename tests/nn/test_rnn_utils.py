@@ -157,3 +157,13 @@ def test_refuses_the_same(wrong):
 def test_refuses_lengths_beyond_the_batch():  # where PyTorch reads past its end
     with pytest.raises(RuntimeError, match="at most 3"):
         rushlight.nn.utils.rnn.pack_padded_sequence(rushlight.zeros(3, 2, 1), [4, 2])
+
+
+def test_refuses_batch_sizes_that_no_packing_gives():
+    net = rushlight.nn.LSTM(1, 2)
+    for sizes in ([1, 2], [2, 2], [3, 0], [], [[2, 1]], [2.0, 1.0]):
+        packed = rushlight.nn.utils.rnn.PackedSequence(rushlight.zeros(3, 1), rushlight.tensor(sizes))
+        with pytest.raises((RuntimeError, IndexError)):
+            net(packed)
+        with pytest.raises(RuntimeError):
+            rushlight.nn.utils.rnn.pad_packed_sequence(packed)

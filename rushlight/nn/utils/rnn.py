@@ -11,6 +11,7 @@ from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.adjoint import LinearNode, apply_linear
 from rushlight.ops.common import MODE, Tensor, broadcast_error, check_tensor, record, recording, sum_to, wrap
 from rushlight.ops.data import as_tensor
+from rushlight.ops.recurrent import check_batch_sizes
 from rushlight.tensor import check_dim
 
 
@@ -123,17 +124,6 @@ class PadPackedSequenceBackward0(LinearNode):
     """Rows put into a padded batch."""
 
 
-def _check_sizes(sizes) -> np.ndarray:
-    """The lengths, which must be a 1-D int64 tensor."""
-    array = check_tensor("_pack_padded_sequence", sizes, "lengths")._array
-    if array.ndim != 1 or array.dtype != np.int64:
-        raise RuntimeError(
-            f"'lengths' argument should be a 1D CPU int64 tensor, but got {array.ndim}D cpu "
-            f"{SCALAR_NAMES[sizes.dtype]} tensor"
-        )
-    return array
-
-
 def _places(batch_sizes: np.ndarray, batch_first: bool) -> tuple:
     """The first two indices into a padded batch of all rows of the packed one, in order."""
     steps = np.repeat(np.arange(len(batch_sizes)), batch_sizes)
@@ -155,7 +145,12 @@ def _taking(places: tuple, shape: tuple) -> tuple:
 
 def _pack_padded_sequence(input, lengths, batch_first):
     """The rows of a padded batch without the padding, and how many there are of each step."""
-    sizes = _check_sizes(lengths)
+    sizes = check_tensor("_pack_padded_sequence", lengths, "lengths", 2)._array
+    if sizes.ndim != 1 or sizes.dtype != np.int64:
+        raise RuntimeError(
+            f"'lengths' argument should be a 1D CPU int64 tensor, but got {sizes.ndim}D cpu "
+            f"{SCALAR_NAMES[lengths.dtype]} tensor"
+        )
     if check_tensor("_pack_padded_sequence", input)._array.size == 0:
         raise RuntimeError("Cannot pack empty tensors.")
     shape = input._array.shape
@@ -216,7 +211,9 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
 
 def _pad_packed_sequence(data, batch_sizes, batch_first, padding_value, total_length):
     """The rows of a packed batch with padding, and the lengths."""
-    sizes = _check_sizes(batch_sizes)
+    sizes = check_batch_sizes(
+        "_pad_packed_sequence", batch_sizes, check_tensor("_pad_packed_sequence", data, "data")
+    )
     if 0 < total_length < len(sizes):
         raise RuntimeError(
             "Expected total_length to be at least the length of the longest sequence in input, but got "
