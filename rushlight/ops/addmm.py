@@ -69,8 +69,8 @@ def _added(node_type, input: Tensor, x: Tensor, y: Tensor, beta, alpha, out, sum
         expandable(input._array, shape)
     if recording(input, x, y):
         fields = {"shape": input._array.shape, "beta": beta, "alpha": alpha}
-        return record(array, node_type, (input, x, y), x, y, **fields)
-    return write_out(wrap(array), out)
+        return write_out(record(array, node_type, (input, x, y), x, y, **fields), out, exact=True)
+    return write_out(wrap(array), out, exact=True)
 
 
 @op(inplace=True)
@@ -179,7 +179,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
         raise RuntimeError(
             f"size mismatch, got input ({a.size}), mat ({x.shape[0]}x{x.shape[1]}), vec ({v.shape[0]})"
         )
-    return write_out(_weighted(input, beta, mv(mat, vec), alpha), out)
+    return write_out(_weighted(input, beta, mv(mat, vec), alpha), out, exact=True)
 
 
 def _weighted(input: Tensor, beta, product: Tensor, alpha) -> Tensor:

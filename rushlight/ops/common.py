@@ -157,8 +157,13 @@ def broadcast_error(op: str, *shapes) -> RuntimeError:
     return RuntimeError(f"{op}: shapes {[list(s) for s in shapes]} do not broadcast together")
 
 
-def write_out(result: Tensor, out: Tensor | None) -> Tensor:
-    """`result`, or `out` holding it, resized where its shape differs as PyTorch does."""
+def write_out(result: Tensor, out: Tensor | None, *, exact=False, warn=True) -> Tensor:
+    """`result`, or `out` holding it, resized where its shape differs as PyTorch does.
+
+    Args:
+        exact: `out` must have the result's own type, not just one that this can be converted to.
+        warn: tell that a tensor with elements was resized.
+    """
     if out is None:
         return result
     check_tensor("out", out, "out")
@@ -167,12 +172,18 @@ def write_out(result: Tensor, out: Tensor | None) -> Tensor:
             "functions with out=... arguments don't support automatic differentiation, but one of the "
             "arguments requires grad."
         )
-    if result._array.dtype != out._array.dtype and not dtypes.can_cast(result.dtype, out.dtype):
-        raise RuntimeError(
-            f"result type {SCALAR_NAMES[result.dtype]} can't be cast to the desired output type {SCALAR_NAMES[out.dtype]}"
-        )
+    if result._array.dtype != out._array.dtype:
+        if exact:
+            raise RuntimeError(
+                f"Expected out tensor to have dtype {result.dtype}, but got {out.dtype} instead"
+            )
+        if not dtypes.can_cast(result.dtype, out.dtype):
+            raise RuntimeError(
+                f"result type {SCALAR_NAMES[result.dtype]} can't be cast to the desired output type "
+                f"{SCALAR_NAMES[out.dtype]}"
+            )
     if out._array.shape != result._array.shape:
-        if out._array.size:
+        if warn and out._array.size:
             import warnings
 
             warnings.warn(
@@ -186,6 +197,16 @@ def write_out(result: Tensor, out: Tensor | None) -> Tensor:
     return out
 
 
+def write_outs(results, out, named=tuple, *, exact=True):
+    """Several results as a tuple of this kind, in the tensors `out` if these are given."""
+    if out is None:
+        return named(results)
+    if not isinstance(out, (tuple, list)) or len(out) != len(results):
+        given = f"{len(out)} tensors" if isinstance(out, (tuple, list)) else type(out).__name__
+        raise TypeError(f"out: expected a tuple of {len(results)} tensors, got {given}")
+    return named([write_out(r, o, exact=exact) for r, o in zip(results, out, strict=True)])
+
+
 def floating(t: Tensor) -> Tensor:
     """The tensor, integers and truth values as the default floating-point type."""
     return t.to(dtypes.get_default_dtype()) if t._array.dtype.kind in "iub" else t
@@ -195,5 +216,5 @@ __all__ = [
     "MODE", "Node", "Number", "Tensor", "after", "as_type", "before", "broadcast_error", "check_tensor",
     "check_writable", "conj", "connect", "dtype", "floating", "from_numpy_dtype", "or_sparse", "overloaded",
     "promote", "record", "record_many",
-    "recording", "result_type", "sum_to", "wrap", "write_out",
+    "recording", "result_type", "sum_to", "wrap", "write_out", "write_outs",
 ]  # fmt: skip

@@ -195,7 +195,7 @@ def bitwise_not(input, *, out=None):
     array = check_tensor("bitwise_not", input)._array
     if array.dtype.kind not in "iub":
         raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
-    return write_out(wrap(np.invert(array)), out)
+    return write_out(wrap(np.invert(array)), out, exact=True)
 
 
 Tensor.__invert__ = bitwise_not
@@ -203,7 +203,7 @@ Tensor.__invert__ = bitwise_not
 
 def _predicate(name: str, kernel, doc: str, value: str):
     def function(input, *, out=None):
-        return write_out(wrap(np.asarray(kernel(check_tensor(name, input)._array))), out)
+        return write_out(wrap(np.asarray(kernel(check_tensor(name, input)._array))), out, exact=True)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""{doc}
@@ -335,8 +335,10 @@ def where(condition, input=None, other=None, *, out=None):
         raise broadcast_error("where", test.shape, input._array.shape, other._array.shape) from None
     if recording(input, other):
         shapes = input._array.shape, other._array.shape
-        return record(array, WhereBackward0, (input, other), wrap(test), shapes=shapes)
-    return write_out(wrap(array), out)
+        return write_out(
+            record(array, WhereBackward0, (input, other), wrap(test), shapes=shapes), out, exact=True
+        )
+    return write_out(wrap(array), out, exact=True)
 
 
 def _where_method(self, condition, other):
@@ -395,7 +397,7 @@ def clamp(input, min=None, max=None, *, out=None):
         low, high = (None if b is None else np.asarray(b).astype(array.dtype) for b in (min, max))
         array = np.asarray(_clip(array, low, high))
     if x._rg and MODE.enabled:
-        return record(array, ClampBackward1, (x,), x, low=min, high=max)
+        return write_out(record(array, ClampBackward1, (x,), x, low=min, high=max), out)
     return write_out(wrap(array), out)
 
 
@@ -497,5 +499,5 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
         neginf=neginf,
     )
     if input._rg and MODE.enabled:
-        return record(array, NanToNumBackward0, (input,), input)
-    return write_out(wrap(array), out)
+        return write_out(record(array, NanToNumBackward0, (input,), input), out, exact=True)
+    return write_out(wrap(array), out, exact=True)

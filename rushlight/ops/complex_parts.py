@@ -147,7 +147,7 @@ def conj_physical(input, *, out=None):
     >>> torch.conj_physical(torch.tensor([1 + 2j]))
     tensor([1.-2.j])
     """
-    return write_out(conj(input), out)
+    return write_out(conj(input), out, exact=True)
 
 
 @op()
@@ -241,7 +241,7 @@ def angle(input, *, out=None):
     x = floating(check_tensor("angle", input))
     array = np.angle(x._array) if x._array.dtype.kind == "c" else _real_angle(x._array)
     if x._rg and MODE.enabled:
-        return record(array, AngleBackward0, (x,), x)
+        return write_out(record(array, AngleBackward0, (x,), x), out)
     return write_out(wrap(array), out)
 
 

@@ -49,7 +49,7 @@ def tensordot(a, b, dims=2, out=None):
     rows, columns = math.prod(x.shape[i] for i in kept_a), math.prod(y.shape[i] for i in kept_b)
     left = a.permute(*kept_a, *dims_a).reshape(rows, inner_size)
     right = b.permute(*dims_b, *kept_b).reshape(inner_size, columns)
-    return write_out(matmul(left, right).reshape(shape), out)
+    return write_out(matmul(left, right).reshape(shape), out, exact=True)
 
 
 def _contracted_dims(rank_a: int, rank_b: int, dims) -> tuple:
@@ -155,7 +155,7 @@ def multi_dot(tensors, *, out=None):
     result = _chain(chain)
     if last.ndim == 1:
         result = result.squeeze(-1)
-    return write_out(result.squeeze(0) if first.ndim == 1 else result, out)
+    return write_out(result.squeeze(0) if first.ndim == 1 else result, out, exact=True)
 
 
 @op()
@@ -203,7 +203,7 @@ def linalg_cross(input, other, *, dim=-1, out=None):
     input, other = broadcast_tensors(*promote("cross", input, other))
     a, b = ([t.select(axis, i) for i in range(3)] for t in (input, other))
     parts = [a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)]
-    return write_out(stack(parts, axis), out)
+    return write_out(stack(parts, axis), out, exact=True)
 
 
 @op()
@@ -278,4 +278,4 @@ def inner(input, other, *, out=None):
             "inner() the last dimension must match on both input tensors but got shapes "
             f"{list(x.shape)} and {list(y.shape)}"
         )
-    return write_out(tensordot(input, other, ([-1], [-1])), out)
+    return write_out(tensordot(input, other, ([-1], [-1])), out, exact=True)

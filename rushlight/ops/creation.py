@@ -145,7 +145,7 @@ def _factory(name: str, fill, doc: str, example: str):
         array = _filled(name, _size_of(name, size, named), _numpy_type(dtype, name), fill)
         result = _formatted(array, memory_format)
         if out is not None:
-            return write_out(result, out)
+            return write_out(result, out, exact=True)
         return require_grad(result, True) if requires_grad else result
 
     def like(
@@ -328,7 +328,7 @@ def full(
     else:
         kind = dtype_of(dtype, "full")
     result = _full("full", tuple(size), fill_value, kind)
-    return write_out(result, out) if out is not None else require_grad(result, requires_grad)
+    return write_out(result, out, exact=True) if out is not None else require_grad(result, requires_grad)
 
 
 @op(method=False)
@@ -518,7 +518,7 @@ def arange(
     else:
         array = _floating_range(start, step, math.ceil((end - start) / step), kind)
     result = wrap(array)
-    return write_out(result, out) if out is not None else require_grad(result, requires_grad)
+    return write_out(result, out, exact=True) if out is not None else require_grad(result, requires_grad)
 
 
 def _floating_range(start, step, count: int, kind: dtypes.dtype) -> np.ndarray:
@@ -561,7 +561,7 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
     _check_options("linspace", layout, device)
     kind = _spaced_kind(dtype if dtype is not None or out is None else out.dtype, (start, end), "linspace")
     result = wrap(_spaced(start, end, steps, kind))
-    return write_out(result, out) if out is not None else require_grad(result, requires_grad)
+    return write_out(result, out, exact=True) if out is not None else require_grad(result, requires_grad)
 
 
 def _spaced_kind(dtype, values, op_name: str) -> dtypes.dtype:
@@ -612,7 +612,7 @@ def logspace(
         start, end = int(_number(start)), int(_number(end))
     powers = np.power(np.asarray(_number(base), wide.numpy), _spaced(start, end, steps, wide))
     result = wrap(powers.astype(kind.numpy))
-    return write_out(result, out) if out is not None else require_grad(result, requires_grad)
+    return write_out(result, out, exact=True) if out is not None else require_grad(result, requires_grad)
 
 
 # -- matrices ---------------------------------------------------------------------------------------
@@ -634,7 +634,7 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory
         raise RuntimeError(f"m must be greater or equal to 0, got {m}")
     kind = _numpy_type(dtype if dtype is not None or out is None else out.dtype, "eye")
     result = wrap(np.eye(n, m, dtype=kind))
-    return write_out(result, out) if out is not None else require_grad(result, requires_grad)
+    return write_out(result, out, exact=True) if out is not None else require_grad(result, requires_grad)
 
 
 def _indices(name: str, choose):
@@ -693,8 +693,8 @@ def complex(real, imag, *, out=None):
     array.real, array.imag = x, y
     if recording(real, imag):
         real, imag = broadcast_tensors(real, imag)
-        return record(array, ComplexBackward0, (real, imag))
-    return write_out(wrap(array), out)
+        return write_out(record(array, ComplexBackward0, (real, imag)), out, exact=True)
+    return write_out(wrap(array), out, exact=True)
 
 
 def _check_parts(a: Tensor, b: Tensor) -> None:
@@ -718,4 +718,4 @@ def polar(abs, angle, *, out=None):
     tensor([2.+0.j])
     """
     _check_parts(abs, angle)
-    return write_out(complex(abs * angle.cos(), abs * angle.sin()), out)
+    return write_out(complex(abs * angle.cos(), abs * angle.sin()), out, exact=True)

@@ -61,7 +61,7 @@ def cumsum(input, dim, *, dtype=None, out=None):
     x, axis = _prepared("cumsum", input, dim, dtype)
     array = _accumulated(np.add, x._array, axis)
     if x._rg and MODE.enabled:
-        return record(array, CumsumBackward0, (x,), axis=axis)
+        return write_out(record(array, CumsumBackward0, (x,), axis=axis), out)
     return write_out(wrap(array), out)
 
 
@@ -164,7 +164,7 @@ def logcumsumexp(input, dim, *, out=None):
         result = record(array, LogcumsumexpBackward0, (input,), axis=axis)
         result._node.save_output(result, input)
         return result
-    return write_out(wrap(array), out)
+    return write_out(wrap(array), out, exact=True)
 
 
 @op()
@@ -193,11 +193,11 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
         raise RuntimeError(f"order must be non-negative but got {n}")
     axis = check_dim(dim, x._array.ndim)
     if n == 0:
-        return write_out(x.clone(), out)
+        return write_out(x.clone(), out, exact=True)
     parts = [t for t in (prepend, x, append) if t is not None]
     x = x if len(parts) == 1 else cat(parts, axis)
     for _ in range(n):
         size = x._array.shape[axis]
         later, earlier = x.narrow(axis, min(1, size), max(size - 1, 0)), x.narrow(axis, 0, max(size - 1, 0))
         x = later.logical_xor(earlier) if x._array.dtype.kind == "b" else later - earlier
-    return write_out(x, out)
+    return write_out(x, out, exact=True)

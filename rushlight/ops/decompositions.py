@@ -9,7 +9,7 @@ import numpy as np
 from rushlight import return_types
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops import lapack
-from rushlight.ops.common import Tensor, record, record_many, recording, wrap
+from rushlight.ops.common import Tensor, record, record_many, recording, wrap, write_out, write_outs
 from rushlight.ops.matrices import (
     FactorNode,
     LinAlgError,
@@ -17,8 +17,6 @@ from rushlight.ops.matrices import (
     info_tensor,
     matrices,
     not_implemented,
-    put,
-    put_all,
     square,
 )
 from rushlight.ops.registry import op
@@ -74,7 +72,7 @@ def cholesky_ex(input, *, upper=False, check_errors=False, out=None):
     factor, info = _cholesky("linalg.cholesky_ex", input, upper)
     if check_errors and info.any():
         raise failed("linalg.cholesky_ex", info, NOT_POSITIVE)
-    return put_all((factor, info_tensor(info)), out, return_types.linalg_cholesky_ex)
+    return write_outs((factor, info_tensor(info)), out, return_types.linalg_cholesky_ex)
 
 
 @op(name="linalg_cholesky", method=False)
@@ -111,7 +109,7 @@ def _checked_cholesky(name: str, a: Tensor, upper: bool, out) -> Tensor:
     factor, info = _cholesky(name, a, upper)
     if info.any():
         raise failed(name, info, NOT_POSITIVE)
-    return put(factor, out)
+    return write_out(factor, out, exact=True)
 
 
 # -- QR ---------------------------------------------------------------------------------------------
@@ -197,7 +195,7 @@ def linalg_qr(A, mode="reduced", *, out=None):
     >>> torch.linalg.qr(torch.tensor([[3.0], [4.0]])).R
     tensor([[-5.]])
     """
-    return put_all(_qr("linalg.qr", A, mode), out, return_types.linalg_qr)
+    return write_outs(_qr("linalg.qr", A, mode), out, return_types.linalg_qr)
 
 
 @op()
@@ -208,7 +206,7 @@ def qr(input, some=True, *, out=None):
     >>> torch.qr(torch.tensor([[3.0], [4.0]])).R
     tensor([[-5.]])
     """
-    return put_all(_qr("linalg.qr", input, "reduced" if some else "complete"), out, return_types.qr)
+    return write_outs(_qr("linalg.qr", input, "reduced" if some else "complete"), out, return_types.qr)
 
 
 # -- eigenvalues ------------------------------------------------------------------------------------
@@ -334,7 +332,7 @@ def eigh(input, UPLO="L", *, out=None):
     >>> torch.linalg.eigh(torch.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
     tensor([1., 2.])
     """
-    return put_all(_eigh("linalg.eigh", input, UPLO), out, return_types.linalg_eigh)
+    return write_outs(_eigh("linalg.eigh", input, UPLO), out, return_types.linalg_eigh)
 
 
 @op(name="linalg_eigvalsh", method=False)
@@ -345,7 +343,7 @@ def eigvalsh(input, UPLO="L", *, out=None):
     >>> torch.linalg.eigvalsh(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
     tensor([1., 2.])
     """
-    return put(_eigh("linalg.eigvalsh", input, UPLO, vectors=False)[0], out)
+    return write_out(_eigh("linalg.eigvalsh", input, UPLO, vectors=False)[0], out, exact=True)
 
 
 def _eig(name: str, a, vectors: bool = True):
@@ -384,7 +382,7 @@ def eig(input, *, out=None):
     >>> torch.linalg.eig(torch.tensor([[2.0]])).eigenvalues
     tensor([2.+0.j])
     """
-    return put_all(_eig("linalg.eig", input), out, return_types.linalg_eig)
+    return write_outs(_eig("linalg.eig", input), out, return_types.linalg_eig, exact=False)
 
 
 @op(name="linalg_eigvals", method=False)
@@ -395,7 +393,7 @@ def eigvals(input, *, out=None):
     >>> torch.linalg.eigvals(torch.tensor([[2.0]]))
     tensor([2.+0.j])
     """
-    return put(_eig("linalg.eigvals", input, vectors=False)[0], out)
+    return write_out(_eig("linalg.eigvals", input, vectors=False)[0], out)
 
 
 # -- singular values --------------------------------------------------------------------------------
@@ -505,7 +503,7 @@ def linalg_svd(A, full_matrices=True, *, driver=None, out=None):
     tensor([4., 3.])
     """
     _no_driver(driver)
-    return put_all(_svd("linalg.svd", A, full_matrices), out, return_types.linalg_svd)
+    return write_outs(_svd("linalg.svd", A, full_matrices), out, return_types.linalg_svd)
 
 
 @op(name="linalg_svdvals", method=False)
@@ -517,7 +515,9 @@ def svdvals(A, *, driver=None, out=None):
     tensor([4., 3.])
     """
     _no_driver(driver)
-    return put(_svd("linalg.svd", A, False, vectors=False)[-1 if not recording(A) else 1], out)
+    return write_out(
+        _svd("linalg.svd", A, False, vectors=False)[-1 if not recording(A) else 1], out, exact=True
+    )
 
 
 @op()
@@ -541,6 +541,6 @@ def svd(input, some=True, compute_uv=True, *, out=None):
     if not compute_uv:
         *batch, m, n = matrices("linalg.svd", input).shape
         u, v = input.new_zeros((*batch, m, m)), input.new_zeros((*batch, n, n))
-        return put_all((u, svdvals(input), v), out, return_types.svd)
+        return write_outs((u, svdvals(input), v), out, return_types.svd)
     u, s, vh = _svd("linalg.svd", input, not some)
-    return put_all((u, s, vh.mH), out, return_types.svd)
+    return write_outs((u, s, vh.mH), out, return_types.svd)

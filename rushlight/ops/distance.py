@@ -153,8 +153,10 @@ def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, ou
         return vector_norm(input, 2, (rows, columns), keepdim, dtype=dtype, out=out)
     if ord in ("nuc", 2, -2):
         return write_out(
-            _spectral_norm(input if dtype is None else cast(input, dtype), ord, rows, columns, keepdim), out
-        , exact=True)
+            _spectral_norm(input if dtype is None else cast(input, dtype), ord, rows, columns, keepdim),
+            out,
+            exact=True,
+        )
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if abs(ord) == math.inf:

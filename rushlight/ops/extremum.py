@@ -5,8 +5,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight import return_types
 from rushlight.autograd.node import Node
-from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import MODE, Tensor, check_tensor, record, record_many, wrap, write_out
+from rushlight.ops.common import MODE, Tensor, check_tensor, record, record_many, wrap, write_out, write_outs
 from rushlight.ops.elementwise import maximum, minimum
 from rushlight.ops.reduction import ReductionNode, axes_of, not_implemented, reduced
 from rushlight.ops.registry import op
@@ -71,21 +70,12 @@ def with_indices(values, indices, node_type, input: Tensor, axis: int, keepdim: 
         kind: the type of the pair, from `return_types`.
         out: a pair of tensors to write to.
     """
-    if out is not None:
-        return kind((write_out(wrap(values), out[0]), _indices_out(indices, out[1])))
     if input._rg and MODE.enabled:
         fields = {"indices": indices, "shape": input._array.shape, "axis": axis, "keepdim": keepdim}
-        return kind(
-            record_many((values, indices), node_type, (input,), differentiable=(True, False), **fields)
-        )
-    return kind((wrap(values), wrap(indices)))
-
-
-def _indices_out(indices, out: Tensor) -> Tensor:
-    if out._array.dtype != np.int64:
-        found = SCALAR_NAMES[out.dtype].lower()
-        raise RuntimeError(f"Expected out tensor to have dtype long int, but got {found} instead")
-    return write_out(wrap(indices), out)
+        pair = record_many((values, indices), node_type, (input,), differentiable=(True, False), **fields)
+    else:
+        pair = wrap(values), wrap(indices)
+    return kind(pair) if out is None else write_outs(pair, out, kind)
 
 
 def axis_of(name: str, x: np.ndarray, dim) -> int:
@@ -226,7 +216,9 @@ min = _extremum("min", K.amin, K.min_with_index, minimum, MinBackward1, MinBackw
 def _amount(name: str, kernel, node_type, best: str, example: str):
     def function(input, dim=(), keepdim=False, *, out=None):
         x = check_tensor(name, input)._array
-        return write_out(_over_dims(name, kernel, node_type, input, axes_of(dim, x.ndim), keepdim), out)
+        return write_out(
+            _over_dims(name, kernel, node_type, input, axes_of(dim, x.ndim), keepdim), out, exact=True
+        )
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""The {best} element over some dimensions; equal ones share the gradient.
@@ -288,12 +280,12 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
     if x.dtype.kind == "c":
         raise not_implemented("aminmax_cpu", x)
     arrays = K.amin(x, axes, keepdim), K.amax(x, axes, keepdim)
-    if out is not None:
-        return return_types.aminmax(write_out(wrap(a), o) for a, o in zip(arrays, out, strict=True))
     if input._rg and MODE.enabled:
         fields = {"shape": x.shape, "axes": axes, "keepdim": keepdim}
-        return return_types.aminmax(record_many(arrays, AminmaxBackward0, (input,), input, **fields))
-    return return_types.aminmax((wrap(arrays[0]), wrap(arrays[1])))
+        pair = record_many(arrays, AminmaxBackward0, (input,), input, **fields)
+    else:
+        pair = wrap(arrays[0]), wrap(arrays[1])
+    return write_outs(pair, out, return_types.aminmax)
 
 
 # -- where they are ---------------------------------------------------------------------------------
@@ -312,7 +304,7 @@ def _argument(name: str, kernel, best: str, example: str):
         elif x.size == 0:
             raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
         result = wrap(kernel(x, dim if x.ndim else None, keepdim))
-        return result if out is None else write_out(result, out)
+        return result if out is None else write_out(result, out, exact=True)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""Where the {best} element is: its index along one dimension, or among all elements.

@@ -194,7 +194,7 @@ def _scaled(name: str, node_type: type[Node], factor: float, doc: str, example: 
             raise RuntimeError(f"{name} is not supported for complex tensors.")
         array = K.mul(x._array, np.asarray(factor, x._array.dtype))
         if x._rg and MODE.enabled:
-            return record(array, node_type, (x,), factor=factor)
+            return write_out(record(array, node_type, (x,), factor=factor), out)
         return write_out(wrap(array), out)
 
     function.__name__ = function.__qualname__ = name

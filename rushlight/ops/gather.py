@@ -133,9 +133,9 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
         found = np.empty(index._array.shape, array.dtype)
     if input._rg and MODE.enabled:
         return write_out(
-            record(found, GatherBackward0, (input,), dim=dim, index=index, shape=array.shape), out
+            record(found, GatherBackward0, (input,), dim=dim, index=index, shape=array.shape), out, exact=True
         )
-    return write_out(wrap(found), out)
+    return write_out(wrap(found), out, exact=True)
 
 
 class ScatterBackward0(Node):

@@ -64,7 +64,7 @@ def index_select(input, dim, index, *, out=None):
         result = record(found, IndexSelectBackward0, (input,), dim=dim, index=index, shape=array.shape)
     else:
         result = wrap(found)
-    return result if out is None else write_out(result, out)
+    return result if out is None else write_out(result, out, exact=True)
 
 
 class IndexAddBackward0(Node):
@@ -323,9 +323,11 @@ def take(input, index, *, out=None):
     found = input._array.reshape(-1)[positions]
     if input._rg and MODE.enabled:
         return write_out(
-            record(np.asarray(found), TakeBackward0, (input,), index=index, shape=input._array.shape), out
+            record(np.asarray(found), TakeBackward0, (input,), index=index, shape=input._array.shape),
+            out,
+            exact=True,
         )
-    return write_out(wrap(found), out)
+    return write_out(wrap(found), out, exact=True)
 
 
 class PutBackward0(Node):

@@ -5,7 +5,16 @@ import math
 import numpy as np
 
 from rushlight import dtypes, return_types
-from rushlight.ops.common import Tensor, check_tensor, record, record_many, recording, wrap, write_out
+from rushlight.ops.common import (
+    Tensor,
+    check_tensor,
+    record,
+    record_many,
+    recording,
+    wrap,
+    write_out,
+    write_outs,
+)
 from rushlight.ops.decompositions import eigvalsh, svdvals
 from rushlight.ops.matrices import (
     LAPACK_TYPES,
@@ -13,8 +22,6 @@ from rushlight.ops.matrices import (
     batch_of,
     check_square,
     fold,
-    put,
-    put_all,
 )
 from rushlight.ops.registry import op
 
@@ -147,10 +154,10 @@ def pinv(input, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
         check_square("linalg.eigh", array)
     result = _pinv(array, atol, rcond if rtol is None else rtol, hermitian)
     if not recording(input):
-        return put(wrap(result), out)
+        return write_out(wrap(result), out)
     inverse = record(result, LinalgPinvBackward0, (input,))
     inverse._node.keep((inverse,), input)
-    return put(inverse, out)
+    return write_out(inverse, out)
 
 
 @op()
@@ -266,7 +273,7 @@ def lstsq(input, b, rcond=None, *, driver=None):
         arrays, LinalgLstsqBackward0, (A, B), differentiable=(True, residuals.size > 0, False, False)
     )
     outputs[0]._node.keep(outputs[:1], A, B)
-    return put_all(outputs, None, return_types.linalg_lstsq)
+    return write_outs(outputs, None, return_types.linalg_lstsq)
 
 
 def _solutions(a: np.ndarray, b: np.ndarray, rcond, driver: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -119,7 +119,7 @@ def matmul(input, other, *, out=None):
             result._node, result._rg = node, True
     else:
         result = _matmul(input, other)
-    return result if out is None else write_out(result, out)
+    return result if out is None else write_out(result, out, exact=True)
 
 
 def _matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -294,7 +294,7 @@ def bmm(input, mat2, *, out=None):
         raise RuntimeError(f"expected scalar type {type_name(input)} but found {type_name(mat2)}")
     if x.dtype.kind == "b":
         raise NotImplementedError("\"bmm\" not implemented for 'Bool': convert with .float() or .long()")
-    return write_out(_product(input, mat2, BmmBackward0), out)
+    return write_out(_product(input, mat2, BmmBackward0), out, exact=True)
 
 
 def check_batches(name: str, x: np.ndarray, y: np.ndarray) -> None:
@@ -342,7 +342,7 @@ def mv(input, vec, *, out=None):
         )
     array = K.matmul(x, y.reshape(-1, 1)).reshape(-1)
     result = record(array, MvBackward0, (input, vec), input, vec) if recording(input, vec) else wrap(array)
-    return write_out(result, out)
+    return write_out(result, out, exact=True)
 
 
 @op()
@@ -379,7 +379,7 @@ def dot(input, tensor, *, out=None):
         if recording(input, tensor)
         else wrap(array)
     )
-    return write_out(result, out)
+    return write_out(result, out, exact=True)
 
 
 @op()

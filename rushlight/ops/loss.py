@@ -435,7 +435,7 @@ def xlogy(input, other, *, out=None):
     except ValueError:
         raise broadcast_error("xlogy", x.shape, y.shape) from None
     if recording(input, other):
-        return record(array, XlogyBackward0, (input, other), input, other)
+        return write_out(record(array, XlogyBackward0, (input, other), input, other), out)
     return write_out(wrap(array), out)
 
 

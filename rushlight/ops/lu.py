@@ -5,7 +5,16 @@ import numpy as np
 from rushlight import return_types
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops import lapack
-from rushlight.ops.common import Tensor, check_tensor, record, record_many, recording, wrap
+from rushlight.ops.common import (
+    Tensor,
+    check_tensor,
+    record,
+    record_many,
+    recording,
+    wrap,
+    write_out,
+    write_outs,
+)
 from rushlight.ops.matrices import (
     LAPACK_TYPES,
     FactorNode,
@@ -14,8 +23,6 @@ from rushlight.ops.matrices import (
     fold,
     info_tensor,
     not_implemented,
-    put,
-    put_all,
 )
 from rushlight.ops.registry import op
 from rushlight.ops.triangular import check_system
@@ -132,7 +139,7 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
     factors, pivots, info = factorize(A, pivot)
     if check_errors:
         _no_zero("torch.linalg.lu_factor_ex", info)
-    return put_all((factors, pivots, info_tensor(info)), out, return_types.linalg_lu_factor_ex)
+    return write_outs((factors, pivots, info_tensor(info)), out, return_types.linalg_lu_factor_ex)
 
 
 @op(name="linalg_lu_factor", method=False)
@@ -148,7 +155,7 @@ def lu_factor(A, *, pivot=True, out=None):
     """
     factors, pivots, info = factorize(A, pivot)
     _no_zero("torch.linalg.lu_factor", info)
-    return put_all((factors, pivots), out, return_types.linalg_lu_factor)
+    return write_outs((factors, pivots), out, return_types.linalg_lu_factor)
 
 
 @op(name="linalg_lu", method=False)
@@ -170,10 +177,10 @@ def linalg_lu(A, *, pivot=True, out=None):
     factors, pivots, _ = lapack.lu(_check_lu("linalg.lu", A, pivot))
     arrays = (_permutation(pivots, factors), *_triangles(factors))
     if not recording(A):
-        return put_all(tuple(map(wrap, arrays)), out, return_types.linalg_lu)
+        return write_outs(tuple(map(wrap, arrays)), out, return_types.linalg_lu)
     outputs = record_many(arrays, LinalgLuBackward0, (A,), differentiable=(False, True, True))
     outputs[1]._node.keep(outputs[1:], outputs[0])
-    return put_all(outputs, out, return_types.linalg_lu)
+    return write_outs(outputs, out, return_types.linalg_lu)
 
 
 def _triangles(factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -252,11 +259,11 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=N
         p = _permutation(pivots, factors)
     low, up = _triangles(factors) if unpack_data else (np.empty(0, factors.dtype), np.empty(0, factors.dtype))
     if not (unpack_data and recording(LU_data)):
-        return put_all((wrap(p), wrap(low), wrap(up)), out, return_types.lu_unpack)
+        return write_outs((wrap(p), wrap(low), wrap(up)), out, return_types.lu_unpack)
     outputs = record_many(
         (p, low, up), LuUnpackBackward0, (LU_data,), differentiable=(False, True, True), shape=factors.shape
     )
-    return put_all(outputs, out, return_types.lu_unpack)
+    return write_outs(outputs, out, return_types.lu_unpack)
 
 
 class LinalgLuSolveBackward0(FactorNode):
@@ -348,10 +355,10 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
             lapack.adjoint(lapack.lu_solve(factors, rows, lapack.adjoint(b), not adjoint))
         )
     if not recording(LU, B):
-        return put(wrap(array), out)
+        return write_out(wrap(array), out, exact=True)
     x = record(array, LinalgLuSolveBackward0, (LU, None, B), options=(left, bool(adjoint)))
     x._node.keep((x,), LU, pivots, B)
-    return put(x, out)
+    return write_out(x, out, exact=True)
 
 
 @op()
@@ -383,8 +390,8 @@ def lu(A, pivot=True, get_infos=False, out=None):
     """
     factors, pivots, info = factorize(A, pivot)
     if get_infos:
-        return put_all((factors, pivots, info_tensor(info)), out, return_types._lu_with_info)
-    return put_all((factors, pivots), out, tuple)
+        return write_outs((factors, pivots, info_tensor(info)), out, return_types._lu_with_info)
+    return write_outs((factors, pivots), out, tuple)
 
 
 # -- LDL --------------------------------------------------------------------------------------------
@@ -428,7 +435,9 @@ def ldl_factor_ex(input, *, hermitian=False, check_errors=False, out=None):
     factors, pivots, info = _ldl("torch.linalg.ldl_factor_ex", input, hermitian)
     if check_errors:
         _no_zero_block("torch.linalg.ldl_factor_ex", info)
-    return put_all((wrap(factors), wrap(pivots), info_tensor(info)), out, return_types.linalg_ldl_factor_ex)
+    return write_outs(
+        (wrap(factors), wrap(pivots), info_tensor(info)), out, return_types.linalg_ldl_factor_ex
+    )
 
 
 @op(name="linalg_ldl_factor", method=False)
@@ -441,7 +450,7 @@ def ldl_factor(input, *, hermitian=False, out=None):
     """
     factors, pivots, info = _ldl("torch.linalg.ldl_factor", input, hermitian)
     _no_zero_block("torch.linalg.ldl_factor", info)
-    return put_all((wrap(factors), wrap(pivots)), out, return_types.linalg_ldl_factor)
+    return write_outs((wrap(factors), wrap(pivots)), out, return_types.linalg_ldl_factor)
 
 
 @op(name="linalg_ldl_solve", method=False)
@@ -485,4 +494,4 @@ def ldl_solve(LD, pivots, B, *, hermitian=False, out=None):
     batch_of(factors, b)
     if recording(LD, B):
         raise RuntimeError(f"{name}: has no gradient; use torch.linalg.solve or detach() its inputs")
-    return put(wrap(lapack.ldl_solve(factors, rows, b, bool(hermitian))), out)
+    return write_out(wrap(lapack.ldl_solve(factors, rows, b, bool(hermitian))), out, exact=True)

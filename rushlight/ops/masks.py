@@ -164,8 +164,8 @@ def masked_select(input, mask, *, out=None):
     found = np.broadcast_to(array, shape)[np.broadcast_to(chosen, shape)]
     if input._rg and MODE.enabled:
         fields = {"mask": mask, "shape": array.shape, "full": shape}
-        return write_out(record(found, MaskedSelectBackward0, (input,), **fields), out)
-    return write_out(wrap(found), out)
+        return write_out(record(found, MaskedSelectBackward0, (input,), **fields), out, exact=True)
+    return write_out(wrap(found), out, exact=True)
 
 
 class MaskedScatterBackward0(Node):

@@ -4,7 +4,7 @@ import numpy as np
 
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import MODE, Tensor, check_tensor, sum_to, wrap, write_out
+from rushlight.ops.common import MODE, Tensor, check_tensor, sum_to, wrap
 
 LAPACK_TYPES = frozenset(map(np.dtype, ("float32", "float64", "complex64", "complex128")))
 
@@ -105,22 +105,6 @@ class FactorNode(Node):
         return saved
 
 
-def put(result: Tensor, out: Tensor | None) -> Tensor:
-    """`result`, or `out` holding it, which must be of the same type."""
-    if out is not None and isinstance(out, Tensor) and out._array.dtype != result._array.dtype:
-        raise RuntimeError(f"Expected out tensor to have dtype {result.dtype}, but got {out.dtype} instead")
-    return write_out(result, out)
-
-
-def put_all(results, out, named):
-    """Several results as a named tuple, in `out` if that is given."""
-    if out is None:
-        return named(results)
-    if len(out) != len(results):
-        raise TypeError(f"out: expected {len(results)} tensors, got {len(out)}")
-    return named([put(r, o) for r, o in zip(results, out, strict=True)])
-
-
 def info_tensor(info: np.ndarray) -> Tensor:
     return wrap(np.asarray(info, np.int32))
 
@@ -141,5 +125,5 @@ def fold(grad: Tensor, like: Tensor) -> Tensor:
 
 __all__ = [
     "LAPACK_TYPES", "SINGULAR", "FactorNode", "LinAlgError", "batch_of", "check_square", "failed", "fold",
-    "info_tensor", "matrices", "not_implemented", "put", "put_all", "square", "wrong_type",
+    "info_tensor", "matrices", "not_implemented", "square", "wrong_type",
 ]  # fmt: skip

@@ -6,14 +6,12 @@ from rushlight import return_types
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops import lapack
-from rushlight.ops.common import MODE, Tensor, check_tensor, record, recording, wrap, write_out
+from rushlight.ops.common import MODE, Tensor, check_tensor, record, recording, wrap, write_out, write_outs
 from rushlight.ops.matrices import (
     LAPACK_TYPES,
     check_square,
     matrices,
     not_implemented,
-    put,
-    put_all,
     wrong_type,
 )
 from rushlight.ops.registry import alias, op
@@ -258,8 +256,8 @@ def _apply(function, node_type, inputs, out) -> Tensor:
     """A function of tensors, recorded as one node."""
     array = function(*[t.detach() for t in inputs])._array
     if not recording(*inputs):
-        return put(wrap(array), out)
-    return put(record(array, node_type, inputs, *inputs, function=function), out)
+        return write_out(wrap(array), out, exact=True)
+    return write_out(record(array, node_type, inputs, *inputs, function=function), out, exact=True)
 
 
 def _householder(name: str, a, tau, out) -> Tensor:
@@ -401,4 +399,6 @@ def geqrf(input, *, out=None):
         raise NotImplementedError("the derivative for 'geqrf' is not implemented; use torch.linalg.qr")
     a, tau = np.linalg.qr(array, "raw")
     results = np.ascontiguousarray(a.swapaxes(-1, -2)), tau
-    return put_all(tuple(wrap(r.astype(array.dtype, copy=False)) for r in results), out, return_types.geqrf)
+    return write_outs(
+        tuple(wrap(r.astype(array.dtype, copy=False)) for r in results), out, return_types.geqrf, exact=False
+    )

@@ -37,7 +37,7 @@ def mutator(name: str, doc: str, example: str):
                 result = wrap(array)
             if input._format is not None:
                 result._format = input._format
-            return result if out is None else write_out(result, out)
+            return result if out is None else write_out(result, out, exact=True)
 
         def function_(self, *args, **kwargs):
             check_writable(self)

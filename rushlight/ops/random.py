@@ -424,7 +424,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
             raise _weights_error(x)
     else:
         found = _without_replacement(x, count, stream)
-    return write_out(wrap(found), out)
+    return write_out(wrap(found), out, exact=True)
 
 
 def _without_replacement(x: np.ndarray, count: int, stream) -> np.ndarray:

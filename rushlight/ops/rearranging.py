@@ -251,8 +251,8 @@ def _triangle(name: str, x: Tensor, numpy_function, node_type: type[Node], k: in
         )
     found = numpy_function(array, k)
     if recording(x):
-        return write_out(record(found, node_type, (x,), diagonal=k), out)
-    return write_out(wrap(found), out)
+        return write_out(record(found, node_type, (x,), diagonal=k), out, exact=True)
+    return write_out(wrap(found), out, exact=True)
 
 
 @op(inplace=True)
@@ -336,7 +336,7 @@ def diag(input, diagonal=0, *, out=None):
     if ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {ndim}D")
     found = diag_embed(input, diagonal) if ndim == 1 else _diagonal(input, diagonal).clone()
-    return write_out(found, out)
+    return write_out(found, out, exact=True)
 
 
 _diagonal = diagonal

@@ -512,7 +512,7 @@ def _truth(name: str, ufunc, doc: str, value: str):
             ufunc(x if x.dtype.kind != "V" else x != 0, axes_of(dim, x.ndim), keepdims=keepdim)
         )
         kind = np.uint8 if x.dtype == np.uint8 else np.bool_
-        return write_out(wrap(array.astype(kind, copy=False)), out)
+        return write_out(wrap(array.astype(kind, copy=False)), out, exact=True)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""{doc}

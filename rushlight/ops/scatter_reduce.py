@@ -171,7 +171,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
             include_self,
         )
     if not recording(input, src):
-        return write_out(wrap(array), out)
+        return write_out(wrap(array), out, exact=True)
     saved = (input, src, wrap(array.copy()))
     fields = {
         "dim": dim,
@@ -180,7 +180,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         "include_self": include_self,
         "shape": src._array.shape,
     }
-    return write_out(record(array, ScatterReduceBackward0, (input, src), *saved, **fields), out)
+    return write_out(record(array, ScatterReduceBackward0, (input, src), *saved, **fields), out, exact=True)
 
 
 def _along(input: Tensor, dim: int, index: Tensor, source: Tensor):

@@ -37,7 +37,7 @@ def nonzero(input, *, as_tuple=False, out=None):
         found = np.empty((int(bool(array)), 0), np.int64)
     else:
         found = np.stack(array.nonzero()).T
-    return write_out(wrap(found), out)
+    return write_out(wrap(found), out, exact=True)
 
 
 @op()

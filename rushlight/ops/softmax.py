@@ -49,7 +49,7 @@ def _softmax(name: str, kernel, node_type, input, dim, dtype, out) -> Tensor:
         node.axis = axis
         node.save_output(result)
         result._node, result._rg = node, True
-    return result if out is None else write_out(result, out)
+    return result if out is None else write_out(result, out, exact=True)
 
 
 @op()

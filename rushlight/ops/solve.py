@@ -7,7 +7,16 @@ import numpy as np
 from rushlight import return_types
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops import lapack
-from rushlight.ops.common import Tensor, check_tensor, record, record_many, recording, wrap
+from rushlight.ops.common import (
+    Tensor,
+    check_tensor,
+    record,
+    record_many,
+    recording,
+    wrap,
+    write_out,
+    write_outs,
+)
 from rushlight.ops.matrices import (
     LAPACK_TYPES,
     SINGULAR,
@@ -17,8 +26,6 @@ from rushlight.ops.matrices import (
     failed,
     fold,
     info_tensor,
-    put,
-    put_all,
     square,
     wrong_type,
 )
@@ -56,7 +63,7 @@ def _checked_inverse(name: str, a, out) -> Tensor:
     inverse, info = _inverse(name, a)
     if info is not None and info.any():
         raise failed(name, info, SINGULAR)
-    return inverse if out is None else put(inverse, out)
+    return inverse if out is None else write_out(inverse, out, exact=True)
 
 
 @op(name="linalg_inv", method=False)
@@ -108,7 +115,7 @@ def inv_ex(A, *, check_errors=False, out=None):
         info = np.zeros(A._array.shape[:-2], np.int32)
     elif check_errors and info.any():
         raise failed("linalg.inv_ex", info, SINGULAR)
-    return put_all((inverse, info_tensor(info)), out, return_types.linalg_inv_ex)
+    return write_outs((inverse, info_tensor(info)), out, return_types.linalg_inv_ex)
 
 
 # -- linear systems ---------------------------------------------------------------------------------
@@ -208,7 +215,7 @@ def linalg_solve(A, B, *, left=True, out=None):
     x, info = _system(A, B, left)
     if info is not None and info.any():
         raise failed("torch.linalg.solve", info, _FAILED)
-    return x if out is None else put(x, out)
+    return x if out is None else write_out(x, out, exact=True)
 
 
 @op(name="linalg_solve_ex", method=False)
@@ -231,7 +238,7 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
         info = np.zeros(A._array.shape[:-2], np.int32)
     elif check_errors and info.any():
         raise failed("torch.linalg.solve_ex", info, _FAILED)
-    return put_all((x, info_tensor(info)), out, return_types.linalg_solve_ex)
+    return write_outs((x, info_tensor(info)), out, return_types.linalg_solve_ex)
 
 
 @op(name="linalg_tensorsolve", method=False)
@@ -259,7 +266,7 @@ def tensorsolve(input, other, dims=None, *, out=None):
             f"got {math.prod(columns)} != {other.numel() if math.prod(rows) == math.prod(columns) else math.prod(rows)}"
         )
     n = other.numel()
-    return put(linalg_solve(input.reshape(n, n), other.reshape(n)).reshape(columns), out)
+    return write_out(linalg_solve(input.reshape(n, n), other.reshape(n)).reshape(columns), out)
 
 
 @op(name="linalg_tensorinv", method=False)
@@ -290,7 +297,7 @@ def tensorinv(input, ind=2, *, out=None):
     inverse, info = _inverse("linalg.inv", input.reshape(n, n))
     if info is not None:
         raise failed("inv", info, SINGULAR)
-    return put(inverse.reshape((*last, *first)), out)
+    return write_out(inverse.reshape((*last, *first)), out)
 
 
 # -- determinants -----------------------------------------------------------------------------------
@@ -355,10 +362,10 @@ def det(input, *, out=None):
     with np.errstate(all="ignore"):  # a determinant easily exceeds float32
         array = np.asarray(np.linalg.det(array))
     if not recording(input):
-        return put(wrap(array), out)
+        return write_out(wrap(array), out, exact=True)
     result = record(array, LinalgDetBackward0, (input,))
     result._node.keep((result,), input)
-    return put(result, out)
+    return write_out(result, out, exact=True)
 
 
 @op(name="linalg_det", method=False)
@@ -417,7 +424,7 @@ def linalg_slogdet(A, *, out=None):
     sign=tensor(-1.),
     logabsdet=tensor(0.))
     """
-    return put_all(_slogdet("linalg.slogdet", A), out, return_types.linalg_slogdet)
+    return write_outs(_slogdet("linalg.slogdet", A), out, return_types.linalg_slogdet)
 
 
 @op()
@@ -428,7 +435,7 @@ def slogdet(input, *, out=None):
     >>> torch.slogdet(torch.tensor([[-1.0]])).sign
     tensor(-1.)
     """
-    return put_all(_slogdet("linalg.slogdet", input), out, return_types.slogdet)
+    return write_outs(_slogdet("linalg.slogdet", input), out, return_types.slogdet)
 
 
 @op()

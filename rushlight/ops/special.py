@@ -115,7 +115,7 @@ def logit(input, eps=None, *, out=None):
         raise not_implemented("logit_cpu", input)
     array = K.logit(input._array, eps)
     if recording(input):
-        return record(array, LogitBackward0, (input,), input, eps=eps)
+        return write_out(record(array, LogitBackward0, (input,), input, eps=eps), out)
     return write_out(wrap(array), out)
 
 
@@ -150,7 +150,7 @@ def polygamma(n, input, *, out=None):
     input = floating(check_tensor("polygamma", input, "input", 2))
     array = K.polygamma(n, input._array)
     if recording(input):
-        return record(array, PolygammaBackward0, (input,), input, n=n)
+        return write_out(record(array, PolygammaBackward0, (input,), input, n=n), out)
     return write_out(wrap(array), out)
 
 
@@ -193,7 +193,7 @@ def mvlgamma(input, p, *, out=None):
     x = input.detach()
     result = sum(lgamma(x - j / 2) for j in range(p)) + p * (p - 1) / 4 * math.log(math.pi)
     if recording(input):
-        return record(result._array, MvlgammaBackward0, (input,), input, p=p)
+        return write_out(record(result._array, MvlgammaBackward0, (input,), input, p=p), out)
     return write_out(result, out)
 
 
@@ -287,7 +287,7 @@ def _of_two(name: str, kernel, node_type, doc: str, first: str, second: str, exa
         except ValueError:
             raise broadcast_error(name, x._array.shape, y._array.shape) from None
         if node_type is not None and MODE.enabled and (x._rg or y._rg):
-            return record(array, node_type, (x, y), x, y)
+            return write_out(record(array, node_type, (x, y), x, y), out)
         return write_out(wrap(array), out)
 
     function.__name__ = function.__qualname__ = name

@@ -5,7 +5,16 @@ import numpy as np
 from rushlight import return_types
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops import lapack
-from rushlight.ops.common import check_tensor, conj, record, record_many, recording, wrap
+from rushlight.ops.common import (
+    check_tensor,
+    conj,
+    record,
+    record_many,
+    recording,
+    wrap,
+    write_out,
+    write_outs,
+)
 from rushlight.ops.matrices import (
     SINGULAR,
     FactorNode,
@@ -14,8 +23,6 @@ from rushlight.ops.matrices import (
     failed,
     fold,
     not_implemented,
-    put,
-    put_all,
     square,
 )
 from rushlight.ops.registry import op
@@ -91,12 +98,12 @@ def linalg_solve_triangular(input, B, *, upper, left=True, unitriangular=False, 
         )
     array = triangular(a, b, bool(upper), left, bool(unitriangular))
     if not recording(input, B):
-        return put(wrap(array), out)
+        return write_out(wrap(array), out, exact=True)
     x = record(
         array, LinalgSolveTriangularBackward0, (input, B), options=(bool(upper), left, bool(unitriangular))
     )
     x._node.keep((x,), input, B)
-    return put(x, out)
+    return write_out(x, out, exact=True)
 
 
 class TriangularSolveBackward0(FactorNode):
@@ -144,11 +151,11 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False,
         array = triangular(a, b, bool(upper), True, unitriangular)
     copied = np.array(np.broadcast_to(a, (*batch, *a.shape[-2:])))
     if not recording(input, A):
-        return put_all((wrap(array), wrap(copied)), out, return_types.triangular_solve)
+        return write_outs((wrap(array), wrap(copied)), out, return_types.triangular_solve)
     outputs = record_many((array, copied), TriangularSolveBackward0, (input, A))
     outputs[0]._node.options = (bool(upper), bool(transpose), bool(unitriangular))
     outputs[0]._node.keep(outputs[:1], A, input)
-    return put_all(outputs, out, return_types.triangular_solve)
+    return write_outs(outputs, out, return_types.triangular_solve)
 
 
 def _check_pair(name: str, b, a) -> None:
@@ -222,10 +229,10 @@ def cholesky_solve(input, input2, upper=False, *, out=None):
     array = lapack.solve_triangular(low, b, upper=False)
     array = lapack.solve_triangular(lapack.adjoint(low), array, upper=True)
     if not recording(input, input2):
-        return put(wrap(array), out)
+        return write_out(wrap(array), out)
     x = record(array, CholeskySolveBackward0, (input, input2), upper=bool(upper))
     x._node.keep((x,), input, input2)
-    return put(x, out)
+    return write_out(x, out)
 
 
 class CholeskyInverseBackward0(FactorNode):
@@ -258,7 +265,7 @@ def cholesky_inverse(input, upper=False, *, out=None):
     inverse = lapack.solve_triangular(low, np.eye(factor.shape[-1], dtype=factor.dtype), upper=False)
     array = lapack.adjoint(inverse) @ inverse
     if not recording(input):
-        return put(wrap(array), out)
+        return write_out(wrap(array), out)
     result = record(array, CholeskyInverseBackward0, (input,), upper=bool(upper))
     result._node.keep((result,), input)
-    return put(result, out)
+    return write_out(result, out)

@@ -21,6 +21,7 @@ from rushlight.ops.common import (
     record_many,
     wrap,
     write_out,
+    write_outs,
 )
 from rushlight.ops.registry import alias, op
 from rushlight.sparse_tensor import SparseError
@@ -272,7 +273,7 @@ def digamma(input, *, out=None):
     input = floating(check_tensor("digamma", input))
     array = K.digamma(input._array)
     if input._rg and MODE.enabled:
-        return record(array, DigammaBackward0, (input,), input)
+        return write_out(record(array, DigammaBackward0, (input,), input), out)
     return write_out(wrap(array), out)
 
 
@@ -295,8 +296,8 @@ def abs(input, *, out=None):
     except SparseError:
         return overloaded("abs", input)
     if input._rg and MODE.enabled:
-        return record(array, AbsBackward0, (input,), input)
-    return write_out(wrap(array), out)
+        return write_out(record(array, AbsBackward0, (input,), input), out, exact=True)
+    return write_out(wrap(array), out, exact=True)
 
 
 alias("absolute", abs)
@@ -325,8 +326,8 @@ def sgn(input, *, out=None):
     """
     array = K.sgn(check_tensor("sgn", input)._array)
     if input._rg and MODE.enabled:
-        return record(array, SgnBackward0, (input,), input)
-    return write_out(wrap(array), out)
+        return write_out(record(array, SgnBackward0, (input,), input), out, exact=True)
+    return write_out(wrap(array), out, exact=True)
 
 
 class RoundBackward0(Node):
@@ -351,8 +352,8 @@ def round(input, *, decimals=0, out=None):
     else:
         array = K.round(x)
     if input._rg and MODE.enabled:
-        return record(array, RoundBackward0, (input,))
-    return write_out(wrap(array), out)
+        return write_out(record(array, RoundBackward0, (input,)), out, exact=True)
+    return write_out(wrap(array), out, exact=True)
 
 
 @op()
@@ -391,14 +392,12 @@ def frexp(input, *, out=None):
     mantissa, exponent = np.asarray(mantissa, x.dtype), np.asarray(exponent, np.int32)
     if input._rg and MODE.enabled:
         scale = wrap(np.asarray(np.ldexp(1.0, exponent), x.dtype))
-        outs = record_many(
+        results = record_many(
             (mantissa, exponent), FrexpBackward0, (input,), differentiable=(True, False), scale=scale
         )
-        return return_types.frexp(outs)
-    results = (wrap(mantissa), wrap(exponent))
-    return return_types.frexp(
-        results if out is None else [write_out(r, o) for r, o in zip(results, out, strict=True)]
-    )
+    else:
+        results = wrap(mantissa), wrap(exponent)
+    return write_outs(results, out, return_types.frexp)
 
 
 Tensor.__neg__ = neg

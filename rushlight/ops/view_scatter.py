@@ -77,4 +77,4 @@ def narrow_copy(input, dim, start, length, *, out=None):
     """
     from rushlight.ops.common import write_out
 
-    return write_out(check_tensor("narrow_copy", input).narrow(dim, start, length).clone(), out)
+    return write_out(check_tensor("narrow_copy", input).narrow(dim, start, length).clone(), out, exact=True)

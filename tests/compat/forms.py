@@ -1,0 +1,309 @@
+"""The other forms of PyTorch's operators: `python -m tests.compat.forms [NAME ...] [--form FORM ...]`.
+
+Method, in-place method, `out=`, inputs that are not contiguous, further names, and the errors that PyTorch's own tests
+expect. Each is tried in both frameworks, and what comes of it is compared: the values and gradients, or the exception.
+"""
+
+import argparse
+import sys
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch.testing._internal.common_methods_invocations import op_db
+
+import rushlight
+from tests.compat.ops import (
+    DTYPES,
+    Result,
+    _aligned,
+    difference,
+    flat,
+    fresh,
+    gradients,
+    in_scope,
+    leaves,
+    limit,
+    ours_of,
+    seed,
+    title,
+)
+from tests.compat.translate import Untranslatable, function, value
+
+
+@dataclass
+class Outcome:
+    """What came of a call: a result or an exception, and whether it warned that `out` was resized."""
+
+    result: object = None
+    error: Exception | None = None
+    resized: bool = False
+
+
+def outcome(f) -> Outcome:
+    """Call `f` from a fixed seed."""
+    seed()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result, error = f(), None
+        except Exception as e:
+            result, error = None, e
+    return Outcome(result, error, any("resized" in str(w.message) for w in caught))
+
+
+def unlike(ours: Outcome, theirs: Outcome, op, what: str) -> str | None:
+    """Why two outcomes differ, or None."""
+    if theirs.error is not None:
+        wanted = type(theirs.error).__name__
+        if ours.error is None:
+            return f"{what}: no error, PyTorch {wanted}: {_first_line(theirs.error)}"
+        if wanted.lstrip("_") not in [c.__name__ for c in type(ours.error).__mro__]:
+            return f"{what}: {_shown(ours.error)}, PyTorch {_shown(theirs.error)}"
+        return None
+    if ours.error is not None:
+        return f"{what}: {_shown(ours.error)}, PyTorch none"
+    if ours.resized != theirs.resized:
+        return f"{what}: warning {ours.resized}, PyTorch {theirs.resized}"
+    return difference(ours.result, theirs.result, op, what)
+
+
+def _shown(error: Exception) -> str:
+    return f"{type(error).__name__}: {_first_line(error)}"
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:130]
+
+
+def _both(op, ours, theirs, parts, what: str) -> str | None:
+    """Compare `ours(*args, **kwargs)` with `theirs(...)` on the inputs of a sample."""
+    expected_in = fresh(parts)
+    inputs, args, kwargs = expected_in
+    expected = outcome(lambda: theirs(inputs, *args, **kwargs))
+    ours_in, ours_args, ours_kwargs = value(fresh(parts))
+    return unlike(outcome(lambda: ours(ours_in, *ours_args, **ours_kwargs)), expected, op, what)
+
+
+def method(op, f, sample):
+    """As a method of the first tensor."""
+    if op.method_variant is not None and isinstance(sample.input, torch.Tensor):
+        yield _both(op, function(op.method_variant), op.method_variant, _parts(sample), "method")
+
+
+def noncontiguous(op, f, sample):
+    """On tensors that are not contiguous."""
+    yield _both(op, f, op.op, _parts(sample.noncontiguous()), "noncontiguous")
+
+
+def _parts(sample) -> tuple:
+    return sample.input, sample.args, sample.kwargs
+
+
+def inplace(op, f, sample):
+    """As the method that overwrites its tensor: value, gradient, identity, version; and when it is refused."""
+    if op.inplace_variant is None or not isinstance(sample.input, torch.Tensor):
+        return
+    theirs, ours = op.inplace_variant, function(op.inplace_variant)
+    parts = _parts(sample)
+    for what, changed in _overwritten(sample.input):
+        if changed is not None:
+            yield _both(op, _told(ours), _told(theirs), (changed, *parts[1:]), f"in place {what}")
+    if sample.input.requires_grad and op.supports_inplace_autograd:
+        yield _inplace_gradient(op, ours, theirs, parts)
+
+
+def _told(variant):
+    """The in-place method, telling also whether it returned its tensor and counted the change."""
+
+    def called(x, *args, **kwargs):
+        version = x._version
+        result = variant(x, *args, **kwargs)
+        return result, result is x, x._version > version
+
+    return called
+
+
+def _overwritten(x: torch.Tensor):
+    """Tensors to overwrite: as it is, of whole numbers, smaller, spread from one element, and a leaf of the graph."""
+    plain = x.detach()
+    yield "", plain
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield "int64", plain.to(torch.int64) if plain.layout is torch.strided else None
+    yield "smaller", plain[:1].clone() if x.ndim and x.shape[0] > 1 else None
+    yield "expanded", plain[:1].expand(x.shape) if x.ndim and x.shape[0] > 1 else None
+    yield "leaf", plain.clone().requires_grad_() if x.requires_grad else None
+
+
+def _inplace_gradient(op, ours, theirs, parts) -> str | None:
+    def on_a_copy(variant):
+        return lambda x, *args, **kwargs: variant(x.clone(), *args, **kwargs)
+
+    (x, args, kwargs), (ours_x, ours_args, ours_kwargs) = inputs = fresh(parts), value(fresh(parts))
+    expected = outcome(lambda: on_a_copy(theirs)(x, *args, **kwargs))
+    if expected.error is not None:
+        return None
+    found = outcome(lambda: on_a_copy(ours)(ours_x, *ours_args, **ours_kwargs))
+    shown = unlike(found, expected, op, "in place with gradient")
+    if shown:
+        return shown
+    try:
+        theirs_g, _ = gradients(torch, expected.result, leaves(inputs[0]), lambda r: r, False)
+    except RuntimeError:
+        return None
+    ours_g, _ = gradients(rushlight, found.result, leaves(inputs[1]), lambda r: r, False)
+    if theirs_g is None or ours_g is None:
+        return None if ours_g is theirs_g else "in place: gradient of one framework only"
+    return difference(*_aligned(ours_g, theirs_g), op, "in place gradient")
+
+
+def out(op, f, sample):
+    """Into given tensors: of the right kind, other shapes, types and strides, and where gradients are wanted."""
+    if not op.supports_out:
+        return
+    parts = _parts(sample)
+    plain = _detached(parts)
+    expected = outcome(lambda: op.op(plain[0], *plain[1], **plain[2])).result
+    if not all(isinstance(t, torch.Tensor) for t in flat(expected)):
+        return
+    for what, given in _destinations(expected):
+        yield _both(
+            op, _into(f), _into(op.op), (plain[0], plain[1], {**plain[2], "out": given}), f"out {what}"
+        )
+    if leaves(parts):
+        given = _each(expected, torch.empty_like)
+        yield _both(
+            op, _into(f), _into(op.op), (parts[0], parts[1], {**parts[2], "out": given}), "out with gradient"
+        )
+    return None
+
+
+def _into(f):
+    """The function, telling also whether it returned what was given as `out`."""
+
+    def called(*args, **kwargs):
+        given = kwargs["out"]
+        result = f(*args, **kwargs)
+        return flat(given), [a is b for a, b in zip(flat(result), flat(given), strict=True)]
+
+    return called
+
+
+def _destinations(expected):
+    def filled(t, shape=None, dtype=None):
+        return torch.ones(t.shape if shape is None else shape, dtype=dtype or t.dtype)
+
+    yield "", _each(expected, filled)
+    yield "empty", _each(expected, lambda t: filled(t, (0,)))
+    yield "larger", _each(expected, lambda t: filled(t, (*t.shape, 2)))
+    yield "strided", _each(expected, lambda t: filled(t, t.shape[::-1]).permute(tuple(range(t.ndim))[::-1]))
+    for kind in (torch.int64, torch.float64, torch.bool, torch.complex64):
+        yield str(kind), _each(expected, lambda t, kind=kind: filled(t, dtype=kind))
+
+
+def _each(result, change):
+    if isinstance(result, torch.Tensor):
+        return change(result)
+    return tuple(_each(t, change) for t in result)
+
+
+def _detached(v):
+    if isinstance(v, torch.Tensor):
+        return v.detach()
+    if isinstance(v, tuple | list) and not hasattr(v, "_fields") and not isinstance(v, torch.Size):
+        return type(v)(_detached(i) for i in v)
+    return {k: _detached(i) for k, i in v.items()} if isinstance(v, dict) else v
+
+
+def errors(op, f):
+    """The wrong calls of PyTorch's tests raise exceptions of the same type."""
+    if op.error_inputs_func is None:
+        return
+    for i, wrong in enumerate(op.error_inputs("cpu")):
+        parts = _parts(wrong.sample_input)
+        if not any(
+            t.device.type == "meta" for t in flat(list(parts[1])) + [parts[0]] if isinstance(t, torch.Tensor)
+        ):
+            yield _both(op, f, op.op, parts, f"error #{i}")
+
+
+def aliases(op, f):
+    """Its further names exist, as functions and as methods."""
+    for other in op.aliases:
+        for variant in (other.op, other.method_variant, other.inplace_variant):
+            try:
+                if variant is not None:
+                    function(variant)
+            except Untranslatable as e:
+                yield f"alias {other.name}: {e}"
+
+
+PER_SAMPLE = {"method": method, "inplace": inplace, "out": out, "noncontiguous": noncontiguous}
+PER_OPERATOR = {"errors": errors, "aliases": aliases}
+
+
+def kind_of(op) -> str | None:
+    """The dtype in which an operator's forms are tried."""
+    have = op.supported_dtypes("cpu")
+    return next((d for d in DTYPES if getattr(torch, d) in have), None)
+
+
+def run(op, forms=(), most: int = 5) -> Result | None:
+    """The forms of one operator; `failures` holds the differences. None where no dtype of ours has samples."""
+    result = Result(title(op), kind_of(op))
+    if result.dtype is None:
+        return None
+    kind = getattr(torch, result.dtype)
+    grads = op.supports_autograd and kind in op.supported_backward_dtypes("cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            f = ours_of(op)
+            for name, check in PER_OPERATOR.items():
+                if not forms or name in forms:
+                    _count(result, "", check(op, f))
+            seed()
+            for i, sample in enumerate(op.sample_inputs("cpu", kind, requires_grad=grads)):
+                if i >= most:
+                    break
+                for name, check in PER_SAMPLE.items():
+                    if not forms or name in forms:
+                        _count(result, f"#{i} ", check(op, f, sample))
+        except (Exception, TimeoutError) as e:
+            result.failures.append(_shown(e))
+    return result
+
+
+def _count(result: Result, where: str, found) -> None:
+    """Count the comparisons of one form, each a reason for failure or None."""
+    with limit(60):
+        for reason in found:
+            result.samples += 1
+            result.passed += reason is None
+            if reason:
+                result.failures.append(where + reason)
+
+
+def main(argv=None) -> int:
+    """Run some or all operators and print those that fail."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="operators; all in scope by default")
+    parser.add_argument("--form", nargs="*", default=[], choices=[*PER_SAMPLE, *PER_OPERATOR])
+    parser.add_argument("--most", type=int, default=5, help="samples per operator")
+    args = parser.parse_args(argv)
+    bad = 0
+    chosen = [op for op in op_db if (op.name in args.names if args.names else in_scope(op))]
+    for op in chosen:
+        r = run(op, args.form, args.most)
+        if r is None:
+            continue
+        bad += bool(r.failures)
+        for reason in r.failures:
+            print(f"{r.name}: {reason}")
+    print(f"{len(chosen) - bad} pass, {bad} fail")
+    return bad > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
