@@ -7,8 +7,6 @@
 namespace rushlight {
 namespace {
 
-int bfloat16_type = -1;  // NumPy's number for ml_dtypes.bfloat16
-
 struct Region {
   void* data = nullptr;
   size_t bytes = 0;
@@ -142,7 +140,6 @@ void bind_dnn_cache(nb::module_& m) {
     result["weights_cached"] = stats().weights_cached;
     return result;
   });
-  m.def("set_bfloat16", [](int type) { bfloat16_type = type; });
 }
 
 }  // namespace rushlight

@@ -706,6 +706,7 @@ const std::unordered_map<std::string, Entry>& entries() {
     (*t)["mask_scale"] = {mask_scale_attempt, 0, 0};
     (*t)["where"] = {where_attempt, 0, 0};
     (*t)["copy"] = {copy_attempt, 0, 0};
+    (*t)["cast"] = {cast_attempt, 0, 0};
     for (const char* internal : {"gelu_tanh", "gelu_tanh_backward", "cube", "inverse_square"}) t->erase(internal);
     return t;
   }();
@@ -716,7 +717,8 @@ const std::unordered_map<std::string, Entry>& entries() {
 nb::object elementwise(nb::object reference) {
   const auto found = entries().find(nb::cast<std::string>(reference.attr("__name__")));
   if (found == entries().end()) return reference;
-  return make_kernel(found->second.attempt, found->second.op, found->second.option, reference, true, found->second.attempt != copy_attempt);
+  const bool converts = found->second.attempt == copy_attempt || found->second.attempt == cast_attempt;
+  return make_kernel(found->second.attempt, found->second.op, found->second.option, reference, true, !converts);
 }
 
 }  // namespace

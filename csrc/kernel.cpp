@@ -1,5 +1,7 @@
 #include "kernel.h"
 
+#include "lowprec.h"
+
 #include <structmember.h>
 
 namespace rushlight {
@@ -26,18 +28,23 @@ bool place(const Kernel* k, PyObject* const* args, Py_ssize_t given, PyObject* n
   return true;
 }
 
+PyObject* tried(const Call& call) {
+  PyObject* result = call.kernel.attempt(call);
+  return result || !call.kernel.widens || PyErr_Occurred() ? result : attempt_widened(call);
+}
+
 PyObject* kernel_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
   const Kernel* k = reinterpret_cast<const Kernel*>(self);
   const Py_ssize_t given = PyVectorcall_NARGS(nargsf);
   PyObject* result;
   if (!names || PyTuple_GET_SIZE(names) == 0) {
     if (given > kMaxArgs) return call_fallback(k, args, nargsf, names);
-    result = k->attempt({*k, args, static_cast<int>(given)});
+    result = tried({*k, args, static_cast<int>(given)});
   } else {
     PyObject* placed[kMaxArgs];
     int count = 0;
     if (!place(k, args, given, names, placed, count)) return call_fallback(k, args, nargsf, names);
-    result = k->attempt({*k, placed, count});
+    result = tried({*k, placed, count});
   }
   if (result || PyErr_Occurred()) return result;
   return call_fallback(k, args, nargsf, names);
@@ -97,7 +104,7 @@ PyTypeObject* kernel_type() {
 
 }  // namespace
 
-nb::object make_kernel(Attempt attempt, int op, int option, nb::handle fallback, bool takes_out) {
+nb::object make_kernel(Attempt attempt, int op, int option, nb::handle fallback, bool takes_out, bool widens) {
   PyTypeObject* type = kernel_type();
   if (!type) nb::raise_python_error();
   nb::object signature = nb::module_::import_("inspect").attr("signature")(fallback);
@@ -113,6 +120,8 @@ nb::object make_kernel(Attempt attempt, int op, int option, nb::handle fallback,
   k->attempt = attempt;
   k->op = op;
   k->option = option;
+  k->out = takes_out ? static_cast<int>(PyTuple_GET_SIZE(parameters.ptr())) - 1 : -1;
+  k->widens = widens;
   k->name = nb::object(fallback.attr("__name__")).release().ptr();
   k->doc = nb::object(fallback.attr("__doc__")).release().ptr();
   k->fallback = Py_NewRef(fallback.ptr());

@@ -27,6 +27,8 @@ struct Kernel {
   Attempt attempt;
   int op;               // what `attempt` makes of it
   int option;           // likewise
+  int out;              // the place of the parameter `out`, or -1
+  bool widens;          // operands of 16 bits may be given to `attempt` as float32
   PyObject* name;       // str
   PyObject* doc;        // str or None
   PyObject* fallback;   // the reference kernel
@@ -35,7 +37,7 @@ struct Kernel {
 
 // `option` tells kernels apart that share an attempt; `fallback` gives the name, the doc and the names of parameters,
 // after which comes `out` where the kernel takes it.
-nb::object make_kernel(Attempt attempt, int op, int option, nb::handle fallback, bool takes_out);
+nb::object make_kernel(Attempt attempt, int op, int option, nb::handle fallback, bool takes_out, bool widens);
 
 // A NumPy array (no subclass), or null.
 inline PyArrayObject* as_array(PyObject* o) {

@@ -144,7 +144,7 @@ PyObject* step_attempt(const Call& call) {
 nb::object optim_kernel(const char* name, nb::object reference) {
   const OptimLoops& loops = optim_loops();
   for (int i = 0; i < kStepRules; ++i)
-    if (!std::strcmp(name, loops.rules[i].name)) return make_kernel(step_attempt, i, 0, reference, false);
+    if (!std::strcmp(name, loops.rules[i].name)) return make_kernel(step_attempt, i, 0, reference, false, false);
   throw nb::key_error(name);
 }
 

@@ -623,7 +623,7 @@ constexpr Entry kEntries[] = {
 nb::object reduction(nb::object reference) {
   nb::object name = reference.attr("__name__");
   for (const Entry& e : kEntries)
-    if (PyUnicode_CompareWithASCIIString(name.ptr(), e.name) == 0) return make_kernel(e.attempt, e.op, 0, reference, false);
+    if (PyUnicode_CompareWithASCIIString(name.ptr(), e.name) == 0) return make_kernel(e.attempt, e.op, 0, reference, false, true);
   return reference;
 }
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import dtypes
+from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.devices import (
     channels_last,
@@ -38,11 +39,7 @@ def cast(x: Tensor, kind: dtype) -> Tensor:
         array = array.real
     elif array.dtype.kind in "fV" and kind.category == 1:
         array = _truncated(array, kind)
-    if array.dtype.kind in "iub":
-        array = array.astype(kind.numpy)
-    else:
-        with np.errstate(all="ignore"):
-            array = array.astype(kind.numpy)
+    array = array.astype(kind.numpy) if array.dtype.kind in "iub" else K.cast(array, kind.numpy)
     if x._rg and MODE.enabled and kind.category >= 2:
         return record(array, ToCopyBackward0, (x,), kind=x.dtype)
     return wrap(array)

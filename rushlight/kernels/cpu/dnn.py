@@ -9,26 +9,29 @@ import ml_dtypes
 import numpy as np
 
 from rushlight import _native
+from rushlight.kernels.cpu.elementwise import cast
 from rushlight.kernels.reference import dnn as reference
 from rushlight.kernels.reference import pooling, resample
-from rushlight.kernels.reference.layout import is_low_precision, widen
+from rushlight.kernels.reference.layout import is_low_precision
 
 _native.set_bfloat16(np.dtype(ml_dtypes.bfloat16).num)
+_FLOAT32 = np.dtype(np.float32)
 dnn_stats = _native.dnn_stats
 
 
-def _native_first(name, home=reference, widens=False):
+def _native_first(name, home=reference, types=None):
     """The native function, backed by the reference one of the same name.
 
     Args:
-        widens: low-precision arrays that the native function does not take go to it as float32.
+        types: low-precision arrays that the native function does not take go to it as float32. This function of the
+            arguments says what its results become then: a type for all, or one or None for each.
     """
     native, fallback = getattr(_native, name), getattr(home, name)
 
     def kernel(*args, **kwargs):
         result = native(*args, **kwargs)
-        if result is None and widens and is_low_precision(args[0].dtype) and not kwargs:
-            result = _narrowed(native(*[_widened(a) for a in args]), args[0].dtype)
+        if result is None and types and is_low_precision(args[0].dtype) and not kwargs:
+            result = _narrowed(native(*[widened(a) for a in args]), types(*args))
         return fallback(*args, **kwargs) if result is None else result
 
     kernel.__name__ = kernel.__qualname__ = name
@@ -36,15 +39,29 @@ def _native_first(name, home=reference, widens=False):
     return kernel
 
 
-def _widened(value):
-    return widen(value) if isinstance(value, np.ndarray) else value
+def widened(value):
+    """A low-precision array as float32, anything else as it is."""
+    return cast(value, _FLOAT32) if isinstance(value, np.ndarray) and is_low_precision(value.dtype) else value
 
 
-def _narrowed(result, dtype):
-    """Results in the type of the first argument; None and whole numbers stay."""
+def _narrowed(result, kind):
+    """float32 results in other types; None and whole numbers stay."""
     if isinstance(result, tuple):
-        return tuple(_narrowed(r, dtype) for r in result)
-    return result.astype(dtype) if isinstance(result, np.ndarray) and result.dtype == np.float32 else result
+        kinds = kind if isinstance(kind, tuple) else (kind,) * len(result)
+        return tuple(_narrowed(r, k) for r, k in zip(result, kinds, strict=True))
+    if kind is None or not isinstance(result, np.ndarray) or result.dtype != _FLOAT32:
+        return result
+    return result if kind == _FLOAT32 else cast(result, kind)
+
+
+def _first(x, *others):
+    """All results have the type of the first argument."""
+    return x.dtype
+
+
+def _parameter(x, w):
+    """The type of the gradients of a layer's parameters."""
+    return (x if w is None else w).dtype
 
 
 def _documented(kernel):
@@ -52,28 +69,32 @@ def _documented(kernel):
     return kernel
 
 
-matmul = _native_first("matmul", widens=True)
-linear = _native_first("linear", widens=True)
-linear_backward_input = _native_first("linear_backward_input", widens=True)
-linear_backward_weight = _native_first("linear_backward_weight", widens=True)
+matmul = _native_first("matmul", types=_first)
+linear = _native_first("linear", types=_first)
+linear_backward_input = _native_first("linear_backward_input", types=_first)
+linear_backward_weight = _native_first("linear_backward_weight", types=_first)
 
-conv = _native_first("conv", widens=True)
-conv_backward_input = _native_first("conv_backward_input", widens=True)
-conv_backward_weight = _native_first("conv_backward_weight", widens=True)
+conv = _native_first("conv", types=_first)
+conv_backward_input = _native_first("conv_backward_input", types=_first)
+conv_backward_weight = _native_first("conv_backward_weight", types=_first)
 
-batch_norm_train = _native_first("batch_norm_train")
-batch_norm_eval = _native_first("batch_norm_eval")
-batch_norm_backward = _native_first("batch_norm_backward")
-layer_norm = _native_first("layer_norm")
-layer_norm_backward = _native_first("layer_norm_backward")
+batch_norm_train = _native_first("batch_norm_train", types=lambda x, *_: (x.dtype, None, None, None))
+batch_norm_eval = _native_first("batch_norm_eval", types=_first)
+batch_norm_backward = _native_first(
+    "batch_norm_backward", types=lambda g, x, mean, rstd, w, train: (x.dtype, *(_parameter(x, w),) * 2)
+)
+layer_norm = _native_first("layer_norm", types=lambda x, *_: (x.dtype, None, None))
+layer_norm_backward = _native_first(
+    "layer_norm_backward", types=lambda g, x, mean, rstd, w: (x.dtype, *(_parameter(x, w),) * 2)
+)
 
-max_pool_backward = _native_first("max_pool_backward", widens=True)
-embedding_backward = _native_first("embedding_backward")
-grid_sample = _native_first("grid_sample")
+max_pool_backward = _native_first("max_pool_backward", types=_first)
+embedding_backward = _native_first("embedding_backward", types=_first)
+grid_sample = _native_first("grid_sample", types=_first)
 grid_sample_backward = _native_first("grid_sample_backward")
-_max_over = _native_first("max_over", pooling, widens=True)
-_mean_over = _native_first("mean_over", pooling, widens=True)
-_mean_over_backward = _native_first("mean_over_backward", pooling, widens=True)
+_max_over = _native_first("max_over", pooling, types=_first)
+_mean_over = _native_first("mean_over", pooling, types=_first)
+_mean_over_backward = _native_first("mean_over_backward", pooling, types=_first)
 
 
 @_documented

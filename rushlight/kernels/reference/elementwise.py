@@ -185,6 +185,12 @@ def copy(dst, src):
     return dst
 
 
+def cast(x, dtype):
+    """x in another type, its memory in the same order."""
+    with np.errstate(all="ignore"):
+        return x.astype(dtype)
+
+
 # -- one operand ----------------------------------------------------------------------------------------
 
 neg = _unary("neg", np.negative)
