@@ -9,11 +9,16 @@ from rushlight.tensor import Tensor, wrap
 
 
 def view_of(x: Tensor, array: np.ndarray) -> Tensor:
-    """A tensor on part of the memory of `x`, which `array` shows; outside the graph so far."""
+    """A tensor on part of the memory of `x`, which `array` shows; outside the graph so far.
+
+    Like PyTorch's, a view made under no_grad of a tensor that requires grad says that it requires grad too.
+    """
     view = wrap(array)
     view._vc = x._counter()
     view._base = base = x if x._base is None else x._base
     view._seen_node = base._node
+    if x._rg and not MODE.enabled and array.dtype == x._array.dtype:
+        view._rg = True
     return view
 
 
