@@ -40,7 +40,8 @@ class Generator:
     """
 
     def __init__(self, device="cpu"):
-        devices.check_device(device)
+        if devices.device(device).type != "cpu":
+            raise RuntimeError(f"Generator: Device type {device} is not supported for torch.Generator(): use 'cpu'")
         self._stream = K.MT19937()
 
     @property

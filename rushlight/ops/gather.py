@@ -17,6 +17,7 @@ from rushlight.ops.common import (
     write_out,
 )
 from rushlight.ops.positions import (
+    PlacedNode,
     check_bounds,
     index_positions,
     mutator,
@@ -97,7 +98,7 @@ def source_grad(part: Tensor, shape: tuple) -> Tensor:
     return embed(part, shape, lambda a: a[where])
 
 
-class GatherBackward0(Node):
+class GatherBackward0(PlacedNode):
     def backward(self, grad):
         return scatter_add(grad.new_zeros(self.shape), self.dim, self.index, grad)
 
@@ -133,12 +134,12 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
         found = np.empty(index._array.shape, array.dtype)
     if input._rg and MODE.enabled:
         return write_out(
-            record(found, GatherBackward0, (input,), dim=dim, index=index, shape=array.shape), out, exact=True
+            record(found, GatherBackward0, (input,), index, dim=dim, shape=array.shape), out, exact=True
         )
     return write_out(wrap(found), out, exact=True)
 
 
-class ScatterBackward0(Node):
+class ScatterBackward0(PlacedNode):
     def backward(self, grad):
         to_self, to_source = self.edges
         return (
@@ -147,7 +148,7 @@ class ScatterBackward0(Node):
         )
 
 
-class ScatterBackward1(Node):
+class ScatterBackward1(PlacedNode):
     def backward(self, grad):
         return scatter(grad, self.dim, self.index, 0)
 
@@ -204,7 +205,7 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
         else:
             _REDUCE[reduce].at(target, grid(positions, dim), np.asarray(given, array.dtype))
 
-    fields = {"dim": dim, "index": index}
+    fields = {"dim": dim, "saved": (index,)}
     if reduce is not None:
         return (
             write,
@@ -217,7 +218,7 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     return write, (input, tensor), ScatterBackward0, {**fields, "shape": tensor._array.shape}
 
 
-class ScatterAddBackward0(Node):
+class ScatterAddBackward0(PlacedNode):
     def backward(self, grad):
         to_self, to_source = self.edges
         return (
@@ -249,7 +250,7 @@ def scatter_add(input, dim, index, src):
         if positions.size:
             _add_at(array.reshape(array.shape or (1,)), grid(positions, dim), source_part(src, positions))
 
-    fields = {"dim": dim, "index": index, "shape": src._array.shape}
+    fields = {"dim": dim, "saved": (index,), "shape": src._array.shape}
     return write, (input, src), ScatterAddBackward0, fields
 
 

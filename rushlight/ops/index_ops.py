@@ -3,7 +3,6 @@
 import numpy as np
 
 from rushlight import kernels as K
-from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import (
     MODE,
@@ -16,6 +15,7 @@ from rushlight.ops.common import (
 )
 from rushlight.ops.indexing import fitted, getitem, parse
 from rushlight.ops.positions import (
+    PlacedNode,
     at_positions,
     check_bounds,
     fill_number,
@@ -30,7 +30,7 @@ from rushlight.ops.shape import reshape
 # -- along one dimension ----------------------------------------------------------------------------
 
 
-class IndexSelectBackward0(Node):
+class IndexSelectBackward0(PlacedNode):
     def backward(self, grad):
         return grad.new_zeros(self.shape).index_add(self.dim, self.index, grad)
 
@@ -61,13 +61,13 @@ def index_select(input, dim, index, *, out=None):
     else:
         found = np.ascontiguousarray(array[(*(slice(None),) * dim, positions)])
     if input._rg and MODE.enabled:
-        result = record(found, IndexSelectBackward0, (input,), dim=dim, index=index, shape=array.shape)
+        result = record(found, IndexSelectBackward0, (input,), index, dim=dim, shape=array.shape)
     else:
         result = wrap(found)
     return result if out is None else write_out(result, out, exact=True)
 
 
-class IndexAddBackward0(Node):
+class IndexAddBackward0(PlacedNode):
     def backward(self, grad):
         to_self, to_source = self.edges
         given = None
@@ -106,7 +106,7 @@ def index_add(input, dim, index, source, *, alpha=1):
         else:
             _add_rows(array, dim, positions, added)
 
-    fields = {"dim": dim, "index": index, "alpha": alpha, "shape": source._array.shape}
+    fields = {"dim": dim, "saved": (index,), "alpha": alpha, "shape": source._array.shape}
     return write, (input, source), IndexAddBackward0, fields
 
 
@@ -141,7 +141,7 @@ def _check_slices(op_name: str, input: Tensor, dim: int, positions: np.ndarray, 
         )
 
 
-class IndexCopyBackward0(Node):
+class IndexCopyBackward0(PlacedNode):
     def backward(self, grad):
         to_self, to_source = self.edges
         return (
@@ -177,11 +177,11 @@ def index_copy(input, dim, index, source):
         array, where = at_positions(array, dim, positions)
         array[where] = source._array
 
-    fields = {"dim": dim, "index": index, "shape": source._array.shape}
+    fields = {"dim": dim, "saved": (index,), "shape": source._array.shape}
     return write, (input, source), IndexCopyBackward0, fields
 
 
-class IndexFillBackward0(Node):
+class IndexFillBackward0(PlacedNode):
     def backward(self, grad):
         to_self = self.edges[0]
         kept = None if to_self is None else index_fill(grad, self.dim, self.index, 0)
@@ -218,11 +218,12 @@ def index_fill(input, dim, index, value):
         array[where] = number
 
     node_type = IndexFillBackward1 if tensors else IndexFillBackward0
-    return write, (input, *tensors), node_type, {"dim": dim, "index": index}
+    return write, (input, *tensors), node_type, {"dim": dim, "saved": (index,)}
 
 
-class IndexPutBackward0(Node):
+class IndexPutBackward0(PlacedNode):
     def backward(self, grad):
+        self.unpack()
         to_self, to_values = self.edges
         kept = given = None
         if to_self is not None:
@@ -275,6 +276,7 @@ def index_put(input, indices, values, accumulate=False):
             raise IndexError(str(error).replace("for axis", "for dimension")) from None
 
     fields = {"indices": indices, "accumulate": accumulate, "shape": values._array.shape}
+    fields["saved"] = tuple(i for i in indices if isinstance(i, Tensor))
     return write, (input, values), IndexPutBackward0, fields
 
 
@@ -298,7 +300,7 @@ def _flat(op_name: str, input: Tensor, index) -> np.ndarray:
     return wrapped
 
 
-class TakeBackward0(Node):
+class TakeBackward0(PlacedNode):
     def backward(self, grad):
         return put(grad.new_zeros(self.shape), self.index, grad, True)
 
@@ -323,14 +325,14 @@ def take(input, index, *, out=None):
     found = input._array.reshape(-1)[positions]
     if input._rg and MODE.enabled:
         return write_out(
-            record(np.asarray(found), TakeBackward0, (input,), index=index, shape=input._array.shape),
+            record(np.asarray(found), TakeBackward0, (input,), index, shape=input._array.shape),
             out,
             exact=True,
         )
     return write_out(wrap(found), out, exact=True)
 
 
-class PutBackward0(Node):
+class PutBackward0(PlacedNode):
     def backward(self, grad):
         to_self, to_source = self.edges
         kept = given = None
@@ -378,5 +380,5 @@ def put(input, index, source, accumulate=False):
         else:
             array[where] = source._array.reshape(-1) if array.ndim else source._array.reshape(-1)[-1]
 
-    fields = {"index": index, "accumulate": accumulate, "shape": source._array.shape}
+    fields = {"saved": (index,), "accumulate": accumulate, "shape": source._array.shape}
     return write, (input, source), PutBackward0, fields

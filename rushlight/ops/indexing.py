@@ -256,7 +256,7 @@ def _trivial(basic: tuple) -> bool:
 def _getitem_general(x: Tensor, index) -> Tensor:
     basic, arrays = parse(x._array.shape, index)
     view = x if arrays is not None and _trivial(basic) else _getitem_basic(x, basic)
-    return view if arrays is None else advanced(view, arrays)
+    return view if arrays is None else advanced(view, arrays, _tensors_of(index))
 
 
 def take_arrays(array: np.ndarray, where: tuple) -> np.ndarray:
@@ -291,6 +291,7 @@ def _array_error(array: np.ndarray, where: tuple, error: Exception) -> Exception
 
 class IndexBackward0(Node):
     def backward(self, grad):
+        self.unpack()  # refuses an index that was changed since
         return unindexed(grad, self.shape, self.where)
 
 
@@ -301,12 +302,18 @@ class IndexPutZerosBackward0(Node):
         return advanced(grad, self.where)
 
 
-def advanced(x: Tensor, where: tuple) -> Tensor:
-    """A copy of what an index of arrays and full slices selects."""
+def _tensors_of(index) -> tuple:
+    """The tensors in an index: a gradient needs them as they were."""
+    items = index if type(index) in (tuple, list) else (index,)
+    return tuple(i for i in items if isinstance(i, Tensor))
+
+
+def advanced(x: Tensor, where: tuple, tensors: tuple = ()) -> Tensor:
+    """A copy of what an index of arrays and full slices selects; `tensors` are those that the arrays belong to."""
     array = x._strided()
     out = take_arrays(array, where)
     if x._rg and MODE.enabled:
-        return record(out, IndexBackward0, (x,), shape=array.shape, where=where)
+        return record(out, IndexBackward0, (x,), *tensors, shape=array.shape, where=where)
     return wrap(out)
 
 
@@ -338,6 +345,7 @@ class CopySlices(Node):
     """A tensor after part of it was overwritten."""
 
     def backward(self, grad):
+        self.unpack()
         to_self, to_value = self.edges
         kept = given = None
         if to_self is not None:
@@ -383,6 +391,9 @@ def setitem(self, index, value):
         node_type = CopySlices if arrays is None else IndexPutBackward0
         node = connect(node_type(), (old, value if is_tensor else None))
         node.index = index
+        tensors = _tensors_of(index)
+        if tensors:
+            node.save(*tensors)
         if is_tensor:
             node.value_shape, node.value_dtype = value._array.shape, value.dtype
     else:

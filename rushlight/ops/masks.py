@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight.autograd.node import Node, connect
+from rushlight.autograd.node import connect
 from rushlight.autograd.views import after, before, check_writable
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import (
@@ -16,7 +16,7 @@ from rushlight.ops.common import (
     wrap,
     write_out,
 )
-from rushlight.ops.positions import fill_number, mutator
+from rushlight.ops.positions import PlacedNode, fill_number, mutator
 from rushlight.ops.registry import op
 from rushlight.ops.shape import embed, reshape
 
@@ -35,7 +35,7 @@ def _mask(op_name: str, mask) -> np.ndarray:
     return mask._array
 
 
-class MaskedFillBackward0(Node):
+class MaskedFillBackward0(PlacedNode):
     def backward(self, grad):
         to_self = self.edges[0]
         kept = None if to_self is None else sum_to(masked_fill(grad, self.mask, 0), self.shape)
@@ -79,7 +79,8 @@ def _masked_fill_in_place(self, mask, value):
     node = None
     if recording(self, *tensors):
         node = connect(MaskedFillBackward1() if tensors else MaskedFillBackward0(), (before(self), *tensors))
-        node.mask, node.shape = mask, self._array.shape
+        node.save(mask)
+        node.shape = self._array.shape
     try:
         _fill_masked(self._array, chosen, number)
     except ValueError:
@@ -132,11 +133,11 @@ def masked_fill(input, mask, value, *, out=None):
         _fill_masked(found, chosen, number)
     if recording(input, *tensors):
         node_type = MaskedFillBackward1 if tensors else MaskedFillBackward0
-        return write_out(record(found, node_type, (input, *tensors), mask=mask, shape=array.shape), out)
+        return write_out(record(found, node_type, (input, *tensors), mask, shape=array.shape), out)
     return write_out(wrap(found), out)
 
 
-class MaskedSelectBackward0(Node):
+class MaskedSelectBackward0(PlacedNode):
     def backward(self, grad):
         zeros = grad.new_zeros(self.full)
         return sum_to(masked_scatter(zeros, self.mask, grad), self.shape)
@@ -163,12 +164,12 @@ def masked_select(input, mask, *, out=None):
         raise broadcast_error("masked_select", array.shape, chosen.shape) from None
     found = np.broadcast_to(array, shape)[np.broadcast_to(chosen, shape)]
     if input._rg and MODE.enabled:
-        fields = {"mask": mask, "shape": array.shape, "full": shape}
-        return write_out(record(found, MaskedSelectBackward0, (input,), **fields), out, exact=True)
+        fields = {"shape": array.shape, "full": shape}
+        return write_out(record(found, MaskedSelectBackward0, (input,), mask, **fields), out, exact=True)
     return write_out(wrap(found), out, exact=True)
 
 
-class MaskedScatterBackward0(Node):
+class MaskedScatterBackward0(PlacedNode):
     def backward(self, grad):
         to_self, to_source = self.edges
         kept = given = None
@@ -219,5 +220,5 @@ def masked_scatter(input, mask, source):
             raise broadcast_error("masked_scatter", array.shape, full.shape)
         array[full] = source._array.reshape(-1)[:count]
 
-    fields = {"mask": mask, "shape": source._array.shape}
+    fields = {"saved": (mask,), "shape": source._array.shape}
     return write, (input, source), MaskedScatterBackward0, fields

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight.autograd.node import connect
+from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, before, check_writable
 from rushlight.ops.common import (
     Tensor,
@@ -18,11 +18,22 @@ from rushlight.tensor import check_dim
 # -- helpers ----------------------------------------------------------------------------------------
 
 
+class PlacedNode(Node):
+    """A node that saved an index or a mask first, and refuses it where it was changed since."""
+
+    @property
+    def index(self) -> Tensor:
+        return self.unpack()[0]
+
+    mask = index
+
+
 def mutator(name: str, doc: str, example: str):
     """Define a function and its in-place form from what is to be written.
 
-    The decorated function checks the arguments and returns what to do: (write, inputs, node type, saved
-    fields). `write(array)` changes an array in place; the first input is the tensor that is changed.
+    The decorated function checks the arguments and returns what to do: (write, inputs, node type, fields of the
+    node). `write(array)` changes an array in place; the first input is the tensor that is changed. The field
+    "saved" holds the tensors that the node saves.
     """
 
     def decorate(prepare):
@@ -31,8 +42,9 @@ def mutator(name: str, doc: str, example: str):
             write, inputs, node_type, fields = prepare(input, *args, **kwargs)
             array = inputs[0]._array.copy(order="K")
             write(array)
+            saved = fields.pop("saved", ())
             if recording(*inputs):
-                result = record(array, node_type, inputs, **fields)
+                result = record(array, node_type, inputs, *saved, **fields)
             else:
                 result = wrap(array)
             if input._format is not None:
@@ -42,9 +54,10 @@ def mutator(name: str, doc: str, example: str):
         def function_(self, *args, **kwargs):
             check_writable(self)
             write, inputs, node_type, fields = prepare(before(self), *args, **kwargs)
-            node = None
+            node, saved = None, fields.pop("saved", ())
             if recording(*inputs):
                 node = connect(node_type(), inputs)
+                node.save(*saved)
                 node.__dict__.update(fields)
             write(self._array)
             return after(self, node)

@@ -22,7 +22,7 @@ class ScatterReduceBackward0(Node):
     """The gradient of a reduction flows as from the same reduction over all that met at a place."""
 
     def backward(self, grad):
-        x, source, result = self.unpack()
+        x, source, result, _ = self.unpack()
         if MODE.enabled:
             result = scatter_reduce(
                 x, self.dim, self.index, source, self.reduce, include_self=self.include_self
@@ -172,7 +172,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         )
     if not recording(input, src):
         return write_out(wrap(array), out, exact=True)
-    saved = (input, src, wrap(array.copy()))
+    saved = (input, src, wrap(array.copy()), index)
     fields = {
         "dim": dim,
         "index": index,

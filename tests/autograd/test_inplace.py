@@ -134,3 +134,43 @@ def test_version_counters(lib):
     assert x._version == v._version == 3
     assert x.detach()._version == 3
     assert x.data._version == 0
+
+
+PLACED = {
+    "x[mask]": lambda t, x, m, i: x[m],
+    "x[index]": lambda t, x, m, i: x[i],
+    "x[mask] = v": lambda t, x, m, i: _set(x * 1, m),
+    "x[index] = v": lambda t, x, m, i: _set(x * 1, i),
+    "gather": lambda t, x, m, i: x.gather(0, i),
+    "scatter": lambda t, x, m, i: x.scatter(0, i, 0.0),
+    "scatter_add": lambda t, x, m, i: x.scatter_add(0, i, x[:2]),
+    "scatter_reduce": lambda t, x, m, i: x.scatter_reduce(0, i, x[:2], "sum"),
+    "index_select": lambda t, x, m, i: x.index_select(0, i),
+    "index_add": lambda t, x, m, i: x.index_add(0, i, x[:2]),
+    "index_copy": lambda t, x, m, i: x.index_copy(0, i, x[:2]),
+    "index_fill": lambda t, x, m, i: x.index_fill(0, i, 0.0),
+    "index_put": lambda t, x, m, i: x.index_put((i,), x[:2]),
+    "take": lambda t, x, m, i: x.take(i),
+    "put": lambda t, x, m, i: x.put(i, x[:2]),
+    "masked_fill": lambda t, x, m, i: x.masked_fill(m, 0.0),
+    "masked_fill_": lambda t, x, m, i: (x * 1).masked_fill_(m, 0.0),
+    "masked_select": lambda t, x, m, i: x.masked_select(m),
+    "masked_scatter": lambda t, x, m, i: x.masked_scatter(m, x[:2]),
+}
+
+
+def _set(x, where):
+    x[where] = 5.0
+    return x
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_an_index_or_mask_changed_since_is_refused(name):
+    for framework in (torch, rushlight):
+        x = framework.ones(3, requires_grad=True)
+        m, i = framework.tensor([True, False, True]), framework.tensor([0, 1])
+        y = PLACED[name](framework, x, m, i)
+        m.zero_()
+        i.add_(1)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.sum().backward()
