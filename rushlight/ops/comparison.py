@@ -335,9 +335,8 @@ def where(condition, input=None, other=None, *, out=None):
         raise broadcast_error("where", test.shape, input._array.shape, other._array.shape) from None
     if recording(input, other):
         shapes = input._array.shape, other._array.shape
-        return write_out(
-            record(array, WhereBackward0, (input, other), wrap(test), shapes=shapes), out, exact=True
-        )
+        kept = condition if test is condition._array else wrap(test)
+        return write_out(record(array, WhereBackward0, (input, other), kept, shapes=shapes), out, exact=True)
     return write_out(wrap(array), out, exact=True)
 
 

@@ -14,7 +14,7 @@ from rushlight.ops.common import (
     wrap,
 )
 from rushlight.ops.masks import masked_fill
-from rushlight.ops.positions import check_bounds
+from rushlight.ops.positions import PlacedNode, check_bounds
 from rushlight.ops.registry import op
 from rushlight.ops.shape import unsqueeze
 
@@ -62,12 +62,12 @@ def one_hot(input, num_classes=-1):
     return wrap(found.reshape(*array.shape, num_classes))
 
 
-class EmbeddingBackward0(Node):
+class EmbeddingBackward0(PlacedNode):
     def backward(self, grad):
         return embedding_gradient(grad, self.index, self.rows, self.padding, self.by_frequency)
 
 
-class _SparseEmbedding(Node):
+class _SparseEmbedding(PlacedNode):
     """The gradient of the table has entries only in the rows that were looked up."""
 
     def backward(self, grad):
@@ -174,7 +174,7 @@ def embedding(
         found,
         _SparseEmbedding if sparse else EmbeddingBackward0,
         (weight,),
-        index=input,
+        input,
         rows=rows,
         padding=padding,
         by_frequency=scale_grad_by_freq,

@@ -141,6 +141,8 @@ PLACED = {
     "x[index]": lambda t, x, m, i: x[i],
     "x[mask] = v": lambda t, x, m, i: _set(x * 1, m),
     "x[index] = v": lambda t, x, m, i: _set(x * 1, i),
+    "where": lambda t, x, m, i: t.where(m, x, 2 * x),
+    "embedding": lambda t, x, m, i: t.nn.functional.embedding(i, x.reshape(3, 1)),
     "gather": lambda t, x, m, i: x.gather(0, i),
     "scatter": lambda t, x, m, i: x.scatter(0, i, 0.0),
     "scatter_add": lambda t, x, m, i: x.scatter_add(0, i, x[:2]),
