@@ -83,7 +83,21 @@ PyObject* give_up(PyArrayObject* a) {
 
 // -- one operand ------------------------------------------------------------------------------------------
 
+// The float32 loop on operands of 16 bits, a block at a time; results have 16 bits too where they are numbers.
+void low_unary(UnaryLoop loop, int low, bool numbers, const char* x, char* out, std::int64_t n, const double* params) {
+  alignas(64) float block[kLowBlock];
+  for (std::int64_t i = 0; i < n; i += kLowBlock) {
+    const std::int64_t count = std::min(kLowBlock, n - i);
+    low_loops().widen[low](reinterpret_cast<const std::uint16_t*>(x) + i, block, count);
+    loop(block, numbers ? reinterpret_cast<char*>(block) : out + i, count, params, false);
+    if (numbers) low_loops().narrow[low](block, reinterpret_cast<std::uint16_t*>(out) + i, count);
+  }
+}
+
 PyObject* run_unary(UnaryLoop loop, PyArrayObject* x, PyObject* out, int type, const double* params) {
+  const int low = low_kind(x);
+  const bool numbers = type != NPY_BOOL;
+  if (low >= 0 && numbers) type = PyArray_TYPE(x);
   if (!dense(x)) {  // then a dense copy is changed in place
     if (out && out != Py_None) return nullptr;
     PyArrayObject* copy = reinterpret_cast<PyArrayObject*>(PyArray_NewCopy(x, NPY_KEEPORDER));
@@ -99,16 +113,20 @@ PyObject* run_unary(UnaryLoop loop, PyArrayObject* x, PyObject* out, int type, c
   const npy_intp item = PyArray_ITEMSIZE(x);
   run_flat(PyArray_SIZE(x), PyArray_ITEMSIZE(o), PyArray_BYTES(o), fresh,
            [=](std::int64_t begin, char* to, std::int64_t count, bool stream) {
-             loop(from + begin * item, to, count, params, stream);
+             if (low >= 0)
+               low_unary(loop, low, numbers, from + begin * item, to, count, params);
+             else
+               loop(from + begin * item, to, count, params, stream);
            });
   return done(o);
 }
 
-// The first operand where native code covers it, and its kind in `kind`.
+// The first operand where native code covers it, and the kind of the loops for it in `kind`: float32's for 16 bits.
 PyArrayObject* float_operand(PyObject* o, int& kind) {
   PyArrayObject* x = as_array(o);
-  if (!x || (kind = float_kind(x)) < 0 || !readable(x) || PyArray_NDIM(x) > kMaxDims) return nullptr;
-  return x;
+  if (!x) return nullptr;
+  if ((kind = float_kind(x)) < 0 && low_kind(x) >= 0) kind = 0;
+  return kind >= 0 && readable(x) && PyArray_NDIM(x) <= kMaxDims ? x : nullptr;
 }
 
 // Numbers at places first .. first + count; an absent one keeps its default.
@@ -312,6 +330,34 @@ struct Pair {
   BinaryLoop loop;
   const double* params;
   npy_intp x_item, y_item, out_item;
+  int low;  // the type of operands of 2 bytes, which go to the loop as float32, or -1
+
+  Pair(BinaryLoop loop, const double* params, npy_intp x_item, npy_intp y_item, npy_intp out_item, int low)
+      : loop(loop), params(params), x_item(x_item), y_item(y_item), out_item(out_item), low(low) {}
+
+  // Operands one after the other in memory, or (in `mode`) a single one, which is of the loop's type.
+  void run(const char* x, const char* y, char* out, std::int64_t n, Mode mode, bool stream) const {
+    if (low < 0)
+      loop(x, y, out, n, mode, params, stream);
+    else
+      run_low(x, mode == kFirstSingle ? 0 : x_item, y, mode == kSecondSingle ? 0 : y_item, out, n, mode);
+  }
+
+ private:
+  void run_low(const char* x, npy_intp x_step, const char* y, npy_intp y_step, char* out, std::int64_t n, Mode mode) const {
+    alignas(64) float wide_x[kLowBlock], wide_y[kLowBlock];
+    const auto operand = [&](const char* from, npy_intp step, std::int64_t i, std::int64_t count, float* wide) -> const void* {
+      if (step != 2) return from + i * step;
+      low_loops().widen[low](reinterpret_cast<const std::uint16_t*>(from) + i, wide, count);
+      return wide;
+    };
+    for (std::int64_t i = 0; i < n; i += kLowBlock) {
+      const std::int64_t count = std::min(kLowBlock, n - i);
+      const void *px = operand(x, x_step, i, count, wide_x), *py = operand(y, y_step, i, count, wide_y);
+      loop(px, py, out_item == 2 ? reinterpret_cast<char*>(wide_x) : out + i * out_item, count, mode, params, false);
+      if (out_item == 2) low_loops().narrow[low](wide_x, reinterpret_cast<std::uint16_t*>(out) + i, count);
+    }
+  }
 };
 
 // body(row, x, y, out) with pointers for rows [first, last) of the outer axes.
@@ -412,7 +458,7 @@ PyArrayObject* laid_out(PyArrayObject* a, int nd, const npy_intp* shape, const i
 PyObject* run_broadcast(const Pair& p, PyArrayObject* x, PyArrayObject* y, PyObject* out, int type) {
   int nd, order[kMaxDims];
   npy_intp shape[kMaxDims] = {}, sx[kMaxDims], sy[kMaxDims], so[kMaxDims];
-  if (!broadcast(x, y, nd, shape, sx, sy)) return nullptr;
+  if (p.low >= 0 || !broadcast(x, y, nd, shape, sx, sy)) return nullptr;
   PyArrayObject* leader = has_shape(x, nd, shape) ? x : has_shape(y, nd, shape) ? y : nullptr;
   if (leader)
     memory_order(leader, order);
@@ -458,10 +504,11 @@ PyObject* run_single(const Pair& p, PyArrayObject* x, const void* single, Mode m
   if (!o || (!fresh && clobbers(o, x))) return give_up(o);
   const char* from = PyArray_BYTES(x);
   run_flat(PyArray_SIZE(x), p.out_item, PyArray_BYTES(o), fresh, [=](std::int64_t begin, char* to, std::int64_t count, bool stream) {
+    const char* one = static_cast<const char*>(single);
     if (mode == kSecondSingle)
-      p.loop(from + begin * p.x_item, single, to, count, mode, p.params, stream);
+      p.run(from + begin * p.x_item, one, to, count, mode, stream);
     else
-      p.loop(single, from + begin * p.y_item, to, count, mode, p.params, stream);
+      p.run(one, from + begin * p.y_item, to, count, mode, stream);
   });
   return done(o);
 }
@@ -476,7 +523,7 @@ PyObject* run_binary(const Pair& p, PyArrayObject* x, PyArrayObject* y, PyObject
     }
     const char *px = PyArray_BYTES(x), *py = PyArray_BYTES(y);
     run_flat(PyArray_SIZE(x), p.out_item, PyArray_BYTES(o), fresh, [=](std::int64_t begin, char* to, std::int64_t count, bool stream) {
-      p.loop(px + begin * p.x_item, py + begin * p.y_item, to, count, kBoth, p.params, stream);
+      p.run(px + begin * p.x_item, py + begin * p.y_item, to, count, kBoth, stream);
     });
     return done(o);
   }
@@ -506,25 +553,33 @@ bool scalar_of(PyObject* o, int kind, Scalar& s) {
   return true;
 }
 
+// The element of an array without axes, in the loop's type.
+const void* single_of(PyArrayObject* a, int low, Scalar& s) {
+  if (low < 0) return PyArray_DATA(a);
+  low_loops().widen[low](static_cast<const std::uint16_t*>(PyArray_DATA(a)), &s.f, 1);
+  return &s;
+}
+
 // Sorts out the operands of x, y: arrays of one kind, or one array and one number.
 PyObject* apply(const BinaryLoop* loops, int kinds, const Call& call, bool to_bool, const double* params) {
   PyArrayObject *x = as_array(call[0]), *y = as_array(call[1]);
   PyArrayObject* first = x ? x : y;
   if (!first || !call[0] || !call[1]) return nullptr;
-  int kind = float_kind(first);
+  const int low = low_kind(first);
+  int kind = low >= 0 ? 0 : float_kind(first);
   if (kind < 0 && PyArray_TYPE(first) == NPY_INT64) kind = 2;
   if (kind < 0 || kind >= kinds || !loops[kind] || !readable(first) || PyArray_NDIM(first) > kMaxDims) return nullptr;
-  const npy_intp item = kItems[kind];
-  const int type = to_bool ? NPY_BOOL : kTypes[kind];
-  const Pair p{loops[kind], params, item, item, to_bool ? 1 : item};
+  const npy_intp item = PyArray_ITEMSIZE(first);
+  const int type = to_bool ? NPY_BOOL : PyArray_TYPE(first);
+  const Pair p(loops[kind], params, item, item, to_bool ? 1 : item, low);
+  Scalar s;
   PyObject* out = out_of(call);
   if (x && y) {
     if (PyArray_TYPE(x) != PyArray_TYPE(y) || !readable(y) || PyArray_NDIM(y) > kMaxDims) return nullptr;
-    if (PyArray_NDIM(y) == 0 && PyArray_NDIM(x) > 0 && dense(x)) return run_single(p, x, PyArray_DATA(y), kSecondSingle, out, type);
-    if (PyArray_NDIM(x) == 0 && PyArray_NDIM(y) > 0 && dense(y)) return run_single(p, y, PyArray_DATA(x), kFirstSingle, out, type);
+    if (PyArray_NDIM(y) == 0 && PyArray_NDIM(x) > 0 && dense(x)) return run_single(p, x, single_of(y, low, s), kSecondSingle, out, type);
+    if (PyArray_NDIM(x) == 0 && PyArray_NDIM(y) > 0 && dense(y)) return run_single(p, y, single_of(x, low, s), kFirstSingle, out, type);
     return run_binary(p, x, y, out, type);
   }
-  Scalar s;
   if (!scalar_of(x ? call[1] : call[0], kind, s)) return nullptr;
   return run_single(p, first, &s, x ? kSecondSingle : kFirstSingle, out, type);
 }
@@ -574,7 +629,7 @@ PyObject* pow_attempt(const Call& call) {
   double exponent;
   PyArrayObject* y = as_array(call[1]);
   if (y) {
-    if (PyArray_NDIM(y) || PyArray_TYPE(y) != PyArray_TYPE(x) || !readable(y)) return nullptr;
+    if (PyArray_NDIM(y) || PyArray_TYPE(y) != PyArray_TYPE(x) || float_kind(y) < 0 || !readable(y)) return nullptr;
     exponent = kind == 0 ? *static_cast<float*>(PyArray_DATA(y)) : *static_cast<double*>(PyArray_DATA(y));
   } else if (!number(call[1], exponent)) {
     return nullptr;
@@ -595,9 +650,10 @@ PyObject* mask_scale_attempt(const Call& call) {
   PyArrayObject *x = float_operand(call[0], kind), *mask = as_array(call[1]);
   double params[3] = {1, 0, 0};
   if (!x || !mask || PyArray_ITEMSIZE(mask) != 1 || !call[2] || !number(call[2], params[0])) return nullptr;
-  const Pair p{elementwise_loops().mask_scale[kind], params, kItems[kind], 1, kItems[kind]};
+  const npy_intp item = PyArray_ITEMSIZE(x);
+  const Pair p(elementwise_loops().mask_scale[kind], params, item, 1, item, low_kind(x));
   if (!same_shape(x, mask)) return nullptr;
-  return run_binary(p, x, mask, out_of(call), kTypes[kind]);
+  return run_binary(p, x, mask, out_of(call), PyArray_TYPE(x));
 }
 
 // -- where and copy -----------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ namespace rushlight {
 inline int low_kind(int type) { return type == NPY_HALF ? kHalf : type == bfloat16_type && type >= 0 ? kBfloat16 : -1; }
 inline int low_kind(PyArrayObject* a) { return low_kind(PyArray_DESCR(a)->type_num); }
 
+constexpr std::int64_t kLowBlock = 1024;  // elements that are widened at a time: they stay in the first cache
+
 // The call once more on float32 copies of its float16 or bfloat16 arrays; results of float32 in that type again.
 // Null without an exception where there are none, or the native code does not cover it either.
 PyObject* attempt_widened(const Call& call);

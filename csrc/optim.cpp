@@ -8,6 +8,7 @@
 #include "kernel.h"
 #include "layout.h"
 #include "levels.h"
+#include "lowprec.h"
 
 namespace rushlight {
 
@@ -30,8 +31,10 @@ struct Item {
 
 bool sequence(PyObject* o) { return o && (PyList_CheckExact(o) || PyTuple_CheckExact(o)); }
 
-// Reads up to five parallel lists (null: absent) of arrays that agree in type, shape and layout.
-bool read_lists(PyObject* const* lists, int& kind, std::vector<Item>& items) {
+// Reads up to five parallel lists (null: absent) of arrays that agree in type, shape and layout. Where they have 16 bits,
+// `low` tells their type, and `kind` is float32's.
+bool read_lists(PyObject* const* lists, int& kind, int& low, std::vector<Item>& items) {
+  int type = -1;
   if (!sequence(lists[0])) return false;
   const Py_ssize_t count = PySequence_Fast_GET_SIZE(lists[0]);
   std::int64_t start = 0;
@@ -46,10 +49,14 @@ bool read_lists(PyObject* const* lists, int& kind, std::vector<Item>& items) {
       PyArrayObject* a = as_array(PySequence_Fast_GET_ITEM(lists[k], i));
       if (!a || !readable(a) || !dense(a) || (k != 1 && !PyArray_ISWRITEABLE(a))) return false;
       if (!first) {
-        if (i == 0) kind = float_kind(a);
+        if (i == 0) {
+          type = PyArray_TYPE(a);
+          low = low_kind(a);
+          kind = low >= 0 ? 0 : float_kind(a);
+        }
         first = a;
       }
-      if (kind < 0 || float_kind(a) != kind || !same_shape(a, first) || !same_order(a, first)) return false;
+      if (kind < 0 || PyArray_TYPE(a) != type || !same_shape(a, first) || !same_order(a, first)) return false;
       item.data[k] = PyArray_BYTES(a);
     }
     item.size = PyArray_SIZE(first);
@@ -74,6 +81,23 @@ template <class Body> void each_run(const std::vector<Item>& items, const Body& 
 }
 
 char* at(char* data, std::int64_t from, int kind) { return data ? data + from * (kind == 0 ? 4 : 8) : nullptr; }
+
+// A step on arrays of 16 bits: blocks of them are widened, and what the step changed is narrowed. The second is the gradient.
+void low_step(StepLoop loop, int low, char* const* data, std::int64_t from, std::int64_t count, const double* numbers) {
+  alignas(64) float wide[kLists][kLowBlock];
+  for (std::int64_t i = from; i < from + count; i += kLowBlock) {
+    const std::int64_t n = std::min(kLowBlock, from + count - i);
+    char* blocks[kLists] = {};
+    for (int k = 0; k < kLists; ++k) {
+      if (!data[k]) continue;
+      low_loops().widen[low](reinterpret_cast<std::uint16_t*>(data[k]) + i, wide[k], n);
+      blocks[k] = reinterpret_cast<char*>(wide[k]);
+    }
+    loop(blocks, n, numbers);
+    for (int k = 0; k < kLists; ++k)
+      if (data[k] && k != 1) low_loops().narrow[low](wide[k], reinterpret_cast<std::uint16_t*>(data[k]) + i, n);
+  }
+}
 
 // A number, or a truth value as 1 or 0.
 bool value_of(PyObject* o, double& value) {
@@ -127,13 +151,14 @@ PyObject* step_attempt(const Call& call) {
   for (int k = 0; k < rule.lists; ++k) lists[k] = call[k];
   std::vector<Item> items;
   Numbers numbers;
-  int kind = -1;
-  if (call.count != rule.lists + rule.numbers || !read_lists(lists, kind, items)) return nullptr;
+  int kind = -1, low = -1;
+  if (call.count != rule.lists + rule.numbers || !read_lists(lists, kind, low, items)) return nullptr;
   for (int k = 0; k < rule.required; ++k)
     if (!items.empty() && !items[0].data[k]) return nullptr;
   if (!numbers.read(call, rule.lists, rule.numbers, items.size())) return nullptr;
   const StepLoop loop = rule.loops[std::max(kind, 0)];
   each_run(items, [&](std::size_t i, std::int64_t from, std::int64_t count) {
+    if (low >= 0) return low_step(loop, low, items[i].data, from, count, numbers.row(i));
     char* data[kLists];
     for (int k = 0; k < kLists; ++k) data[k] = at(items[i].data[k], from, kind);
     loop(data, count, numbers.row(i));

@@ -19,10 +19,10 @@ class MulBackward0(LinearNode):
     """A product with a mask, which needs no gradient."""
 
 
-def _drawn(input: Tensor, shape: tuple, keep: float) -> np.ndarray:
-    """Ones with probability `keep`, else zeros, in the memory order in which PyTorch's mask is drawn."""
+def _drawn(input: Tensor, shape: tuple, keep: float, kind) -> np.ndarray:
+    """Ones of a type with probability `keep`, else zeros, in the memory order in which PyTorch's mask is drawn."""
     x = input._array
-    draws = wrap(np.empty(prod(shape), x.dtype)).bernoulli_(keep)._array
+    draws = wrap(np.empty(prod(shape), kind)).bernoulli_(keep)._array
     if shape == x.shape and (input._format is not None or input._base is not None):
         order = sorted(range(x.ndim), key=lambda d: -x.strides[d])
         return draws.reshape([shape[d] for d in order]).transpose(np.argsort(order))
@@ -34,7 +34,7 @@ def _masked(input: Tensor, p: float, shape: tuple) -> Tensor:
     if p == 1:
         function = lambda x: K.mul(x, 0.0)
     else:
-        mask, scale = _drawn(input, shape, 1 - p), 1 / (1 - p)
+        mask, scale = _drawn(input, shape, 1 - p, bool), 1 / (1 - p)
         function = lambda x: K.mask_scale(x, mask, scale)
     return apply_linear(input, function, function, MulBackward0)
 
@@ -43,7 +43,7 @@ def _alpha_masked(input: Tensor, p: float, shape: tuple) -> Tensor:
     """Put selu's lower limit in the place of what is dropped, then restore mean 0 and variance 1."""
     if p == 1:
         return apply_linear(input, lambda x: K.mul(x, 0.0), lambda g: K.mul(g, 0.0), MulBackward0)
-    mask = wrap(_drawn(input, shape, 1 - p))
+    mask = wrap(_drawn(input, shape, 1 - p, input._array.dtype))
     a = 1 / math.sqrt((_SELU_LIMIT**2 * p + 1) * (1 - p))
     shift = (mask - 1) * (_SELU_LIMIT * a) + _SELU_LIMIT * a * p
     return input * (mask * a) + shift
