@@ -55,10 +55,11 @@ class Binomial(ProbsOrLogits):
     def log_prob(self, value):
         self._check_value(value)
         n, logits = self.total_count, self.logits
-        choices = torch.lgamma(n + 1) - torch.lgamma(value + 1) - torch.lgamma(n - value + 1)
         # max(logits, 0), with a slope of 1/2 at 0.
         positive = (logits.clamp(min=0) + logits - logits.clamp(max=0)) / 2
-        return value * logits + choices - n * positive - n * torch.log1p(torch.exp(-torch.abs(logits)))
+        # Grouped so that the large factorials of n cancel exactly where all or none of the trials succeed.
+        rest = n * positive + n * torch.log1p(torch.exp(-torch.abs(logits))) - torch.lgamma(n + 1)
+        return value * logits - torch.lgamma(value + 1) - torch.lgamma(n - value + 1) - rest
 
     def _common_count(self, what: str) -> int:
         count = int(self.total_count.max())
