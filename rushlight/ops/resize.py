@@ -7,6 +7,7 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.ops.adjoint import LinearNode, apply_linear
+from rushlight.ops.antialias import FILTERS, antialiased
 from rushlight.ops.common import Tensor, check_tensor
 from rushlight.ops.conv import mark_format
 from rushlight.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
@@ -108,11 +109,11 @@ def interpolate(
         input: (N, C, L), (N, C, H, W) or (N, C, D, H, W).
         size: the sizes to make, one number or one for each dimension.
         scale_factor: what to multiply the sizes by, instead of `size`.
-        mode: "nearest", "nearest-exact", "area", "linear" (3-D input), "bilinear", "bicubic" (4-D) or
-            "trilinear" (5-D).
+        mode: "nearest", "nearest-exact", "area", "linear" (3-D input), "bilinear", "bicubic" (4-D),
+            "trilinear" (5-D) or "lanczos" (4-D, with antialias).
         align_corners: whether the corner positions, rather than the corners of the corner pixels, coincide.
         recompute_scale_factor: step through the input by the ratio of the sizes, not by `scale_factor`.
-        antialias: not offered; use mode="area" to make an image smaller without aliasing.
+        antialias: filter before making an image smaller ("bilinear", "bicubic" and "lanczos").
     Returns:
         (N, C, *sizes).
     Raises:
@@ -132,15 +133,16 @@ def interpolate(
                 "bicubic | trilinear"
             )
     if antialias:
-        if mode not in ("bilinear", "bicubic") or n != 2:
+        if mode not in FILTERS or n != 2:
             raise ValueError(
                 "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D "
                 "tensor as input"
             )
-        raise NotImplementedError(
-            'interpolate: antialias=True is not available; use mode="area" to shrink images'
-        )
-    if n not in (1, 2, 3) or mode not in _MODES.split(" | "):
+    elif mode == "lanczos" and n == 2:
+        raise ValueError("Lanczos mode requires antialias=True")
+    if mode == "lanczos" and align_corners:
+        raise ValueError("Lanczos mode does not support align_corners=True")
+    if n not in (1, 2, 3) or (not antialias and mode not in _MODES.split(" | ")):
         raise NotImplementedError(
             f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {x.ndim}D) for the modes: "
             f"{_MODES} (got {mode})"
@@ -152,6 +154,9 @@ def interpolate(
         raise NotImplementedError(
             f"Got {x.ndim}D input, but {mode} mode needs {_LINEAR_DIMS[mode] + 2}D input"
         )
+    if antialias:
+        _check_interpolation(x, sizes, mode)
+        return antialiased(input, sizes, mode, bool(align_corners), scales)
     return _upsample(input, sizes, mode, bool(align_corners), scales)
 
 

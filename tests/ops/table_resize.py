@@ -63,10 +63,24 @@ WRONG = (
            (X, {"size": 2, "mode": "linear"}), ((1, 3, 5), {"size": 2, "mode": "bilinear"}), (X, {"size": 2,
                "mode": "cubic"}),
            (X, {"size": 2, "align_corners": True}), ((5, 5), {"size": 2}), (X, {"size": 0}),
-           (X, {"size": 2, "recompute_scale_factor": True}), (X, {"size": 2, "antialias": True}), ((1, 0, 5,
-               5), {"size": 2})),
+           (X, {"size": 2, "recompute_scale_factor": True}), (X, {"size": 2, "antialias": True}),
+           (X, {"size": 2, "mode": "lanczos"}), (X, {"size": 2, "mode": "lanczos", "antialias": True,
+               "align_corners": True}), ((1, 3, 5), {"size": 2, "mode": "linear", "antialias": True}),
+           (X, {"size": 0, "mode": "bilinear", "antialias": True}), ((1, 0, 5, 5), {"size": 2})),
     lambda torch: F(torch).interpolate(torch.zeros(X).long(), 2),
 )  # fmt: skip
+
+
+def antialias(mode, id="", shape=(2, 3, 9, 7), **settings):
+    """Interpolation that filters first."""
+    return resize(2, mode, "-".join(filter(None, ("antialias", id))), shape, antialias=True, **settings)
+
+
+def antialias_bytes(mode, *size):
+    call = lambda torch, x: F(torch).interpolate(x, size, mode=mode, antialias=True)
+    return Row(
+        "interpolate", call, (I((2, 3, 13, 17), 256, 0, "uint8"),), grad=False, id=f"bytes-{mode}-{size[0]}"
+    )
 
 
 def shuffle(name, shape, n, id="", cases=()):
@@ -79,6 +93,11 @@ ROWS = [
     *[row for n in (1, 2, 3) for mode in ("nearest", "nearest-exact", "area") for row in family(n, mode)],
     *family(1, "linear", align=True), *family(2, "bilinear", align=True), *family(2, "bicubic", align=True),
     *family(3, "trilinear", align=True),
+    *[antialias(mode, f"{h}x{w}", size=(h, w)) for mode in ("bilinear", "bicubic", "lanczos")
+      for h, w in ((4, 3), (12, 9), (1, 7))],
+    *[antialias(mode, "factor", scale_factor=(0.4, 1.7)) for mode in ("bilinear", "bicubic", "lanczos")],
+    *[antialias(mode, "align", size=(4, 9), align_corners=True) for mode in ("bilinear", "bicubic")],
+    *[antialias_bytes(mode, *size) for mode in ("bilinear", "bicubic") for size in ((4, 5), (20, 9), (13, 30))],
     Row("interpolate", lambda torch, x: F(torch).interpolate(x, 3), (T(X),), id="wrong", wrong=WRONG,
         tol32=1e-4),
     Row("interpolate", lambda torch, x: F(torch).interpolate(x, 7), (I((1, 3, 4, 4), 256, 0, "uint8"),),

@@ -1,0 +1,96 @@
+"""Interpolation that filters before it shrinks: each output is a weighted mean of all inputs that it covers."""
+
+import functools
+
+import numpy as np
+
+from rushlight.ops.adjoint import LinearNode, apply_linear
+from rushlight.ops.common import Tensor, wrap
+
+
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - np.abs(x), 0)
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    """Keys' cubic with a = -0.5."""
+    x = np.abs(x)
+    near, far = (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+def _lanczos(x: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
+
+
+FILTERS = {"bilinear": (_triangle, 1.0), "bicubic": (_cubic, 2.0), "lanczos": (_lanczos, 3.0)}
+
+
+def _node(mode: str) -> type[LinearNode]:
+    name = f"Upsample{mode.capitalize()}2DAaBackward0"
+    return type(name, (LinearNode,), {"__module__": __name__})
+
+
+_NODES = {mode: _node(mode) for mode in FILTERS}
+
+
+@functools.lru_cache(maxsize=64)
+def _weights(have: int, out: int, mode: str, align_corners: bool, factor: float | None) -> np.ndarray:
+    """The (out, have) matrix of the mean along one dimension."""
+    if align_corners:
+        step = (have - 1) / (out - 1) if out > 1 else 0.0
+    else:
+        step = 1 / factor if factor else have / out
+    function, radius = FILTERS[mode]
+    width = max(step, 1.0)
+    center = step * (np.arange(out)[:, None] + 0.5)
+    place = np.arange(have)
+    first = np.maximum((center - radius * width + 0.5).astype(np.int64), 0)
+    last = np.minimum((center + radius * width + 0.5).astype(np.int64), have)
+    weights = np.where((place >= first) & (place < last), function((place - center + 0.5) / width), 0)
+    total = weights.sum(1, keepdims=True)
+    return np.divide(weights, total, out=weights, where=total != 0)
+
+
+def _mean_of_bytes(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """One dimension of 8-bit images in fixed point, as Pillow and PyTorch do: a matrix product over the last but one."""
+    largest, bits = weights.max(), 0
+    while bits < 22 and int(0.5 + largest * (1 << (bits + 1))) < 1 << 15:
+        bits += 1
+    scaled = weights * (1 << bits)
+    fixed = np.trunc(scaled + np.copysign(0.5, scaled))  # whole numbers in float64, whose product is exact
+    total = (fixed @ x.astype(np.float64)).astype(np.int64) + (1 << bits >> 1)
+    return np.clip(total >> bits, 0, 255).astype(np.uint8)
+
+
+def antialiased(input: Tensor, sizes: tuple, mode: str, align_corners: bool, scales: tuple | None) -> Tensor:
+    """Resize (N, C, H, W) with a filter as wide as the step through the input.
+
+    Args:
+        input: the images.
+        sizes: height and width to make.
+        mode: "bilinear" (triangle), "bicubic" (Keys, a = -0.5) or "lanczos" (three lobes).
+        align_corners: step through the input from the first centre to the last.
+        scales: what the sizes were multiplied by, where that is known.
+    Returns:
+        (N, C, *sizes).
+
+    Source: the resampling of Pillow, which PyTorch follows.
+    """
+    x = input._array
+    down, across = (
+        _weights(have, out, mode, align_corners, factor)
+        for have, out, factor in zip(x.shape[2:], sizes, scales or (None, None), strict=True)
+    )
+    if x.dtype == np.uint8:
+        return wrap(_mean_of_bytes(down, _mean_of_bytes(across, x.swapaxes(2, 3)).swapaxes(2, 3)))
+    kind = x.dtype if x.dtype in (np.float32, np.float64) else np.dtype(np.float32)
+    down, across = down.astype(kind), across.astype(kind)
+
+    def function(x):
+        return (down @ (np.asarray(x, kind) @ across.T)).astype(x.dtype)
+
+    def adjoint(g):
+        return (down.T @ (np.asarray(g, kind) @ across)).astype(g.dtype)
+
+    return apply_linear(input, function, adjoint, _NODES[mode])
