@@ -442,9 +442,9 @@ class Tensor(TensorBase):
         Args:
             force: detach it first.
         Raises:
-            RuntimeError: it requires gradients. TypeError: NumPy has no such element type.
+            RuntimeError: it requires gradients, and we are not under no_grad. TypeError: NumPy has no such element type.
         """
-        if self._rg and not force:
+        if self._rg and not force and MODE.enabled:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
             )

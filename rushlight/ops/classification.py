@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from rushlight import kernels as K
-from rushlight.autograd.node import Node, connect, tick
+from rushlight.autograd.node import Node, connect, shown_as, tick
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import MODE, Tensor, check_tensor, wrap
 from rushlight.ops.linear import linear
@@ -236,9 +236,10 @@ def cross_entropy(
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if shapes[0] == shapes[1]:
         return _with_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
-    return _class_loss(
+    loss = _class_loss(
         "cross_entropy", CrossEntropyNode, input, target, weight, ignore_index, reduction, label_smoothing
     )
+    return shown_as("AddBackward0", loss) if label_smoothing else loss
 
 
 def _with_probabilities(input, target, weight, ignore_index, reduction, smoothing) -> Tensor:
@@ -267,8 +268,10 @@ def _with_probabilities(input, target, weight, ignore_index, reduction, smoothin
         target = target * weight.reshape([classes if i == axis else 1 for i in range(len(shape))])
     loss = -(logs * target).sum(axis)
     if reduction == "mean":
-        return loss.sum() / max(math.prod(shape) // max(classes, 1), 1) if loss._array.size else loss.mean()
-    return loss.sum() if reduction == "sum" else loss
+        if not loss._array.size:
+            return loss.mean()
+        return shown_as("DivBackward1", loss.sum() / max(math.prod(shape) // max(classes, 1), 1))
+    return shown_as("NegBackward0", loss.sum()) if reduction == "sum" else loss
 
 
 @op(method=False)

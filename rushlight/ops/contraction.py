@@ -4,6 +4,7 @@ import itertools
 import math
 import warnings
 
+from rushlight.autograd.node import shown_as
 from rushlight.ops.common import Tensor, check_tensor, promote, write_out
 from rushlight.ops.linalg import matmul
 from rushlight.ops.registry import op
@@ -203,7 +204,7 @@ def linalg_cross(input, other, *, dim=-1, out=None):
     input, other = broadcast_tensors(*promote("cross", input, other))
     a, b = ([t.select(axis, i) for i in range(3)] for t in (input, other))
     parts = [a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)]
-    return write_out(stack(parts, axis), out, exact=True)
+    return write_out(shown_as("LinalgCrossBackward0", stack(parts, axis)), out, exact=True)
 
 
 @op()
@@ -250,7 +251,7 @@ def trace(input):
     """
     if check_tensor("trace", input)._array.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input._array.ndim}")
-    return input.diagonal().sum()
+    return shown_as("TraceBackward0", input.diagonal().sum())
 
 
 @op()

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from rushlight import kernels as K
+from rushlight.autograd.node import shown_as
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import (
     MODE,
@@ -307,7 +308,7 @@ def dist(input, other, p=2):
     >>> torch.dist(torch.tensor([3.0, 4.0]), torch.zeros(2))
     tensor(5.)
     """
-    return vector_norm(input - check_tensor("dist", other, "other", 2), p)
+    return shown_as("DistBackward0", vector_norm(input - check_tensor("dist", other, "other", 2), p))
 
 
 @op(method=False)
@@ -324,7 +325,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     >>> torch.nn.functional.pairwise_distance(torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2), eps=0)
     tensor([5.])
     """
-    return vector_norm(x1 - x2 + eps, p, -1, keepdim)
+    return shown_as("NormBackward1", vector_norm(x1 - x2 + eps, p, -1, keepdim))
 
 
 @op(method=False)
@@ -419,7 +420,7 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         )
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
-    return vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
+    return shown_as("CdistBackward0", vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1))
 
 
 @op(method=False)
@@ -443,7 +444,8 @@ def pdist(input, p=2.0):
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     first, second = (wrap(i) for i in np.triu_indices(input._array.shape[0], 1))
-    return vector_norm(input.index_select(0, first) - input.index_select(0, second), p, -1)
+    differences = input.index_select(0, first) - input.index_select(0, second)
+    return shown_as("PdistBackward0", vector_norm(differences, p, -1))
 
 
 @op(name="linalg_vecdot", method=False)
@@ -494,4 +496,4 @@ def renorm(input, p, dim, maxnorm, *, out=None):
     others = [d for d in range(input.ndim) if d != axis]
     norms = vector_norm(input, p, others, keepdim=True)
     scale = (maxnorm / (norms + 1e-7)).where(norms > maxnorm, norms.new_ones(()))
-    return write_out(input * scale, out, exact=True)
+    return write_out(shown_as("RenormBackward0", input * scale), out, exact=True)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import kernels as K
+from rushlight.autograd.node import shown_as
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.activation import logsigmoid
 from rushlight.ops.common import Tensor, broadcast_error, check_tensor, promote, wrap
@@ -268,7 +269,7 @@ def multi_margin_loss(
     if weight is not None:
         loss = loss * weight.detach().index_select(0, target.reshape(-1)).unsqueeze(1)
     loss = loss.sum(1) / classes
-    return reduce_loss(loss if t.ndim else loss.squeeze(0), reduction)
+    return shown_as("MultiMarginLossBackward0", reduce_loss(loss if t.ndim else loss.squeeze(0), reduction))
 
 
 @op(method=False)
@@ -310,7 +311,8 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     scores = input.reshape(-1, classes)
     lack = (1 - scores.gather(1, wrap(labels)).unsqueeze(2) + scores.unsqueeze(1)).relu()
     loss = (lack * pairs).sum((1, 2)) / classes
-    return reduce_loss(loss if x.ndim == 2 else loss.squeeze(0), reduction)
+    loss = loss if x.ndim == 2 else loss.squeeze(0)
+    return shown_as("MultilabelMarginLossBackward0", reduce_loss(loss, reduction))
 
 
 @op(method=False)

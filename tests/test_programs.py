@@ -1,0 +1,54 @@
+"""Snippets of users' programs print the same under PyTorch and here."""
+
+import contextlib
+import io
+import textwrap
+
+import pytest
+
+import rushlight
+
+torch = pytest.importorskip("torch")
+
+SNIPPETS = {
+    "views under no_grad require grad": """
+        w = torch.ones(3, 2, requires_grad=True)
+        with torch.no_grad():
+            print(w[:2], w[0], w.t(), w.view(6), w.split(1)[0], w.detach()[0], w[[0]], w * 1)
+            w[0].zero_()
+            print(w[:1].numpy())
+        print(w.grad_fn, w.is_leaf, w[0])
+    """,
+    "optimizers with several groups": """
+        a, b = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+        print(torch.optim.SGD([{"params": a.parameters()}, {"params": b.parameters(), "lr": 0.5}], lr=0.1))
+    """,
+    "a binomial that cannot succeed": """
+        d = torch.distributions.Binomial(100, torch.tensor([0.0, 0.2]))
+        print(d.log_prob(torch.tensor([0.0, 16.0])))
+    """,
+    "losses name their node": """
+        F = torch.nn.functional
+        torch.manual_seed(0)
+        x, y, t = torch.randn(4, 5, requires_grad=True), torch.rand(4, 5), torch.tensor([1, 0, 4, 2])
+        for reduction in ("mean", "sum", "none"):
+            print(F.cross_entropy(x, t, label_smoothing=0.1, reduction=reduction))
+            print(F.cross_entropy(x, y, reduction=reduction))
+            print(F.multi_margin_loss(x, t, reduction=reduction))
+            print(F.multilabel_margin_loss(x, torch.tensor([[0, 2, -1, 1, 1]] * 4), reduction=reduction))
+        print(F.pairwise_distance(x, y), torch.pdist(x), torch.cdist(x, y)[0], torch.dist(x, y))
+        print(x.trace(), torch.linalg.cross(x[:, :3], y[:, :3])[0], x.renorm(2, 0, 1.0)[0])
+        print(torch.distributions.MultivariateNormal(x[0, :2], torch.eye(2) * x[0, 0] ** 2).entropy())
+    """,
+}
+
+
+@pytest.mark.parametrize("name", SNIPPETS)
+def test_prints_the_same(name):
+    source, printed = textwrap.dedent(SNIPPETS[name]), []
+    for module in (torch, rushlight):
+        stream = io.StringIO()
+        with contextlib.redirect_stdout(stream):
+            exec(compile(source, name, "exec"), {"torch": module})
+        printed.append(stream.getvalue().replace("torch.", "").replace("rushlight.", ""))
+    assert printed[1] == printed[0]
