@@ -41,6 +41,9 @@ void bind_sparse(nb::module_& m);
 
 extern int bfloat16_type;  // NumPy's number for ml_dtypes.bfloat16; -1 before it is known
 
+// An array in another type, its memory in the same order. Invalid, with an exception set, where that fails.
+nb::object converted(PyArrayObject* a, int type);
+
 // Threads that a parallel region may use: set_num_threads' number.
 int num_threads();
 

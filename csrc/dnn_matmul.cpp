@@ -267,16 +267,21 @@ void sum_columns(const float* g, float* total, i64 rows, i64 columns) {
 
 nb::object linear_backward_weight(nb::handle g_in, nb::handle x, bool with_bias) {
   if (!is_array(g_in) || !is_array(x)) return nb::none();
-  if (!has_type(g_in, NPY_FLOAT) || !has_type(x, NPY_FLOAT) || ndim(g_in) != 2 || ndim(x) != 2) return nb::none();
+  const auto type = data_type(g_in);
+  const int number = PyArray_TYPE(array(g_in));
+  if (!usable(x, type) || ndim(g_in) != 2 || ndim(x) != 2) return nb::none();
   const npy_intp shape[2] = {dim(g_in, 1), dim(x, 1)}, rows = dim(g_in, 0);
   if (rows != dim(x, 0) || rows == 0 || shape[0] == 0 || shape[1] == 0) return nb::none();
-  nb::object g = in_layout(g_in, false), keep_x, gw = new_array(2, shape, NPY_FLOAT, false), gb = nb::none();
+  nb::object g = in_layout(g_in, false), keep_x, gw = new_array(2, shape, number, false), gb = nb::none();
   const Matrix left = transposed(row_major(data<void>(g), rows, shape[0])), right = operand(x, keep_x);
-  if (!multiply(left, right, row_major(data<void>(gw), shape[0], shape[1]), nullptr, false, memory::data_type::f32))
-    return nb::none();
+  if (!multiply(left, right, row_major(data<void>(gw), shape[0], shape[1]), nullptr, false, type)) return nb::none();
   if (with_bias) {
     gb = new_array(1, shape, NPY_FLOAT, false);
+    if (number != NPY_FLOAT) g = converted(array(g), NPY_FLOAT);
+    if (!g.is_valid()) nb::raise_python_error();
     sum_columns(data<float>(g), data<float>(gb), rows, shape[0]);
+    if (number != NPY_FLOAT) gb = converted(array(gb), number);
+    if (!gb.is_valid()) nb::raise_python_error();
   }
   return nb::make_tuple(gw, gb);
 }

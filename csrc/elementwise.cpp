@@ -769,10 +769,10 @@ const std::unordered_map<std::string, Entry>& entries() {
   return *table;
 }
 
-// The native form of a reference kernel, or that kernel itself where there is none.
+// The native form of a reference kernel; where there is none, that kernel with 16-bit operands widened by native code.
 nb::object elementwise(nb::object reference) {
   const auto found = entries().find(nb::cast<std::string>(reference.attr("__name__")));
-  if (found == entries().end()) return reference;
+  if (found == entries().end()) return make_kernel(nullptr, 0, 0, reference, true, true);
   const bool converts = found->second.attempt == copy_attempt || found->second.attempt == cast_attempt;
   return make_kernel(found->second.attempt, found->second.op, found->second.option, reference, true, !converts);
 }

@@ -29,7 +29,7 @@ bool place(const Kernel* k, PyObject* const* args, Py_ssize_t given, PyObject* n
 }
 
 PyObject* tried(const Call& call) {
-  PyObject* result = call.kernel.attempt(call);
+  PyObject* result = call.kernel.attempt ? call.kernel.attempt(call) : nullptr;
   return result || !call.kernel.widens || PyErr_Occurred() ? result : attempt_widened(call);
 }
 

@@ -35,7 +35,7 @@ struct Kernel {
   PyObject* parameters; // tuple of names, interned
 };
 
-// `option` tells kernels apart that share an attempt; `fallback` gives the name, the doc and the names of parameters,
+// No `attempt`: the kernel is the reference, but for operands of 16 bits. `option` tells kernels apart that share an attempt; `fallback` gives the name, the doc and the names of parameters,
 // after which comes `out` where the kernel takes it.
 nb::object make_kernel(Attempt attempt, int op, int option, nb::handle fallback, bool takes_out, bool widens);
 

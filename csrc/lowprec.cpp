@@ -68,14 +68,6 @@ nb::object like(PyArrayObject* like, PyArray_Descr* type) {
   return nb::steal(new_array(type, nd, PyArray_DIMS(like), strides));
 }
 
-// `a` in another type, laid out as it is.
-nb::object converted(PyArrayObject* a, int type) {
-  nb::object made = like(a, PyArray_DescrFromType(type));
-  if (!made.is_valid()) return made;
-  if (!convert(array(made), a) && PyArray_CopyInto(array(made), a) < 0) return nb::object();
-  return made;
-}
-
 // The results of a kernel: those in float32 become arrays of `type`; indices, truth values and numbers stay.
 nb::object narrowed(nb::object result, int type) {
   if (PyTuple_CheckExact(result.ptr())) {
@@ -98,7 +90,21 @@ bool put(PyObject* out, nb::object result) {
   return convert(to, from) || PyArray_CopyInto(to, from) == 0;
 }
 
+// The reference kernel on these arguments, of which only the last may be absent.
+nb::object reference(const Kernel& kernel, PyObject* const* args, int count) {
+  while (count && !args[count - 1]) --count;
+  if (std::find(args, args + count, nullptr) != args + count) return nb::object();
+  return nb::steal(PyObject_Vectorcall(kernel.fallback, args, static_cast<std::size_t>(count), nullptr));
+}
+
 }  // namespace
+
+nb::object converted(PyArrayObject* a, int type) {
+  nb::object made = like(a, PyArray_DescrFromType(type));
+  if (!made.is_valid()) return made;
+  if (!convert(array(made), a) && PyArray_CopyInto(array(made), a) < 0) return nb::object();
+  return made;
+}
 
 bool convert(PyArrayObject* to, PyArrayObject* from) {
   const int widens = PyArray_TYPE(to) == NPY_FLOAT ? low_kind(from) : -1;
@@ -156,7 +162,9 @@ PyObject* attempt_widened(const Call& call) {
     if (!kept[i].is_valid()) return nullptr;
     args[i] = kept[i].ptr();
   }
-  nb::object result = nb::steal(call.kernel.attempt({call.kernel, args, call.count}));
+  nb::object result;
+  if (call.kernel.attempt) result = nb::steal(call.kernel.attempt({call.kernel, args, call.count}));
+  if (!result.is_valid() && !PyErr_Occurred()) result = reference(call.kernel, args, call.count);
   if (!result.is_valid()) return nullptr;
   PyObject* target = out >= 0 ? call[out] : nullptr;
   if (target && target != Py_None) return put(target, result) ? Py_NewRef(target) : nullptr;

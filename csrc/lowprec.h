@@ -13,7 +13,8 @@ inline int low_kind(PyArrayObject* a) { return low_kind(PyArray_DESCR(a)->type_n
 constexpr std::int64_t kLowBlock = 1024;  // elements that are widened at a time: they stay in the first cache
 
 // The call once more on float32 copies of its float16 or bfloat16 arrays; results of float32 in that type again.
-// Null without an exception where there are none, or the native code does not cover it either.
+// The reference kernel computes what native code does not cover. Null without an exception where there are none, or the
+// call has float32 arrays as well.
 PyObject* attempt_widened(const Call& call);
 
 // The attempt of the kernel cast(x, dtype).

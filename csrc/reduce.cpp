@@ -619,12 +619,12 @@ constexpr Entry kEntries[] = {
     {"nll_loss_backward", nll_loss_backward_attempt, 0},
 };
 
-// The native form of a reference kernel, or that kernel itself where there is none.
+// The native form of a reference kernel; where there is none, that kernel with 16-bit operands widened by native code.
 nb::object reduction(nb::object reference) {
   nb::object name = reference.attr("__name__");
   for (const Entry& e : kEntries)
     if (PyUnicode_CompareWithASCIIString(name.ptr(), e.name) == 0) return make_kernel(e.attempt, e.op, 0, reference, false, true);
-  return reference;
+  return make_kernel(nullptr, 0, 0, reference, false, true);
 }
 
 }  // namespace
