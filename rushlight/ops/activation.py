@@ -12,7 +12,7 @@ from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.autograd.views import after, assign, before, check_writable, keep_old_value
 from rushlight.dtypes import SCALAR_NAMES, float64
-from rushlight.ops.common import MODE, Tensor, check_tensor, connect, record, sum_to, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, connect, record, sum_to, wrap, write_out
 from rushlight.ops.registry import op
 from rushlight.tensor import check_dim, recording
 
@@ -328,10 +328,11 @@ GeluBackward0 = _node("GeluBackward0", K.gelu_backward, _gelu_derivative)
     ("[-1.0, 1.0]", "tensor([-0.1587,  0.8413])"),
     '\n        approximate: "none", or "tanh" for the approximation by a hyperbolic tangent.',
 )
-def gelu(input, *, approximate="none"):
+def gelu(input, *, approximate="none", out=None):
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}.")
-    return _apply("gelu", K.gelu, GeluBackward0, input, (approximate,))
+    result = _apply("gelu", K.gelu, GeluBackward0, input, (approximate,))
+    return result if out is None else write_out(result, out, exact=True)
 
 
 def _silu_derivative(g, x):
@@ -379,16 +380,18 @@ SoftplusBackward0 = _node(
     ("[0.0]", "tensor([0.6931])"),
     "\n        beta: how sharp it bends.\n        threshold: above this value of beta * x it is x itself.",
 )
-def softplus(input, beta=1.0, threshold=20.0):
-    return _apply("softplus", K.softplus, SoftplusBackward0, input, (float(beta), float(threshold)))
+def softplus(input, beta=1.0, threshold=20.0, *, out=None):
+    result = _apply("softplus", K.softplus, SoftplusBackward0, input, (float(beta), float(threshold)))
+    return result if out is None else write_out(result, out, exact=True)
 
 
 LogSigmoidBackward0 = _node("LogSigmoidBackward0", K.logsigmoid_backward, lambda g, x: g * (-x).sigmoid())
 
 
 @_listed("log(1 / (1 + exp(-x))).", ("[0.0]", "tensor([-0.6931])"))
-def logsigmoid(input):
-    return _apply("logsigmoid", K.logsigmoid, LogSigmoidBackward0, input, ())
+def logsigmoid(input, *, out=None):
+    result = _apply("logsigmoid", K.logsigmoid, LogSigmoidBackward0, input, ())
+    return result if out is None else write_out(result, out, exact=True)
 
 
 @_listed("x / (1 + |x|).", ("[1.0]", "tensor([0.5000])"))
@@ -447,24 +450,26 @@ HardshrinkBackward0 = _node("HardshrinkBackward0", K.hardshrink_backward, _outsi
     ("[0.2, 2.0]", "tensor([0.0000, 1.5000])"),
     "\n        lambd: how far.",
 )
-def softshrink(input, lambd=0.5):
+def softshrink(input, lambd=0.5, *, out=None):
     if lambd < 0:
         raise RuntimeError(
             f"lambda must be in range [0, {float(np.finfo(np.float32).max):g}] for input dtype "
             f"{SCALAR_NAMES[check_tensor('softshrink', input).dtype]}, but found {lambd}"
         )
-    return _apply("softshrink", K.softshrink, SoftshrinkBackward0, input, (lambd,))
+    result = _apply("softshrink", K.softshrink, SoftshrinkBackward0, input, (lambd,))
+    return result if out is None else write_out(result, out, exact=True)
 
 
 @op()
-def hardshrink(input, lambd=0.5):
+def hardshrink(input, lambd=0.5, *, out=None):
     """x, but 0 where |x| <= `lambd`.
 
     >>> import rushlight as torch
     >>> torch.hardshrink(torch.tensor([0.25, 2.0]))
     tensor([0., 2.])
     """
-    return _apply("hardshrink", K.hardshrink, HardshrinkBackward0, input, (lambd,))
+    result = _apply("hardshrink", K.hardshrink, HardshrinkBackward0, input, (lambd,))
+    return result if out is None else write_out(result, out, exact=True)
 
 
 # -- gates and random choices ---------------------------------------------------------------------------

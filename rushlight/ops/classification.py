@@ -7,10 +7,9 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect, shown_as, tick
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import MODE, Tensor, check_tensor, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, not_implemented, wrap
 from rushlight.ops.linear import linear
 from rushlight.ops.loss import REDUCTIONS, reduction_of
-from rushlight.ops.reduction import not_implemented
 from rushlight.ops.registry import op
 from rushlight.ops.softmax import SoftmaxBackward0, log_softmax
 

@@ -86,6 +86,21 @@ def as_type(operand, kind: dtype) -> Tensor:
         return wrap(np.asarray(operand).astype(kind.numpy))
 
 
+def check_operands(op: str, input, other, tensors: str) -> None:
+    """Refuse numbers where an op wants tensors: `tensors` is "both", "input" or "any"."""
+    if tensors == "both":
+        check_tensor(op, input)
+        check_tensor(op, other, "other", 2)
+    elif not isinstance(input, Tensor) and (tensors == "input" or not isinstance(other, Tensor)):
+        kinds = f"({type(input).__name__}, {type(other).__name__})"
+        wanted = "(Tensor input, Tensor or Number other)" + " or (Number input, Tensor other)" * (
+            tensors == "any"
+        )
+        raise TypeError(
+            f"{op}() received an invalid combination of arguments - got {kinds}, but expected {wanted}"
+        )
+
+
 def check_tensor(op: str, value, name: str = "input", position: int = 1) -> Tensor:
     """`value`, which must be a Tensor."""
     if not isinstance(value, Tensor):
@@ -157,6 +172,12 @@ def broadcast_error(op: str, *shapes) -> RuntimeError:
     return RuntimeError(f"{op}: shapes {[list(s) for s in shapes]} do not broadcast together")
 
 
+def not_implemented(kernel: str, x: np.ndarray | Tensor) -> NotImplementedError:
+    """PyTorch's error for a type that an op does not take."""
+    kind = x.dtype if isinstance(x, Tensor) else wrap(x).dtype
+    return NotImplementedError(f"\"{kernel}\" not implemented for '{SCALAR_NAMES[kind]}'")
+
+
 def write_out(result: Tensor, out: Tensor | None, *, exact=False, warn=True) -> Tensor:
     """`result`, or `out` holding it, resized where its shape differs as PyTorch does.
 
@@ -213,8 +234,8 @@ def floating(t: Tensor) -> Tensor:
 
 
 __all__ = [
-    "MODE", "Node", "Number", "Tensor", "after", "as_type", "before", "broadcast_error", "check_tensor",
-    "check_writable", "conj", "connect", "dtype", "floating", "from_numpy_dtype", "or_sparse", "overloaded",
+    "MODE", "Node", "Number", "Tensor", "after", "as_type", "before", "broadcast_error", "check_operands", "check_tensor",
+    "check_writable", "conj", "connect", "dtype", "floating", "from_numpy_dtype", "not_implemented", "or_sparse", "overloaded",
     "promote", "record", "record_many",
     "recording", "result_type", "sum_to", "wrap", "write_out", "write_outs",
 ]  # fmt: skip

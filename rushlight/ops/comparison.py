@@ -11,6 +11,7 @@ from rushlight.ops.common import (
     Tensor,
     as_type,
     broadcast_error,
+    check_operands,
     check_tensor,
     promote,
     record,
@@ -31,7 +32,8 @@ def _operands(name: str, input, other):
             return x, y
     except AttributeError:
         pass
-    if isinstance(other, Number) and isinstance(input, Tensor):
+    check_operands(name, input, other, "input")
+    if isinstance(other, Number):
         kind = input._array.dtype.kind
         if kind == "f" or (kind in "iu" and type(other) is int):
             return input._array, np.asarray(other) if kind in "iu" else np.asarray(other, input._array.dtype)
@@ -136,6 +138,7 @@ Tensor.logical_not_ = _to_own_type(logical_not, "logical_not")
 
 def _bitwise(name: str, ufunc, doc: str, example: str, operators=()):
     def function(input, other, *, out=None):
+        check_operands(name, input, other, "any")
         input, other = promote(name, input, other)
         x, y = input._array, other._array
         if x.dtype.kind not in "iub":
@@ -258,8 +261,12 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     >>> torch.isclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1]))
     tensor([ True, False])
     """
+    check_operands("isclose", input, other, "both")
     if input._array.dtype != other._array.dtype:
         raise RuntimeError(f"{input.dtype} did not match {other.dtype}")
+    for name, given in (("rtol", rtol), ("atol", atol)):
+        if given < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {given}")
     x, y = input._array, other._array
     if x.dtype.kind == "V":
         x, y = x.astype(np.float32), y.astype(np.float32)

@@ -131,9 +131,10 @@ def conj(input):
 
 def _conj_in_place(self):
     """In-place form of `conj_physical`."""
-    if self._array.dtype.kind != "c":
-        return self
     check_writable(self)
+    if self._array.dtype.kind != "c":
+        self._bump()
+        return self
     result = conj(before(self))
     np.copyto(self._array, result._array)
     return after(self, result._node)

@@ -145,7 +145,7 @@ def _factory(name: str, fill, doc: str, example: str):
         array = _filled(name, _size_of(name, size, named), _numpy_type(dtype, name), fill)
         result = _formatted(array, memory_format)
         if out is not None:
-            return write_out(result, out, exact=True)
+            return write_out(result, out, exact=True, warn=False)
         return require_grad(result, True) if requires_grad else result
 
     def like(
@@ -328,7 +328,11 @@ def full(
     else:
         kind = dtype_of(dtype, "full")
     result = _full("full", tuple(size), fill_value, kind)
-    return write_out(result, out, exact=True) if out is not None else require_grad(result, requires_grad)
+    return (
+        write_out(result, out, exact=True, warn=False)
+        if out is not None
+        else require_grad(result, requires_grad)
+    )
 
 
 @op(method=False)
@@ -517,8 +521,16 @@ def arange(
         array = np.arange(start, end, step, np.int64).astype(kind.numpy, copy=False)
     else:
         array = _floating_range(start, step, math.ceil((end - start) / step), kind)
-    result = wrap(array)
-    return write_out(result, out, exact=True) if out is not None else require_grad(result, requires_grad)
+    return _row(array, out, requires_grad)
+
+
+def _row(array: np.ndarray, out, requires_grad) -> Tensor:
+    """Numbers in a row, in `out` if that is given, which keeps its shape where it has as many elements."""
+    if out is None:
+        return require_grad(wrap(array), requires_grad)
+    if isinstance(out, Tensor) and out._array.size == array.size:
+        array = array.reshape(out._array.shape)
+    return write_out(wrap(array), out, exact=True, warn=False)
 
 
 def _floating_range(start, step, count: int, kind: dtypes.dtype) -> np.ndarray:
@@ -545,8 +557,7 @@ def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devic
     start, end, step = _number(start), _number(end), _number(step)
     kind = dtypes.get_default_dtype() if dtype is None else dtype_of(dtype, "range")
     _check_range(start, end, step)
-    result = wrap(_floating_range(start, step, int((end - start) / step) + 1, kind))
-    return write_out(result, out) if out is not None else require_grad(result, requires_grad)
+    return _row(_floating_range(start, step, int((end - start) / step) + 1, kind), out, requires_grad)
 
 
 @op(method=False)
@@ -560,8 +571,7 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
     """
     _check_options("linspace", layout, device)
     kind = _spaced_kind(dtype if dtype is not None or out is None else out.dtype, (start, end), "linspace")
-    result = wrap(_spaced(start, end, steps, kind))
-    return write_out(result, out, exact=True) if out is not None else require_grad(result, requires_grad)
+    return _row(_spaced(start, end, steps, kind), out, requires_grad)
 
 
 def _spaced_kind(dtype, values, op_name: str) -> dtypes.dtype:
@@ -572,6 +582,8 @@ def _spaced_kind(dtype, values, op_name: str) -> dtypes.dtype:
 
 
 def _spaced(start, end, steps, kind: dtypes.dtype) -> np.ndarray:
+    if isinstance(steps, float):
+        raise TypeError(f"linspace() and logspace() take a whole number of steps, not {steps}")
     start, end, steps = _number(start), _number(end), int(steps)
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, got {steps}")
@@ -611,8 +623,7 @@ def logspace(
     if kind.category == 1:
         start, end = int(_number(start)), int(_number(end))
     powers = np.power(np.asarray(_number(base), wide.numpy), _spaced(start, end, steps, wide))
-    result = wrap(powers.astype(kind.numpy))
-    return write_out(result, out, exact=True) if out is not None else require_grad(result, requires_grad)
+    return _row(powers.astype(kind.numpy), out, requires_grad)
 
 
 # -- matrices ---------------------------------------------------------------------------------------
@@ -634,7 +645,11 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory
         raise RuntimeError(f"m must be greater or equal to 0, got {m}")
     kind = _numpy_type(dtype if dtype is not None or out is None else out.dtype, "eye")
     result = wrap(np.eye(n, m, dtype=kind))
-    return write_out(result, out, exact=True) if out is not None else require_grad(result, requires_grad)
+    return (
+        write_out(result, out, exact=True, warn=False)
+        if out is not None
+        else require_grad(result, requires_grad)
+    )
 
 
 def _indices(name: str, choose):
@@ -687,7 +702,7 @@ def complex(real, imag, *, out=None):
     >>> torch.complex(torch.tensor([1.0]), torch.tensor([2.0]))
     tensor([1.+2.j])
     """
-    _check_parts(real, imag)
+    _check_parts(check_tensor("complex", real, "real"), check_tensor("complex", imag, "imag", 2))
     x, y = real._array, imag._array
     array = np.empty(np.broadcast_shapes(x.shape, y.shape), real.dtype.to_complex().numpy)
     array.real, array.imag = x, y
@@ -717,5 +732,5 @@ def polar(abs, angle, *, out=None):
     >>> torch.polar(torch.tensor([2.0]), torch.tensor([0.0]))
     tensor([2.+0.j])
     """
-    _check_parts(abs, angle)
+    _check_parts(check_tensor("polar", abs, "abs"), check_tensor("polar", angle, "angle", 2))
     return write_out(complex(abs * angle.cos(), abs * angle.sin()), out, exact=True)

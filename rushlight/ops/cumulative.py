@@ -3,10 +3,9 @@
 import numpy as np
 
 from rushlight.autograd.node import Node
-from rushlight.ops.common import MODE, Tensor, check_tensor, conj, record, wrap, write_out
+from rushlight.ops.common import MODE, Tensor, check_tensor, conj, not_implemented, record, wrap, write_out
 from rushlight.ops.convert import cast
 from rushlight.ops.functions_of_two import complex_logaddexp
-from rushlight.ops.reduction import not_implemented
 from rushlight.ops.registry import op
 from rushlight.tensor import check_dim
 
@@ -110,7 +109,7 @@ def cumprod(input, dim, *, dtype=None, out=None):
     if x._rg and MODE.enabled:
         result = record(array, CumprodBackward0, (x,), axis=axis)
         result._node.save_output(result, x)
-        return result
+        return write_out(result, out)
     return write_out(wrap(array), out)
 
 
@@ -163,7 +162,7 @@ def logcumsumexp(input, dim, *, out=None):
     if input._rg and MODE.enabled:
         result = record(array, LogcumsumexpBackward0, (input,), axis=axis)
         result._node.save_output(result, input)
-        return result
+        return write_out(result, out, exact=True)
     return write_out(wrap(array), out, exact=True)
 
 
@@ -200,4 +199,4 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
         size = x._array.shape[axis]
         later, earlier = x.narrow(axis, min(1, size), max(size - 1, 0)), x.narrow(axis, 0, max(size - 1, 0))
         x = later.logical_xor(earlier) if x._array.dtype.kind == "b" else later - earlier
-    return write_out(x, out, exact=True)
+    return write_out(x, out)

@@ -91,7 +91,7 @@ def linalg_cholesky(input, *, upper=False, out=None):
     tensor([[2., 0.],
             [1., 2.]])
     """
-    return _checked_cholesky("linalg.cholesky", input, upper, out)
+    return write_out(_checked_cholesky("linalg.cholesky", input, upper), out, exact=True)
 
 
 @op()
@@ -102,14 +102,14 @@ def cholesky(input, upper=False, *, out=None):
     >>> torch.cholesky(torch.tensor([[4.0]]))
     tensor([[2.]])
     """
-    return _checked_cholesky("cholesky", input, upper, out)
+    return write_out(_checked_cholesky("cholesky", input, upper), out)
 
 
-def _checked_cholesky(name: str, a: Tensor, upper: bool, out) -> Tensor:
+def _checked_cholesky(name: str, a: Tensor, upper: bool) -> Tensor:
     factor, info = _cholesky(name, a, upper)
     if info.any():
         raise failed(name, info, NOT_POSITIVE)
-    return write_out(factor, out, exact=True)
+    return factor
 
 
 # -- QR ---------------------------------------------------------------------------------------------

@@ -170,8 +170,10 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
 
 
 def _without_batch(name: str, input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
-    result = _apply(name, _masked, input.unsqueeze(0), p, training, inplace, by_channel=True)
-    return input if inplace else result.squeeze(0)
+    if inplace:
+        check_writable(input)
+        return assign(input, _without_batch(name, before(input), p, training, False), name)
+    return _apply(name, _masked, input.unsqueeze(0), p, training, False, by_channel=True).squeeze(0)
 
 
 @op(method=False)

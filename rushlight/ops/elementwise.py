@@ -5,12 +5,14 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, assign, before, check_writable, keep_old_value
+from rushlight.autograd.views import inplace as inplace_form
 from rushlight.ops.common import (
     MODE,
     Number,
     Tensor,
     as_type,
     broadcast_error,
+    check_operands,
     check_tensor,
     conj,
     floating,
@@ -40,8 +42,14 @@ def _pair(name: str, input, other) -> tuple[Tensor, Tensor]:
     return promote(name, input, other)
 
 
-def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=None, numbers=True):
-    """The function and the in-place method of a two-operand op, from its kernel and its node."""
+def binary(name: str, kernel, node_type: type[Node] | None, *, to_float=False, check=None, tensors=None):
+    """The function and the in-place method of a two-operand op, from its kernel and its node.
+
+    Args:
+        to_float: integers are converted to the default floating-point type.
+        check: called with both operands as tensors; raises where it does not like them.
+        tensors: which operands must be tensors, see `check_operands`; None where two numbers will do too.
+    """
 
     def function(input, other, *, out=None):
         try:
@@ -54,8 +62,8 @@ def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=No
         if not same or check or (to_float and x.dtype.kind in "iub"):
             if isinstance(input, SparseTensor) or isinstance(other, SparseTensor):
                 return overloaded(name, input, other)
-            if not numbers:
-                check_tensor(name, other, "other", 2)
+            if tensors is not None:
+                check_operands(name, input, other, tensors)
             input, other = _pair(name, input, other)
             if check:
                 check(input, other)
@@ -75,6 +83,8 @@ def binary(name: str, kernel, node_type: type[Node], *, to_float=False, check=No
         return result if out is None else write_out(result, out)
 
     def function_(self, other):
+        if tensors == "both":
+            check_tensor(name + "_", other, "other", 2)
         check_writable(self)
         input, other = _pair(name, before(self), other)
         if input._array.dtype != self._array.dtype or (to_float and input._array.dtype.kind in "iub"):
@@ -415,6 +425,7 @@ def rsub(input, other, *, alpha=1):
     >>> torch.rsub(torch.tensor([1, 2]), 10)
     tensor([9, 8])
     """
+    check_operands("rsub", input, other, "input")
     other = as_type(other, result_type(input, other))
     return sub(other, input, alpha=alpha)
 
@@ -444,7 +455,9 @@ def _divider(rounding_mode):
 
 def _div_in_place(self, other, *, rounding_mode=None):
     """In-place form of `div`."""
-    return _divider(rounding_mode)[1](self, other)
+    if rounding_mode is None:
+        return _div_(self, other)
+    return _round_divided(self, other, rounding_mode=rounding_mode)
 
 
 @op(inplace=_div_in_place)
@@ -475,6 +488,9 @@ def div(input, other, *, rounding_mode=None, out=None):
                 result._array, RoundedDivBackward0, parents, shapes=[t._array.shape for t in parents]
             )
     return write_out(result, out)
+
+
+_round_divided = inplace_form(div, "div_")
 
 
 class RoundedDivBackward0(Node):
@@ -509,7 +525,7 @@ def floor_divide(input, other, *, out=None):
     return div(input, other, rounding_mode="floor", out=out)
 
 
-_pow, _pow_ = binary("pow", K.pow, PowBackward1)
+_pow, _pow_ = binary("pow", K.pow, PowBackward1, tensors="any")
 
 
 @op(inplace=True)
@@ -553,35 +569,36 @@ def _pow_number(x: Tensor, exponent) -> Tensor:
 
 
 maximum = define(
-    "maximum", K.maximum, MaximumBackward0, check=_real("maximum"), numbers=False, doc="The larger of two; nan where one is.",
+    "maximum", K.maximum, MaximumBackward0, check=_real("maximum"), tensors="both", doc="The larger of two; nan where one is.",
     example="torch.maximum(torch.tensor([1, 5]), torch.tensor([3, 2])) -> tensor([3, 5])",
 )  # fmt: skip
 minimum = define(
-    "minimum", K.minimum, MinimumBackward0, check=_real("minimum"), numbers=False, doc="The smaller of two; nan where one is.",
+    "minimum", K.minimum, MinimumBackward0, check=_real("minimum"), tensors="both", doc="The smaller of two; nan where one is.",
     example="torch.minimum(torch.tensor([1, 5]), torch.tensor([3, 2])) -> tensor([1, 2])",
 )  # fmt: skip
 fmax = define(
-    "fmax", K.fmax, FmaxBackward0, check=_real("fmax"), numbers=False, doc="The larger of two; a number rather than nan.",
+    "fmax", K.fmax, FmaxBackward0, check=_real("fmax"), tensors="both", doc="The larger of two; a number rather than nan.",
     example="torch.fmax(torch.tensor([1.0]), torch.tensor([float('nan')])) -> tensor([1.])",
 )  # fmt: skip
 fmin = define(
-    "fmin", K.fmin, FminBackward0, check=_real("fmin"), numbers=False, doc="The smaller of two; a number rather than nan.",
+    "fmin", K.fmin, FminBackward0, check=_real("fmin"), tensors="both", doc="The smaller of two; a number rather than nan.",
     example="torch.fmin(torch.tensor([1.0]), torch.tensor([float('nan')])) -> tensor([1.])",
 )  # fmt: skip
 remainder = define(
-    "remainder", K.remainder, RemainderBackward0, doc="What is left after floor division, with the divisor's sign.",
+    "remainder", K.remainder, RemainderBackward0, tensors="any",
+    doc="What is left after floor division, with the divisor's sign.",
     example="torch.remainder(torch.tensor([-3, 3]), 2) -> tensor([1, 1])",
 )  # fmt: skip
 fmod = define(
-    "fmod", K.fmod, FmodBackward0, doc="What is left after division towards zero, with the dividend's sign.",
+    "fmod", K.fmod, FmodBackward0, tensors="input", doc="What is left after division towards zero, with the dividend's sign.",
     example="torch.fmod(torch.tensor([-3, 3]), 2) -> tensor([-1,  1])",
 )  # fmt: skip
 atan2 = define(
-    "atan2", K.atan2, Atan2Backward0, to_float=True, numbers=False, doc="The angle of the point (other, input), in radians.",
+    "atan2", K.atan2, Atan2Backward0, to_float=True, tensors="both", doc="The angle of the point (other, input), in radians.",
     aliases=("arctan2",), example="torch.atan2(torch.tensor([1.0]), torch.tensor([1.0])) -> tensor([0.7854])",
 )  # fmt: skip
 hypot = define(
-    "hypot", K.hypot, HypotBackward0, numbers=False, doc="The length of the hypotenuse of a right triangle.",
+    "hypot", K.hypot, HypotBackward0, tensors="both", doc="The length of the hypotenuse of a right triangle.",
     example="torch.hypot(torch.tensor([3.0]), torch.tensor([4.0])) -> tensor([5.])",
 )  # fmt: skip
 
@@ -597,4 +614,4 @@ for _dunder, _function in {
     "__ifloordiv__": _floor_divide_, "__imod__": Tensor.remainder_, "__ipow__": Tensor.pow_,
 }.items():  # fmt: skip
     setattr(Tensor, _dunder, _function)
-Tensor.__rdiv__ = Tensor.__rtruediv__
+Tensor.__rdiv__, Tensor.true_divide_ = Tensor.__rtruediv__, _div_

@@ -5,9 +5,19 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight import return_types
 from rushlight.autograd.node import Node
-from rushlight.ops.common import MODE, Tensor, check_tensor, record, record_many, wrap, write_out, write_outs
+from rushlight.ops.common import (
+    MODE,
+    Tensor,
+    check_tensor,
+    not_implemented,
+    record,
+    record_many,
+    wrap,
+    write_out,
+    write_outs,
+)
 from rushlight.ops.elementwise import maximum, minimum
-from rushlight.ops.reduction import ReductionNode, axes_of, not_implemented, reduced
+from rushlight.ops.reduction import ReductionNode, axes_of, reduced
 from rushlight.ops.registry import op
 from rushlight.tensor import check_dim
 

@@ -11,17 +11,18 @@ from rushlight.ops.common import (
     MODE,
     Tensor,
     as_type,
+    check_operands,
     check_tensor,
     conj,
     floating,
+    not_implemented,
     record,
     result_type,
     sum_to,
     wrap,
     write_out,
 )
-from rushlight.ops.elementwise import BothNode, define, mul, pow
-from rushlight.ops.reduction import not_implemented
+from rushlight.ops.elementwise import BothNode, binary, define, mul, pow
 from rushlight.ops.registry import op
 
 
@@ -107,36 +108,58 @@ class NextafterBackward0(BothNode):
 
 
 copysign = define(
-    "copysign", _quiet(np.copysign), CopysignBackward0, to_float=True, check=_kinds("copysign", "biuf"),
+    "copysign", _quiet(np.copysign), CopysignBackward0, to_float=True, tensors="input", check=_kinds("copysign", "biuf"),
     doc="The size of the first with the sign of the second.",
     example="torch.copysign(torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 1.0])) -> tensor([-1.,  2.])",
 )  # fmt: skip
 logaddexp = define(
-    "logaddexp", _quiet(_logaddexp), LogaddexpBackward0, numbers=False, check=_kinds("logaddexp", "fc"),
+    "logaddexp", _quiet(_logaddexp), LogaddexpBackward0, tensors="both", check=_kinds("logaddexp", "fc"),
     doc="log(exp(input) + exp(other)), without overflow.",
     example="torch.logaddexp(torch.tensor([0.0]), torch.tensor([0.0])) -> tensor([0.6931])",
 )  # fmt: skip
 logaddexp2 = define(
-    "logaddexp2", _quiet(np.logaddexp2), Logaddexp2Backward0, numbers=False, check=_kinds("logaddexp2", "f"),
+    "logaddexp2", _quiet(np.logaddexp2), Logaddexp2Backward0, tensors="both", check=_kinds("logaddexp2", "f"),
     doc="log2(2 ** input + 2 ** other), without overflow.",
     example="torch.logaddexp2(torch.tensor([3.0]), torch.tensor([3.0])) -> tensor([4.])",
 )  # fmt: skip
-heaviside = define(
-    "heaviside", _quiet(_heaviside), HeavisideBackward0, numbers=False, check=_kinds("heaviside", "biuf"),
-    doc="The step function: 0 below zero, 1 above, and `other` at zero.",
-    example="torch.heaviside(torch.tensor([-1.0, 0.0, 2.0]), torch.tensor([0.5])) -> tensor([0.0000, 0.5000, 1.0000])",
-)  # fmt: skip
+_step, _step_in_place = binary(
+    "heaviside", _quiet(_heaviside), HeavisideBackward0, tensors="both", check=_kinds("heaviside", "biuf")
+)
+
+
+def _heaviside_in_place(self, values):
+    """In-place form of `heaviside`; returns this tensor."""
+    return _step_in_place(self, values)
+
+
+@op(inplace=_heaviside_in_place)
+def heaviside(input, values, *, out=None):
+    """The step function: 0 below zero, 1 above, and `values` at zero.
+
+    Args:
+        input: a tensor.
+        values: a tensor of the same type whose shape broadcasts with the first's.
+        out: where to put the result.
+
+    >>> import rushlight as torch
+    >>> torch.heaviside(torch.tensor([-1.0, 0.0, 2.0]), torch.tensor([0.5]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    result = _step(input, values)
+    return result if out is None else write_out(result, out, exact=True)
+
+
 nextafter = define(
-    "nextafter", _quiet(np.nextafter), NextafterBackward0, numbers=False, check=_kinds("nextafter", "f"),
+    "nextafter", _quiet(np.nextafter), NextafterBackward0, tensors="both", check=_kinds("nextafter", "f"),
     doc="The next representable number after the first, towards the second.",
     example="torch.nextafter(torch.tensor([1.0]), torch.tensor([2.0])) > 1 -> tensor([True])",
 )  # fmt: skip
 gcd = define(
-    "gcd", _quiet(np.gcd), None, numbers=False, check=_kinds("gcd", "iu"), doc="The greatest common divisor of whole numbers.",
+    "gcd", _quiet(np.gcd), None, tensors="both", check=_kinds("gcd", "iu"), doc="The greatest common divisor of whole numbers.",
     example="torch.gcd(torch.tensor([12, 7]), torch.tensor([18])) -> tensor([6, 1])",
 )  # fmt: skip
 lcm = define(
-    "lcm", _quiet(np.lcm), None, numbers=False, check=_kinds("lcm", "iu"), doc="The least common multiple of whole numbers.",
+    "lcm", _quiet(np.lcm), None, tensors="both", check=_kinds("lcm", "iu"), doc="The least common multiple of whole numbers.",
     example="torch.lcm(torch.tensor([4]), torch.tensor([6])) -> tensor([12])",
 )  # fmt: skip
 
@@ -154,10 +177,25 @@ def ldexp(input, other, *, out=None):
     >>> torch.ldexp(torch.tensor([1.0, 3.0]), torch.tensor([4, 1]))
     tensor([16.,  6.])
     """
+    check_operands("ldexp", input, other, "both")
     return mul(input, pow(2.0, other), out=out)
 
 
-@op(inplace=True)
+def _float_power_in_place(self, exponent):
+    """In-place form of `float_power`, for a tensor that has the result's type already; returns this tensor."""
+    kind = _float_power_kind(self, exponent)
+    if kind is not self.dtype:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {self.dtype} but the operation's result requires dtype {kind}"
+        )
+    return self.pow_(exponent)
+
+
+def _float_power_kind(input, exponent) -> dtypes.dtype:
+    return dtypes.complex128 if result_type(input, exponent).is_complex else dtypes.float64
+
+
+@op(inplace=_float_power_in_place)
 def float_power(input, exponent, *, out=None):
     """A power computed in double precision.
 
@@ -172,7 +210,8 @@ def float_power(input, exponent, *, out=None):
     >>> torch.float_power(torch.tensor([2, 3]), 2)
     tensor([4., 9.], dtype=torch.float64)
     """
-    kind = dtypes.complex128 if result_type(input, exponent).is_complex else dtypes.float64
+    check_operands("float_power", input, exponent, "any")
+    kind = _float_power_kind(input, exponent)
     if isinstance(input, Tensor):
         return pow(
             as_type(input, kind), exponent.to(kind) if isinstance(exponent, Tensor) else exponent, out=out

@@ -7,6 +7,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight.autograd.node import Node
 from rushlight.devices import channels_last, channels_last_3d
+from rushlight.dtypes import can_cast
 from rushlight.ops.common import MODE, Tensor, as_type, record, recording, wrap, write_out
 from rushlight.ops.parts import select
 from rushlight.ops.registry import alias, op
@@ -169,7 +170,15 @@ def cat(tensors, dim=0, *, axis=None, out=None):
         result = wrap(array)
     if ndim > 3:
         keep_format(result, *tensors)
-    return result if out is None else write_out(result, out)
+    return result if out is None else _put("cat", result, out)
+
+
+def _put(name: str, result: Tensor, out) -> Tensor:
+    if isinstance(out, Tensor) and not can_cast(result.dtype, out.dtype):
+        raise TypeError(
+            f"torch.{name}(): input types can't be cast to the desired output type: {result.dtype} to {out.dtype}"
+        )
+    return write_out(result, out)
 
 
 alias("concat", cat, method=False)
@@ -213,8 +222,8 @@ def stack(tensors, dim=0, *, out=None):
     insert = (*(slice(None),) * dim, None)
     np.concatenate([t._array[insert] for t in tensors], dim, out=array)
     if recording(*tensors):
-        return write_out(record(array, StackBackward0, tensors, dim=dim), out)
-    return write_out(wrap(array), out)
+        return _put("stack", record(array, StackBackward0, tensors, dim=dim), out)
+    return _put("stack", wrap(array), out)
 
 
 def _stacker(name: str, prepare, dim, doc: str, example: str):

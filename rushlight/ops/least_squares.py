@@ -215,13 +215,14 @@ def _full_rank_solution(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @op(name="linalg_lstsq", method=False)
-def lstsq(input, b, rcond=None, *, driver=None):
+def lstsq(input, b, rcond=None, *, driver=None, out=None):
     """The X with the least |A X - B|, of these the shortest.
 
     Args:
         input: A, a tensor [..., m, n].
         b: B, a tensor [..., m, k], or vectors [..., m]; leading dimensions broadcast.
         rcond: singular values up to this times the largest count as zero; by default epsilon times max(m, n).
+        out: four tensors for the result.
         driver: "gels" (QR; full rank only), "gelsy" (the default), "gelsd" or "gelss", as LAPACK's routines; the last
             three are computed by singular values here.
     Returns:
@@ -268,12 +269,12 @@ def lstsq(input, b, rcond=None, *, driver=None):
     x = np.ascontiguousarray(np.broadcast_to(x, (*batch, *x.shape[-2:])))
     arrays = (x[..., 0] if vector else x, residuals, rank, values)
     if not recording(A, B):
-        return return_types.linalg_lstsq(tuple(map(wrap, arrays)))
+        return write_outs(tuple(map(wrap, arrays)), out, return_types.linalg_lstsq, exact=False)
     outputs = record_many(
         arrays, LinalgLstsqBackward0, (A, B), differentiable=(True, residuals.size > 0, False, False)
     )
     outputs[0]._node.keep(outputs[:1], A, B)
-    return write_outs(outputs, None, return_types.linalg_lstsq)
+    return write_outs(outputs, out, return_types.linalg_lstsq)
 
 
 def _solutions(a: np.ndarray, b: np.ndarray, rcond, driver: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect
-from rushlight.ops.common import MODE, Tensor, check_tensor, conj, overloaded, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, conj, overloaded, wrap, write_out
 from rushlight.ops.contraction import tensordot
 from rushlight.ops.linalg import expandable, matmul, type_name, types_differ
 from rushlight.ops.registry import op
@@ -71,13 +71,14 @@ for _key, _public in (
 
 
 @op(method=False)
-def linear(input, weight, bias=None):
+def linear(input, weight, bias=None, *, out=None):
     """input @ weight.T + bias: a linear layer.
 
     Args:
         input: a tensor [..., in_features].
         weight: a tensor [out_features, in_features], or [in_features] for one output without dimension.
         bias: a tensor [out_features], or None.
+        out: where to put the result.
     Returns:
         A tensor [..., out_features].
     Raises:
@@ -89,6 +90,8 @@ def linear(input, weight, bias=None):
     >>> torch.nn.functional.linear(torch.tensor([1.0, 2.0]), torch.tensor([[3.0, 4.0]]), torch.tensor([1.0]))
     tensor([12.])
     """
+    if out is not None:
+        return write_out(linear(input, weight, bias), out, exact=True)
     try:
         x, w = input._array, weight._array
         b = None if bias is None else bias._array

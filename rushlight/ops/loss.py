@@ -15,8 +15,10 @@ from rushlight.ops.common import (
     Tensor,
     as_type,
     broadcast_error,
+    check_operands,
     check_tensor,
     floating,
+    not_implemented,
     promote,
     record,
     result_type,
@@ -24,7 +26,6 @@ from rushlight.ops.common import (
     wrap,
     write_out,
 )
-from rushlight.ops.reduction import not_implemented
 from rushlight.ops.registry import op
 from rushlight.tensor import recording
 
@@ -425,6 +426,7 @@ def xlogy(input, other, *, out=None):
     >>> torch.xlogy(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 1.0]))
     tensor([0., 0.])
     """
+    check_operands("xlogy", input, other, "any")
     input, other = (floating(t) for t in promote("xlogy", input, other))
     x, y = input._array, other._array
     try:

@@ -56,6 +56,16 @@ def _fill_masked(array: np.ndarray, mask: np.ndarray, number) -> None:
         np.copyto(array, number, where=mask, casting="unsafe")
 
 
+def _fits(number, kind: np.dtype) -> bool:
+    """Whether a type can hold a number; below zero, unsigned types wrap around."""
+    if np.iscomplexobj(number):
+        return kind.kind == "c"
+    if kind.kind not in "iu":
+        return True
+    limits = np.iinfo(kind)
+    return (limits.min or -limits.max) <= number <= limits.max
+
+
 def _masked_fill_args(input, mask, value):
     chosen = _mask("masked_fill", mask)
     if isinstance(value, Tensor) and value._array.ndim:
@@ -64,10 +74,7 @@ def _masked_fill_args(input, mask, value):
             f"{value._array.ndim} dimension(s)."
         )
     number, tensors = fill_number("masked_fill", value)
-    kind = input._array.dtype.kind
-    if kind in "iu" and isinstance(number, float) and not np.isfinite(number):
-        raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
-    if kind != "c" and isinstance(number, complex):
+    if not _fits(number, input._array.dtype):
         raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
     return chosen, number, tensors
 

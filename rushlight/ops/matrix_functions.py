@@ -48,11 +48,11 @@ def matrix_power(input, n, *, out=None):
     n = n.__index__()
     if n == 0:
         zero = input.masked_fill(wrap(np.ones((), bool)), 0)
-        return write_out(zero + wrap(np.eye(array.shape[-1], dtype=array.dtype)), out, exact=True)
+        return write_out(zero + wrap(np.eye(array.shape[-1], dtype=array.dtype)), out)
     base = inv(input) if n < 0 else input
     n, result = abs(n), None
     if n == 1:
-        return write_out(base.clone() if base is input else base, out, exact=True)
+        return write_out(base.clone() if base is input else base, out)
     while n:
         if n & 1:
             result = base if result is None else result @ base
@@ -252,12 +252,12 @@ class OrmqrBackward0(_ReflectionNode):
     pass
 
 
-def _apply(function, node_type, inputs, out) -> Tensor:
+def _apply(function, node_type, inputs, out, exact=True) -> Tensor:
     """A function of tensors, recorded as one node."""
     array = function(*[t.detach() for t in inputs])._array
     if not recording(*inputs):
-        return write_out(wrap(array), out, exact=True)
-    return write_out(record(array, node_type, inputs, *inputs, function=function), out, exact=True)
+        return write_out(wrap(array), out, exact=exact)
+    return write_out(record(array, node_type, inputs, *inputs, function=function), out, exact=exact)
 
 
 def _householder(name: str, a, tau, out) -> Tensor:
@@ -286,7 +286,11 @@ def _householder(name: str, a, tau, out) -> Tensor:
     not_implemented("orgqr_cpu", a)
     one = wrap(np.eye(m, n, dtype=x.dtype))
     return _apply(
-        lambda v, t: _reflected(v, t, one, True, False), LinalgHouseholderProductBackward0, (a, tau), out
+        lambda v, t: _reflected(v, t, one, True, False),
+        LinalgHouseholderProductBackward0,
+        (a, tau),
+        out,
+        exact=False,
     )
 
 

@@ -228,6 +228,8 @@ def narrow(input, dim, start, length):
     tensor([1, 2, 3])
     """
     if isinstance(start, Tensor):
+        if start._array.ndim or start._array.dtype.kind not in "iu":
+            raise RuntimeError("narrow(): start must be an 0-dim integral Tensor.")
         start = int(start)
     if input._array.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")

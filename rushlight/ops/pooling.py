@@ -8,7 +8,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.ops.adjoint import LinearNode, apply_linear, tuple_of
-from rushlight.ops.common import MODE, Tensor, check_tensor, record, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, record, wrap, write_out
 from rushlight.ops.conv import mark_format
 from rushlight.ops.registry import op
 
@@ -341,17 +341,21 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
 
 
 def avg_pool2d(
-    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
-):
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None,
+    *, out=None,
+):  # fmt: skip
     settings = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    return _avg_pool("avg_pool2d", 2, input, *settings)
+    result = _avg_pool("avg_pool2d", 2, input, *settings)
+    return result if out is None else write_out(result, out, exact=True)
 
 
 def avg_pool3d(
-    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
-):
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None,
+    *, out=None,
+):  # fmt: skip
     settings = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    return _avg_pool("avg_pool3d", 3, input, *settings)
+    result = _avg_pool("avg_pool3d", 3, input, *settings)
+    return result if out is None else write_out(result, out, exact=True)
 
 
 for _n, _pool, _value in (
@@ -372,6 +376,10 @@ for _n, _pool, _value in (
 @lru_cache(maxsize=4096)
 def _adaptive_plan(name, n, shape, output_size) -> tuple:
     """Checks an adaptive pooling; returns the number of windows along each dimension."""
+    if len(shape) <= n and n > 1 and isinstance(output_size, tuple):
+        raise ValueError(
+            f"{name}(): Input dimension should be at least {n + 1}, but got the shape {list(shape)}"
+        )
     if len(shape) not in (n + 1, n + 2):
         raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got: {list(shape)}")
     sizes = shape[len(shape) - n :]

@@ -60,8 +60,16 @@ def _resized(op_name: str, out: Tensor, shape, kind: dtype) -> Tensor:
     if out.dtype is not kind:
         raise RuntimeError(f"{op_name}: dtype {kind} does not match dtype of out parameter ({out.dtype})")
     if out._array.shape != tuple(shape):
-        write_out(wrap(_filled(op_name, shape, kind.numpy, np.zeros)), out)
+        write_out(wrap(_filled(op_name, shape, kind.numpy, np.zeros)), out, warn=False)
     return out
+
+
+def _refuse_gradient(op_name: str, out, *inputs) -> None:
+    if out is not None and recording(*inputs):
+        raise RuntimeError(
+            f"{op_name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
 
 
 def _factory(name: str, fill_method, doc: str, example: str):
@@ -288,7 +296,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     >>> torch.bernoulli(torch.tensor([0.0, 1.0, 1.0]))
     tensor([0., 1., 1.])
     """
-    check_tensor("bernoulli", input)
+    _refuse_gradient("bernoulli", out, check_tensor("bernoulli", input))
     result = _resized("bernoulli", out, input._array.shape, out.dtype) if out is not None else None
     if result is None:
         result = wrap(np.empty(input._array.shape, input._array.dtype))
@@ -366,6 +374,7 @@ def normal(
             raise RuntimeError("normal expects all elements of std >= 0.0")
     else:
         check_std(std := number("normal", "std", 2, std))
+    _refuse_gradient("normal", out, *tensors)
     shape = broadcast_shapes(*(t._array.shape for t in tensors))
     kind = tensors[0].dtype
     result = wrap(np.empty(shape, kind.numpy)) if out is None else _resized("normal", out, shape, out.dtype)
@@ -424,7 +433,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
             raise _weights_error(x)
     else:
         found = _without_replacement(x, count, stream)
-    return write_out(wrap(found), out, exact=True)
+    return write_out(wrap(found), out, exact=True, warn=False)
 
 
 def _without_replacement(x: np.ndarray, count: int, stream) -> np.ndarray:

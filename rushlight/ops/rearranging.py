@@ -134,6 +134,8 @@ def roll(input, shifts, dims=None):
     array = check_tensor("roll", input)._strided()
     shifts = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
     dims = () if dims is None else tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
+    if not shifts:
+        raise RuntimeError("roll(): `shifts` required: how far, as a number or one for each dimension")
     if not dims and len(shifts) == 1:
         out = np.roll(array, shifts[0])
     elif len(dims) != len(shifts):

@@ -96,12 +96,6 @@ def flat_dims(array: np.ndarray, axes: tuple | None) -> np.ndarray:
     return array.transpose(*kept, *axes).reshape(*shape, count_of(array.shape, axes))
 
 
-def not_implemented(kernel: str, x: np.ndarray | Tensor) -> NotImplementedError:
-    """PyTorch's error for a type that an op does not take."""
-    kind = x.dtype if isinstance(x, Tensor) else wrap(x).dtype
-    return NotImplementedError(f"\"{kernel}\" not implemented for '{SCALAR_NAMES[kind]}'")
-
-
 # -- sum and mean -----------------------------------------------------------------------------------
 
 

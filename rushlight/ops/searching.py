@@ -32,6 +32,8 @@ def nonzero(input, *, as_tuple=False, out=None):
     """
     array = check_tensor("nonzero", input)._strided()
     if as_tuple:
+        if out is not None:
+            raise TypeError("nonzero(): there is no out= for as_tuple=True")
         return tuple(wrap(p.copy()) for p in np.atleast_1d(array).nonzero())
     if array.ndim == 0:
         found = np.empty((int(bool(array)), 0), np.int64)

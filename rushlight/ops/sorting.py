@@ -5,9 +5,8 @@ import math
 import numpy as np
 
 from rushlight import return_types
-from rushlight.ops.common import Tensor, check_tensor, promote, wrap, write_out
+from rushlight.ops.common import Tensor, check_tensor, not_implemented, promote, wrap, write_out
 from rushlight.ops.extremum import TakenNode, axis_of, with_indices
-from rushlight.ops.reduction import not_implemented
 from rushlight.ops.registry import op
 from rushlight.tensor import check_dim
 
@@ -426,7 +425,7 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
 
 
 @op(method=False)
-def isin(elements, test_elements, *, assume_unique=False, invert=False):
+def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None):
     """Which elements are among others.
 
     Args:
@@ -434,6 +433,7 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
         test_elements: a tensor or a number.
         assume_unique: both hold no element twice, which may be faster.
         invert: which are not.
+        out: where to put the result.
     Returns:
         Truth values of the shape of the first.
 
@@ -442,4 +442,5 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     tensor([False,  True, False])
     """
     a, b = promote("isin", elements, test_elements)
-    return wrap(np.asarray(np.isin(a._array, b._array, assume_unique=assume_unique, invert=invert)))
+    found = np.asarray(np.isin(a._array, b._array, assume_unique=assume_unique, invert=invert))
+    return write_out(wrap(found), out, exact=True)

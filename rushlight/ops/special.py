@@ -16,6 +16,7 @@ from rushlight.ops.common import (
     check_tensor,
     conj,
     floating,
+    not_implemented,
     promote,
     record,
     recording,
@@ -25,7 +26,6 @@ from rushlight.ops.common import (
 )
 from rushlight.ops.elementwise import BothNode, binary
 from rushlight.ops.random_fills import integer
-from rushlight.ops.reduction import not_implemented
 from rushlight.ops.registry import op
 from rushlight.ops.unary import digamma, lgamma, unary
 
@@ -220,7 +220,7 @@ def _incomplete(name: str, node: str, sign: float, kernel, doc: str, value: str)
             raise not_implemented(f"{name}_cpu", a)
 
     node_type = type(node, (BothNode,), {"backward": backward, "__module__": __name__})
-    function, function_ = binary(name, kernel, node_type, numbers=False, check=check)
+    function, function_ = binary(name, kernel, node_type, tensors="both", check=check)
     function.__doc__ = f"""{doc}
 
     Args:

@@ -5,8 +5,7 @@ import collections
 import numpy as np
 
 from rushlight import return_types
-from rushlight.ops.common import Tensor, check_tensor, floating, wrap
-from rushlight.ops.reduction import not_implemented
+from rushlight.ops.common import Tensor, check_tensor, floating, not_implemented, wrap, write_outs
 from rushlight.ops.registry import op
 
 
@@ -155,7 +154,7 @@ def _counted(points: np.ndarray, edges, weight, density: bool) -> np.ndarray:
 
 
 @op()
-def histogram(input, bins, *, range=None, weight=None, density=False):
+def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
     """How many elements fall between each pair of edges, and the edges.
 
     Args:
@@ -164,6 +163,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
         range: (lowest, highest) edge; the least and largest element by default.
         weight: what each element counts, of the input's shape.
         density: divide so that the integral is 1.
+        out: two tensors for the result.
     Returns:
         `hist` and `bin_edges`; the last bin includes its right edge.
     Raises:
@@ -186,7 +186,8 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
         if bins <= 0:
             raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins}")
         edges = _edges(points, [bins], range)
-    return return_types.histogram((wrap(_counted(points, edges, weight, density)), wrap(np.array(edges[0]))))
+    results = wrap(_counted(points, edges, weight, density)), wrap(np.array(edges[0]))
+    return write_outs(results, out, return_types.histogram)
 
 
 HistogramDD = collections.namedtuple("histogramdd", ["hist", "bin_edges"])

@@ -15,6 +15,7 @@ from rushlight.ops.common import (
     check_tensor,
     conj,
     floating,
+    not_implemented,
     or_sparse,
     overloaded,
     record,
@@ -71,6 +72,7 @@ def unary(
     inplace=True,
     method=True,
     aliases=(),
+    exact=None,
 ):
     """Define and list a function of one tensor.
 
@@ -86,7 +88,9 @@ def unary(
         inplace: whether there is a method `name_`.
         method: whether tensors have it as a method; else it is part of `torch.special`, whose prefix its name has.
         aliases: further names.
+        exact: whether `out` must be of the result's type; by default where integers stay integers.
     """
+    exact = not to_float if exact is None else exact
     base = {"input": _InputNode, "output": _OutputNode, None: _PlainNode}[saves]
     node_type = type(node, (base,), {"derivative": staticmethod(derivative), "__module__": __name__})
 
@@ -103,13 +107,13 @@ def unary(
             result._format = input._format
         if input._rg and MODE.enabled:
             result._node, result._rg = _node(node_type, input, result), True
-        return result if out is None else write_out(result, out)
+        return result if out is None else write_out(result, out, exact=exact)
 
-    def function_(self):
-        check_writable(self)
-        if to_float and self._array.dtype.kind in "iub":
-            return assign(self, function(self), name + "_")
-        return run_inplace(self, kernel, node_type)
+    def function_(input):
+        check_writable(input)
+        if to_float and input._array.dtype.kind in "iub":
+            return assign(input, function(input), name + "_")
+        return run_inplace(input, kernel, node_type)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = _doc(name, doc, example)
@@ -162,7 +166,23 @@ def _zero(grad):
     return grad.new_zeros(grad._array.shape)
 
 
-neg = unary("neg", K.neg, "NegBackward0", lambda g: -g, saves=None, to_float=False, aliases=("negative",),
+def _neg(x, out=None):
+    try:
+        return K.neg(x) if out is None else K.neg(x, out=out)
+    except TypeError:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
+        ) from None
+
+
+def _frac(x, out=None):
+    if x.dtype.kind in "iub":
+        raise not_implemented("frac_cpu", x)
+    return K.frac(x) if out is None else K.frac(x, out=out)
+
+
+neg = unary("neg", _neg, "NegBackward0", lambda g: -g, saves=None, to_float=False, aliases=("negative",),
             doc="-x.", example=("[1, -2]", "tensor([-1,  2])"))  # fmt: skip
 exp = unary("exp", K.exp, "ExpBackward0", lambda g, y: g * y, saves="output",
             doc="e to the power of x.", example=("[0.0]", "tensor([1.])"))  # fmt: skip
@@ -184,7 +204,7 @@ rsqrt = unary("rsqrt", K.rsqrt, "RsqrtBackward0", lambda g, y: g * (y * y * y) *
               doc="One over the square root.", example=("[4.0]", "tensor([0.5000])"))  # fmt: skip
 reciprocal = unary("reciprocal", K.reciprocal, "ReciprocalBackward0", lambda g, y: -g * (y * y), saves="output",
                    doc="One over x.", example=("[4.0]", "tensor([0.2500])"))  # fmt: skip
-square = unary("square", K.square, "PowBackward0", lambda g, x: g * x * 2, to_float=False,
+square = unary("square", K.square, "PowBackward0", lambda g, x: g * x * 2, to_float=False, exact=False,
                doc="x times x.", example=("[3, 4]", "tensor([ 9, 16])"))  # fmt: skip
 sin = unary("sin", K.sin, "SinBackward0", lambda g, x: g * x.cos(),
             doc="The sine of x radians.", example=("[0.0]", "tensor([0.])"))  # fmt: skip
@@ -223,7 +243,7 @@ ceil = unary("ceil", K.ceil, "CeilBackward0", _zero, saves=None, to_float=False,
              doc="The smallest whole number not below x.", example=("[1.5]", "tensor([2.])"))  # fmt: skip
 trunc = unary("trunc", K.trunc, "TruncBackward0", _zero, saves=None, to_float=False, aliases=("fix",),
               doc="x without its fractional part.", example=("[-1.5]", "tensor([-1.])"))  # fmt: skip
-frac = unary("frac", K.frac, "FracBackward0", lambda g: g, saves=None, to_float=False,
+frac = unary("frac", _frac, "FracBackward0", lambda g: g, saves=None, to_float=False,
              doc="The fractional part of x.", example=("[1.5]", "tensor([0.5000])"))  # fmt: skip
 sign = unary("sign", K.sign, "SignBackward0", _zero, saves=None, to_float=False,
              doc="-1, 0 or 1, as x is negative, zero or positive.", example=("[-3.0]", "tensor([-1.])"))  # fmt: skip
@@ -345,7 +365,11 @@ def round(input, *, decimals=0, out=None):
     tensor([0., 2.])
     """
     x = check_tensor("round", input)._array
-    if decimals and x.dtype.kind not in "iub":
+    if x.dtype.kind in "iub":
+        if decimals or x.dtype.kind == "b":
+            raise not_implemented("round_cpu", x)
+        array = x.copy()
+    elif decimals:
         scale = 10.0 ** builtins.abs(decimals)
         array = K.round(x * scale) / scale if decimals > 0 else K.round(x / scale) * scale
         array = array.astype(x.dtype)

@@ -1,6 +1,6 @@
 """A copy of a tensor with one of its parts replaced: `select_scatter` and its kin."""
 
-from rushlight.ops.common import Tensor, check_tensor
+from rushlight.ops.common import Tensor, check_tensor, write_out
 from rushlight.ops.registry import op
 
 
@@ -29,7 +29,7 @@ def select_scatter(input, src, dim, index):
 
 
 @op()
-def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
+def slice_scatter(input, src, dim=0, start=None, end=None, step=1, *, out=None):
     """A copy with `src` in a slice of a dimension.
 
     >>> import rushlight as torch
@@ -41,7 +41,7 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
         axis = dim if dim >= 0 else dim + t.ndim
         return t[(*(slice(None),) * axis, slice(start, end, step))]
 
-    return _replaced("slice_scatter", input, src, view)
+    return write_out(_replaced("slice_scatter", input, src, view), out, exact=True)
 
 
 @op()
@@ -75,6 +75,6 @@ def narrow_copy(input, dim, start, length, *, out=None):
     >>> torch.arange(4).narrow_copy(0, 1, 2)
     tensor([1, 2])
     """
-    from rushlight.ops.common import write_out
-
-    return write_out(check_tensor("narrow_copy", input).narrow(dim, start, length).clone(), out, exact=True)
+    return write_out(
+        check_tensor("narrow_copy", input).narrow(dim, start, length).clone(), out, exact=True, warn=False
+    )
