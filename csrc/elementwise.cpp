@@ -531,6 +531,7 @@ PyObject* run_binary(const Pair& p, PyArrayObject* x, PyArrayObject* y, PyObject
 }
 
 union Scalar {
+  std::uint16_t h;
   float f;
   double d;
   std::int64_t i;
@@ -659,12 +660,17 @@ PyObject* mask_scale_attempt(const Call& call) {
 // -- where and copy -----------------------------------------------------------------------------------------
 
 // A branch of `where`: an array laid out as the test, or a single element.
-bool where_branch(PyObject* o, PyArrayObject* test, int kind, Scalar& s, const char*& from, bool& single) {
+bool where_branch(PyObject* o, PyArrayObject* test, int kind, int low, Scalar& s, const char*& from, bool& single) {
   PyArrayObject* a = as_array(o);
   single = !a || PyArray_NDIM(a) == 0;
   if (!a) {
     from = reinterpret_cast<const char*>(&s);
-    return scalar_of(o, kind, s);
+    if (!scalar_of(o, kind, s)) return false;
+    if (low >= 0) {
+      const float value = s.f;
+      low_loops().narrow[low](&value, &s.h, 1);
+    }
+    return true;
   }
   from = PyArray_BYTES(a);
   return readable(a) && (single || (same_shape(a, test) && dense(a) && same_order(a, test)));
@@ -675,18 +681,19 @@ PyObject* where_attempt(const Call& call) {
   PyArrayObject* typed = x ? x : y;
   if (!test || !typed || PyArray_TYPE(test) != NPY_BOOL || !dense(test) || (x && y && PyArray_TYPE(x) != PyArray_TYPE(y))) return nullptr;
   const int type = PyArray_TYPE(typed);
-  int kind = float_kind(typed);
+  const int low = low_kind(type);
+  int kind = low >= 0 ? 0 : float_kind(typed);
   if (kind < 0 && type == NPY_INT64) kind = 2;
   if (kind < 0) return nullptr;
   Scalar sx, sy;
   const char *px, *py;
   bool single_x, single_y, fresh;
-  if (!where_branch(call[1], test, kind, sx, px, single_x) || !where_branch(call[2], test, kind, sy, py, single_y)) return nullptr;
+  if (!where_branch(call[1], test, kind, low, sx, px, single_x) || !where_branch(call[2], test, kind, low, sy, py, single_y)) return nullptr;
   if (out_of(call) && out_of(call) != Py_None) return nullptr;
   PyArrayObject* o = target(nullptr, test, type, fresh);
   if (!o) return nullptr;
-  const npy_intp item = kItems[kind];
-  const WhereLoop loop = elementwise_loops().where[item == 4 ? 2 : 3];
+  const npy_intp item = PyArray_ITEMSIZE(typed);
+  const WhereLoop loop = elementwise_loops().where[item == 2 ? 1 : item == 4 ? 2 : 3];
   const std::uint8_t* bytes = static_cast<const std::uint8_t*>(PyArray_DATA(test));
   if (PyArray_SIZE(o))
     run_flat(PyArray_SIZE(o), item, PyArray_BYTES(o), false, [=](std::int64_t begin, char* to, std::int64_t count, bool) {

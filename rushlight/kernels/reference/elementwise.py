@@ -163,7 +163,9 @@ def pow(x, y):
 @_formula
 def where(condition, x, y):
     """x where the condition holds, else y."""
-    return np.where(condition, x, y)
+    chosen = np.where(condition, x, y)
+    kinds = [a.dtype for a in (x, y) if isinstance(a, np.ndarray)]
+    return chosen.astype(kinds[0], copy=False) if len(kinds) == 1 else chosen  # a number takes the other's type
 
 
 @_formula
