@@ -1,0 +1,26 @@
+"""Reading one picture file; errors name it."""
+
+from rushlight.vision.utils import _pillow
+
+
+def open_picture(path, mode: str | None = None):
+    """The PIL image in a file, read completely.
+
+    Args:
+        path: the file.
+        mode: what Pillow converts it to, such as "RGB" (grey is repeated, alpha dropped, CMYK converted, 16 bits as
+            Pillow does it); None leaves it as it is.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        OSError: it is no picture, or damaged; the message names the file.
+    """
+    image = _pillow()
+    try:
+        with image.open(path) as picture:
+            picture.load()
+            return picture.convert(mode) if mode is not None else picture
+    except (FileNotFoundError, IsADirectoryError, PermissionError, image.UnidentifiedImageError):
+        raise  # they name it
+    except (OSError, SyntaxError, EOFError, ValueError) as error:
+        raise OSError(f"{path}: this picture is damaged and cannot be read: {error}") from error

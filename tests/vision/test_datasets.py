@@ -1,0 +1,624 @@
+"""Data sets on small files that the tests write, against torchvision where it is there."""
+
+import gzip
+import importlib
+import json
+import pickle
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+import rushlight
+from rushlight.vision import datasets
+from rushlight.vision.datasets import mnist
+from rushlight.vision.datasets.vision import StandardTransform
+
+from .datasets_oracle import torchvision
+
+Image = pytest.importorskip("PIL.Image")
+RNG = np.random.default_rng(0)
+
+
+def theirs():
+    return importlib.import_module("torchvision.datasets") if torchvision() else None
+
+
+def plain(value):
+    """Something that can be compared, of a picture, a target, or both."""
+    if isinstance(value, Image.Image):
+        return value.mode, value.size, value.tobytes()
+    if isinstance(value, tuple):
+        return tuple(plain(item) for item in value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value
+
+
+def same(ours, oracle):
+    """Length, items and printed form agree."""
+    assert len(ours) == len(oracle)
+    assert repr(ours) == repr(oracle)
+    for i in range(len(ours)):
+        assert plain(ours[i]) == plain(oracle[i])
+
+
+def picture(path, mode="RGB", size=(5, 4)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = size[0] * size[1] * len(mode)
+    Image.frombytes(mode, size, RNG.integers(0, 256, count, np.uint8).tobytes()).save(path)
+    return path
+
+
+def idx(array, big_endian="u1", code=8):
+    array = np.asarray(array)
+    return (
+        struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
+        + array.astype(big_endian).tobytes()
+    )
+
+
+def text(label):
+    return str(label)
+
+
+def double(image):
+    return image.resize((2, 2))
+
+
+# ------------------------------------------------------------------------------------------------- base
+
+
+def test_transforms():
+    with pytest.raises(ValueError, match="Only transforms or transform/target_transform"):
+        datasets.VisionDataset("x", transforms=len, transform=len)
+    base = datasets.VisionDataset("~/x", transform=double)
+    assert "~" not in base.root
+    assert isinstance(base.transforms, StandardTransform)
+    with pytest.raises(NotImplementedError):
+        base[0]
+    with pytest.raises(NotImplementedError):
+        len(base)
+
+
+def test_fake_data():
+    pytest.importorskip("torch")
+    state = rushlight.get_rng_state()
+    for shape in ((3, 7, 5), (1, 4, 4)):
+        options = {"size": 4, "image_size": shape, "num_classes": 7, "random_offset": 3}
+        same(datasets.FakeData(**options), theirs().FakeData(**options))
+    options = {"size": 2, "transform": double, "target_transform": abs}
+    same(datasets.FakeData(**options), theirs().FakeData(**options))
+    assert rushlight.equal(state, rushlight.get_rng_state())
+    with pytest.raises(IndexError, match="FakeData index out of range"):
+        datasets.FakeData(size=2)[2]
+
+
+# -------------------------------------------------------------------------------------------------- idx
+
+
+def write_mnist(folder, compressed=(), prefix=("train", "t10k"), count=6):
+    folder.mkdir(parents=True)
+    for part in prefix:
+        for kind, array in (
+            ("images-idx3-ubyte", RNG.integers(0, 256, (count, 28, 28))),
+            ("labels-idx1-ubyte", np.arange(count) % 10),
+        ):
+            name, content = f"{part}-{kind}", idx(array)
+            if kind[:6] in compressed:
+                (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+            else:
+                (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST", "KMNIST"])
+def test_mnist(tmp_path, name):
+    write_mnist(tmp_path / name / "raw")
+    for train in (True, False):
+        same(getattr(datasets, name)(tmp_path, train), getattr(theirs(), name)(tmp_path, train))
+    ours = getattr(datasets, name)(str(tmp_path), transform=double, target_transform=text)
+    oracle = getattr(theirs(), name)(str(tmp_path), transform=double, target_transform=text)
+    same(ours, oracle)
+    assert ours.classes == oracle.classes
+    assert ours.class_to_idx == oracle.class_to_idx
+    assert ours.data.dtype is rushlight.uint8
+    assert ours.targets.dtype is rushlight.int64
+    assert (ours.resources, ours.mirrors) == (oracle.resources, oracle.mirrors)
+    with pytest.warns(UserWarning, match="train_data has been renamed data"):
+        assert ours.train_data is ours.data
+
+
+def test_mnist_compressed(tmp_path):
+    write_mnist(tmp_path / "MNIST" / "raw", compressed=("images", "labels"))
+    ours = datasets.MNIST(tmp_path, train=False)
+    assert (len(ours), ours[3][1], ours[3][0].size) == (6, 3, (28, 28))
+
+
+def test_mnist_errors(tmp_path):
+    with pytest.raises(
+        RuntimeError, match=r"Dataset not found. You can use download=True to download it"
+    ) as caught:
+        datasets.MNIST(tmp_path)
+    assert str(tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte") in str(caught.value)
+    raw = tmp_path / "MNIST" / "raw"
+    write_mnist(raw)
+    good = (raw / "train-images-idx3-ubyte").read_bytes()
+    labels = (raw / "train-labels-idx1-ubyte").read_bytes()
+    for bad, message in ((good[:-1], "truncated"), (b"", "no idx file"), (b"<html>", "no idx file")):
+        (raw / "train-images-idx3-ubyte").write_bytes(bad)
+        with pytest.raises(RuntimeError, match=f"train-images-idx3-ubyte.*{message}"):
+            datasets.MNIST(tmp_path)
+    (raw / "train-images-idx3-ubyte").write_bytes(labels)
+    with pytest.raises(ValueError, match="x should have 3 dimensions instead of 1"):
+        datasets.MNIST(tmp_path)
+    (raw / "train-images-idx3-ubyte").write_bytes(good)
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(5)))
+    with pytest.raises(RuntimeError, match="6 pictures, but 5 labels"):
+        datasets.MNIST(tmp_path)
+    (raw / "train-labels-idx1-ubyte").unlink()
+    (raw / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels)[:-9])
+    with pytest.raises(RuntimeError, match=r"train-labels-idx1-ubyte\.gz: cannot be decompressed"):
+        datasets.MNIST(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "code, dtype", [(8, "u1"), (9, "i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")]
+)
+def test_idx_types(tmp_path, code, dtype):
+    array = np.arange(-3, 9).reshape(3, 4) if code != 8 else np.arange(12).reshape(3, 4)
+    (tmp_path / "file").write_bytes(idx(array, dtype, code))
+    ours = mnist.read_sn3_pascalvincent_tensor(tmp_path / "file")
+    assert ours.tolist() == array.tolist()
+    theirs()
+    oracle = importlib.import_module("torchvision.datasets.mnist").read_sn3_pascalvincent_tensor(
+        tmp_path / "file"
+    )
+    assert str(ours.dtype) == str(oracle.dtype)
+
+
+@pytest.mark.parametrize("split", datasets.EMNIST.splits)
+def test_emnist(tmp_path, split):
+    write_mnist(tmp_path / "EMNIST" / "raw", prefix=(f"emnist-{split}-train", f"emnist-{split}-test"))
+    ours, oracle = datasets.EMNIST(tmp_path, split), theirs().EMNIST(tmp_path, split)
+    same(ours, oracle)
+    assert ours.classes == oracle.classes
+    same(
+        datasets.EMNIST(tmp_path, split=split, train=False),
+        theirs().EMNIST(tmp_path, split=split, train=False),
+    )
+    with pytest.raises(ValueError, match="Unknown value 'x' for argument split"):
+        datasets.EMNIST(tmp_path, "x")
+
+
+def test_qmnist(tmp_path):
+    raw = tmp_path / "QMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in ("qmnist-train", "qmnist-test", "xnist"):
+        (raw / f"{name}-images-idx3-ubyte").write_bytes(idx(RNG.integers(0, 256, (5, 28, 28))))
+        (raw / f"{name}-labels-idx2-int").write_bytes(idx(RNG.integers(0, 10, (5, 8)), ">i4", 12))
+    for what in ("train", "test", "test10k", "nist"):
+        same(datasets.QMNIST(tmp_path, what), theirs().QMNIST(tmp_path, what))
+    same(
+        datasets.QMNIST(tmp_path, compat=False, train=False),
+        theirs().QMNIST(tmp_path, compat=False, train=False),
+    )
+    assert len(datasets.QMNIST(tmp_path, "test50k")) == 0
+
+
+# ------------------------------------------------------------------------------------------------ CIFAR
+
+
+def python2_pickle(content):
+    """As Python 2 wrote it: strings and arrays in protocol 2."""
+    stream = pickle.dumps(content, protocol=2)
+    return stream.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+
+
+def write_cifar(root, name, dump=python2_pickle, count=4, **changes):
+    cls = getattr(datasets, name)
+    folder = root / cls.base_folder
+    folder.mkdir(parents=True)
+    key, classes = ("labels", 10) if name == "CIFAR10" else ("fine_labels", 100)
+    for file, _ in cls.train_list + cls.test_list:
+        labels = [int(label) for label in RNG.integers(0, classes, count)]
+        content = {
+            "data": RNG.integers(0, 256, (count, 3072), np.uint8),
+            key: labels,
+            "filenames": ["a"] * count,
+        }
+        (folder / file).write_bytes(dump({**content, **changes}))
+    meta = {cls.meta["key"]: [f"class {i}" for i in range(classes)]}
+    (folder / cls.meta["filename"]).write_bytes(dump(meta))
+
+
+def without_md5(monkeypatch, cls):
+    for part in ("train_list", "test_list"):
+        monkeypatch.setattr(cls, part, [[name, None] for name, *_ in getattr(cls, part)])
+    if hasattr(cls, "meta"):
+        monkeypatch.setattr(cls, "meta", {**cls.meta, "md5": None})
+
+
+@pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100"])
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_cifar(tmp_path, monkeypatch, name, protocol):
+    write_cifar(tmp_path, name, python2_pickle if protocol == 2 else pickle.dumps)
+    without_md5(monkeypatch, getattr(datasets, name))
+    without_md5(monkeypatch, getattr(theirs(), name))
+    for train in (True, False):
+        ours, oracle = getattr(datasets, name)(tmp_path, train), getattr(theirs(), name)(tmp_path, train)
+        same(ours, oracle)
+        assert np.array_equal(ours.data, oracle.data)
+        assert (ours.targets, ours.classes, ours.class_to_idx) == (
+            oracle.targets,
+            oracle.classes,
+            oracle.class_to_idx,
+        )
+
+
+def test_cifar_constants():
+    for name in ("CIFAR10", "CIFAR100"):
+        ours, oracle = getattr(datasets, name), getattr(theirs(), name)
+        for field in ("base_folder", "url", "filename", "tgz_md5", "train_list", "test_list", "meta"):
+            assert getattr(ours, field) == getattr(oracle, field)
+
+
+def test_cifar_is_checked(tmp_path):
+    with pytest.raises(
+        RuntimeError, match=r"Dataset not found or corrupted. You can use download=True"
+    ) as caught:
+        datasets.CIFAR10(tmp_path)
+    assert f"absent: {tmp_path / 'cifar-10-batches-py' / 'data_batch_5'}" in str(caught.value)
+    write_cifar(tmp_path, "CIFAR10")
+    with pytest.raises(RuntimeError, match=r"damaged: .*test_batch has MD5"):
+        datasets.CIFAR10(tmp_path, train=False)
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("code of the file ran",)
+
+
+def test_cifar_runs_no_code(tmp_path, monkeypatch, capsys):
+    without_md5(monkeypatch, datasets.CIFAR10)
+    write_cifar(tmp_path, "CIFAR10", extra=Evil())
+    with pytest.raises(RuntimeError, match=r"batches.meta|data_batch_1: damaged, .* names .*print"):
+        datasets.CIFAR10(tmp_path)
+    assert "ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": np.zeros((4, 5), np.uint8)},
+        {"data": np.zeros((4, 3072))},
+        {"data": "no array"},
+        {"labels": [1, 2]},
+        {"labels": [1, 2, 3, 10]},
+    ],
+)
+def test_cifar_damaged(tmp_path, monkeypatch, changes):
+    without_md5(monkeypatch, datasets.CIFAR10)
+    write_cifar(tmp_path, "CIFAR10", **changes)
+    with pytest.raises(RuntimeError, match=str(tmp_path)):
+        datasets.CIFAR10(tmp_path)
+
+
+def test_cifar_truncated(tmp_path, monkeypatch):
+    without_md5(monkeypatch, datasets.CIFAR10)
+    write_cifar(tmp_path, "CIFAR10")
+    path = tmp_path / "cifar-10-batches-py" / "test_batch"
+    content = path.read_bytes()
+    for size in (0, 5, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:size])
+        with pytest.raises(RuntimeError, match="test_batch: damaged"):
+            datasets.CIFAR10(tmp_path, train=False)
+
+
+def test_cifar_binary(tmp_path):
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    (folder / "batches.meta.txt").write_text("\n".join("abcdefghij") + "\n\n")
+    records = RNG.integers(0, 10, (3, 3073), np.uint8)
+    for name in ("data_batch_1", "data_batch_3", "test_batch"):
+        (folder / f"{name}.bin").write_bytes(records.tobytes())
+    ours = datasets.CIFAR10(tmp_path, train=False)
+    assert ours.targets == records[:, 0].tolist()
+    assert np.array_equal(ours.data[2].transpose(2, 0, 1).ravel(), records[2, 1:])
+    assert ours.classes == list("abcdefghij")
+    assert len(datasets.CIFAR10(tmp_path, batches=(1, 3))) == 6
+    with pytest.raises(RuntimeError, match=r"absent: .*data_batch_2\.bin"):
+        datasets.CIFAR10(tmp_path)
+    with pytest.raises(ValueError, match="numbers from 1 to 5"):
+        datasets.CIFAR10(tmp_path, batches=(0,))
+    (folder / "test_batch.bin").write_bytes(records.tobytes()[:-1])
+    with pytest.raises(RuntimeError, match=r"test_batch\.bin: truncated"):
+        datasets.CIFAR10(tmp_path, train=False)
+    (folder / "test_batch.bin").write_bytes(np.full(3073, 77, np.uint8).tobytes())
+    with pytest.raises(RuntimeError, match="label 77"):
+        datasets.CIFAR10(tmp_path, train=False)
+
+
+def test_cifar100_binary(tmp_path):
+    folder = tmp_path / "cifar-100-binary"
+    folder.mkdir()
+    (folder / "fine_label_names.txt").write_text("\n".join(f"c{i}" for i in range(100)))
+    records = RNG.integers(0, 100, (3, 3074), np.uint8)
+    (folder / "train.bin").write_bytes(records.tobytes())
+    ours = datasets.CIFAR100(tmp_path)
+    assert ours.targets == records[:, 1].tolist()
+    assert np.array_equal(ours.data[0].transpose(2, 0, 1).ravel(), records[0, 2:])
+
+
+# ----------------------------------------------------------------------------------- SVHN, STL10, flowers
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_svhn(tmp_path, monkeypatch, compressed):
+    scipy = pytest.importorskip("scipy.io")
+    content = {
+        "X": RNG.integers(0, 256, (32, 32, 3, 5), np.uint8),
+        "y": np.array([[1], [10], [3], [9], [10]], np.uint8),
+    }
+    scipy.savemat(tmp_path / "train_32x32.mat", {"other": "text", **content}, do_compression=compressed)
+    with pytest.raises(RuntimeError, match=r"Dataset not found or corrupted"):
+        datasets.SVHN(tmp_path)
+    assert datasets.SVHN.split_list == theirs().SVHN.split_list
+    files = {"train": ["", "train_32x32.mat", None]}
+    monkeypatch.setattr(datasets.SVHN, "split_list", files)
+    monkeypatch.setattr(theirs().SVHN, "split_list", files)
+    ours, oracle = datasets.SVHN(tmp_path), theirs().SVHN(tmp_path)
+    same(ours, oracle)
+    assert ours.labels.tolist() == [1, 0, 3, 9, 0]
+    whole = (tmp_path / "train_32x32.mat").read_bytes()
+    for size in (0, 100, 130, len(whole) // 2):
+        (tmp_path / "train_32x32.mat").write_bytes(whole[:size])
+        with pytest.raises(RuntimeError, match=r"train_32x32\.mat"):
+            datasets.SVHN(tmp_path)
+
+
+@pytest.mark.parametrize("split", datasets.STL10.splits)
+def test_stl10(tmp_path, monkeypatch, split):
+    folder = tmp_path / "stl10_binary"
+    folder.mkdir()
+    for part in ("train", "test", "unlabeled"):
+        (folder / f"{part}_X.bin").write_bytes(RNG.integers(0, 256, 4 * 27648, np.uint8).tobytes())
+        (folder / f"{part}_y.bin").write_bytes(bytes([1, 10, 4, 2]))
+    (folder / "class_names.txt").write_text("bird\ncar\n")
+    (folder / "fold_indices.txt").write_text("0 1\n2 3\n" * 5)
+    with pytest.raises(RuntimeError, match=r"Dataset not found or corrupted"):
+        datasets.STL10(tmp_path)
+    without_md5(monkeypatch, datasets.STL10)
+    without_md5(monkeypatch, theirs().STL10)
+    ours, oracle = datasets.STL10(tmp_path, split), theirs().STL10(tmp_path, split)
+    same(ours, oracle)
+    assert ours.classes == oracle.classes
+    if split.startswith("train"):
+        assert len(datasets.STL10(tmp_path, split, folds=3)) == len(ours) - 2
+        assert datasets.STL10(tmp_path, split, folds=3)[0][1] == 3
+    for folds in (10, "1"):
+        with pytest.raises(ValueError, match="argument folds"):
+            datasets.STL10(tmp_path, folds=folds)
+    (folder / "unlabeled_X.bin").write_bytes(b"12")
+    if "unlabeled" in split:
+        with pytest.raises(RuntimeError, match=r"unlabeled_X\.bin: truncated"):
+            datasets.STL10(tmp_path, split)
+
+
+def test_flowers(tmp_path, monkeypatch):
+    scipy = pytest.importorskip("scipy.io")
+    folder = tmp_path / "flowers-102"
+    for i in range(1, 7):
+        picture(folder / "jpg" / f"image_{i:05d}.jpg")
+    scipy.savemat(folder / "imagelabels.mat", {"labels": np.array([[5, 1, 102, 7, 7, 2]], np.uint8)})
+    ids = {"trnid": [[1, 3]], "valid": [[2, 6]], "tstid": [[5, 4]]}
+    scipy.savemat(folder / "setid.mat", {key: np.array(value, np.uint16) for key, value in ids.items()})
+    with pytest.raises(RuntimeError, match=r"Dataset not found or corrupted"):
+        datasets.Flowers102(tmp_path)
+    assert datasets.Flowers102._file_dict == theirs().Flowers102._file_dict
+    files = {"label": ("imagelabels.mat", None), "setid": ("setid.mat", None)}
+    monkeypatch.setattr(datasets.Flowers102, "_file_dict", files)
+    monkeypatch.setattr(theirs().Flowers102, "_file_dict", files)
+    for split in ("train", "val", "test"):
+        same(datasets.Flowers102(tmp_path, split), theirs().Flowers102(tmp_path, split))
+
+
+# ---------------------------------------------------------------------------------------------- folders
+
+
+def test_image_folder(tmp_path):
+    for name in ("cat/2.png", "cat/1.PNG", "dog/deep/er/3.jpg", "dog/a.bmp"):
+        picture(tmp_path / name)
+    (tmp_path / "dog" / "notes.txt").write_text("no picture")
+    (tmp_path / "file.png").write_text("beside the classes")
+    same(datasets.ImageFolder(tmp_path), theirs().ImageFolder(tmp_path))
+    ours = datasets.ImageFolder(str(tmp_path), transform=double, target_transform=text)
+    oracle = theirs().ImageFolder(str(tmp_path), transform=double, target_transform=text)
+    same(ours, oracle)
+    for field in ("classes", "class_to_idx", "samples", "imgs", "targets", "extensions"):
+        assert getattr(ours, field) == getattr(oracle, field)
+    picked = {"loader": str, "is_valid_file": lambda path: path.endswith("txt"), "allow_empty": True}
+    same(datasets.DatasetFolder(tmp_path, **picked), theirs().DatasetFolder(tmp_path, **picked))
+
+
+def test_image_folder_errors(tmp_path):
+    for module in (datasets, theirs()):
+        with pytest.raises(FileNotFoundError, match="Couldn't find any class folder in"):
+            module.ImageFolder(tmp_path)
+    picture(tmp_path / "a" / "1.png")
+    (tmp_path / "b").mkdir()
+    for module in (datasets, theirs()):
+        with pytest.raises(
+            FileNotFoundError, match=r"Found no valid file for the classes b. Supported .*: \.jpg, "
+        ):
+            module.ImageFolder(tmp_path)
+        with pytest.raises(ValueError, match="Both extensions and is_valid_file cannot be None or not None"):
+            module.DatasetFolder(tmp_path, str)
+        with pytest.raises(ValueError, match="class_to_idx parameter cannot be None"):
+            module.DatasetFolder.make_dataset(tmp_path, None)
+    assert len(datasets.ImageFolder(tmp_path, allow_empty=True)) == 1
+
+
+@pytest.mark.parametrize(
+    "mode, end", [("L", "png"), ("RGBA", "png"), ("CMYK", "jpg"), ("16", "png"), ("P", "png"), ("1", "png")]
+)
+def test_modes_become_rgb(tmp_path, mode, end):
+    path = tmp_path / "a" / f"x.{end}"
+    if mode in ("P", "1"):
+        picture(path)
+        image = Image.open(path)
+        image.convert(mode).save(path)
+    elif mode == "16":
+        path.parent.mkdir()
+        Image.fromarray(RNG.integers(0, 65536, (4, 5)).astype(np.uint16)).save(path)
+    else:
+        picture(path, mode)
+    same(datasets.ImageFolder(tmp_path), theirs().ImageFolder(tmp_path))
+    assert datasets.ImageFolder(tmp_path)[0][0].mode == "RGB"
+
+
+@pytest.mark.filterwarnings("ignore:.*orrupt EXIF data:UserWarning")  # Pillow says that as well
+@pytest.mark.parametrize("end", ["png", "jpg", "bmp", "tif", "webp"])
+def test_truncated_pictures_are_named(tmp_path, end):
+    path = picture(tmp_path / "a" / f"x.{end}", size=(40, 40))
+    content = path.read_bytes()
+    for size in (0, 10, len(content) // 2):
+        path.write_bytes(content[:size])
+        with pytest.raises(OSError, match=rf"x\.{end}"):
+            datasets.ImageFolder(tmp_path)[0]
+    path.write_text("no picture")
+    with pytest.raises(OSError, match=rf"x\.{end}"):
+        datasets.ImageFolder(tmp_path)[0]
+
+
+XML = """<annotation><folder>VOC</folder><filename>{name}.jpg</filename>
+  <size><width>5</width><height>4</height></size>{objects}</annotation>"""
+OBJECT = "<object><name>cat</name><part>a</part><part>b</part><bndbox><xmin>1</xmin></bndbox></object>"
+
+
+def write_voc(root, base="VOCdevkit/VOC2012"):
+    folder = root / base
+    for kind in ("Segmentation", "Main"):
+        (folder / "ImageSets" / kind).mkdir(parents=True)
+        (folder / "ImageSets" / kind / "train.txt").write_text("a_1\na_2\n")
+    for i, name in enumerate(("a_1", "a_2")):
+        picture(folder / "JPEGImages" / f"{name}.jpg")
+        (folder / "SegmentationClass").mkdir(exist_ok=True)
+        Image.fromarray(RNG.integers(0, 21, (4, 5), np.uint8)).convert("P").save(
+            folder / "SegmentationClass" / f"{name}.png"
+        )
+        (folder / "Annotations").mkdir(exist_ok=True)
+        (folder / "Annotations" / f"{name}.xml").write_text(XML.format(name=name, objects=OBJECT * (i + 1)))
+    return folder
+
+
+def test_voc(tmp_path):
+    from rushlight.vision.datasets.voc import DATASET_YEAR_DICT
+
+    folder = write_voc(tmp_path)
+    both = lambda image, target: (image.size, target)
+    for name in ("VOCSegmentation", "VOCDetection"):
+        ours, oracle = getattr(datasets, name), getattr(theirs(), name)
+        same(ours(tmp_path), oracle(tmp_path))
+        same(ours(tmp_path, transforms=both), oracle(tmp_path, transforms=both))
+        same(ours(tmp_path, transform=double), oracle(tmp_path, transform=double))
+        for cls in (ours, oracle):
+            with pytest.raises(RuntimeError, match=r"Dataset not found or corrupted"):
+                cls(tmp_path, year="2007")
+            with pytest.raises(ValueError, match="Unknown value 'test' for argument image_set"):
+                cls(tmp_path, image_set="test")
+    assert datasets.VOCDetection(tmp_path)[1][1]["annotation"]["object"][1]["part"] == ["a", "b"]
+    years = importlib.import_module("torchvision.datasets.voc").DATASET_YEAR_DICT
+    assert {key: value["md5"] for key, value in DATASET_YEAR_DICT.items()} == {
+        k: v["md5"] for k, v in years.items()
+    }
+    assert {key: value["url"] for key, value in DATASET_YEAR_DICT.items()} == {
+        k: v["url"] for k, v in years.items()
+    }
+    for bad in ("<annotation>", '<!DOCTYPE a [<!ENTITY b "c">]><annotation/>'):
+        (folder / "Annotations" / "a_1.xml").write_text(bad)
+        with pytest.raises(ValueError, match=r"a_1\.xml"):
+            datasets.VOCDetection(tmp_path)[0]
+    (folder / "SegmentationClass" / "a_2.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"a_2\.png"):
+        datasets.VOCSegmentation(tmp_path)[1]
+
+
+def coco(**changes):
+    content = {
+        "images": [{"id": 9, "file_name": "b.png"}, {"id": 4, "file_name": "a.png"}],
+        "annotations": [
+            {"id": 1, "image_id": 9, "category_id": 2, "bbox": [0, 1, 2, 2], "caption": "two"},
+            {"id": 7, "image_id": 9, "category_id": 3, "bbox": [1, 1, 2, 2], "caption": "three"},
+        ],
+        "categories": [{"id": 2, "name": "cat"}, {"id": 3, "name": "dog"}],
+    }
+    return {**content, **changes}
+
+
+def test_coco(tmp_path):
+    picture(tmp_path / "a.png", "L")
+    picture(tmp_path / "b.png")
+    file = tmp_path / "ann.json"
+    file.write_text(json.dumps(coco()))
+    ours = datasets.CocoDetection(tmp_path, file)
+    assert ours.ids == [4, 9]
+    assert (ours[0][0].mode, ours[0][1]) == ("RGB", [])
+    assert [ann["id"] for ann in ours[1][1]] == [1, 7]
+    assert repr(ours) == f"Dataset CocoDetection\n    Number of datapoints: 2\n    Root location: {tmp_path}"
+    index = ours.coco
+    assert index.getAnnIds(imgIds=9, catIds=[3]) == [7]
+    assert index.getAnnIds() == [1, 7]
+    assert index.loadCats(index.getCatIds(catNms="dog")) == [{"id": 3, "name": "dog"}]
+    assert index.getImgIds(catIds=2) == [9]
+    assert index.loadImgs(4)[0]["file_name"] == "a.png"
+    assert index.loadAnns([7])[0]["caption"] == "three"
+    assert datasets.CocoCaptions(tmp_path, file)[1][1] == ["two", "three"]
+    assert datasets.CocoDetection(tmp_path, file, target_transform=len)[1][1] == 2
+    with pytest.raises(ValueError, match="Index must be of type integer"):
+        ours["a"]
+    for bad in ("{", "[]", "{}", json.dumps(coco(images=[{"id": 1}]))):
+        file.write_text(bad)
+        with pytest.raises(ValueError, match=r"ann\.json"):
+            datasets.CocoDetection(tmp_path, file)
+
+
+def test_pets(tmp_path):
+    folder = tmp_path / "oxford-iiit-pet"
+    with pytest.raises(RuntimeError, match=r"Dataset not found. You can use download=True to download it"):
+        datasets.OxfordIIITPet(tmp_path)
+    for name in ("Abyssinian_1", "great_pyrenees_12"):
+        picture(folder / "images" / f"{name}.jpg")
+        picture(folder / "annotations" / "trimaps" / f"{name}.png", "L")
+    listing = folder / "annotations" / "trainval.txt"
+    listing.write_text("great_pyrenees_12 2 2 1\nAbyssinian_1 1 1 1\n")
+    for types in ("category", "binary-category", ["category", "segmentation"], []):
+        ours = datasets.OxfordIIITPet(tmp_path, target_types=types)
+        oracle = theirs().OxfordIIITPet(tmp_path, target_types=types)
+        same(ours, oracle)
+    for field in ("classes", "class_to_idx", "bin_classes", "bin_class_to_idx"):
+        assert getattr(ours, field) == getattr(oracle, field)
+    assert ours._RESOURCES == oracle._RESOURCES
+    listing.write_text("Abyssinian_1 1 1 1\nbroken\n")
+    with pytest.raises(ValueError, match=r"trainval\.txt, line 2"):
+        datasets.OxfordIIITPet(tmp_path)
+
+
+def test_loader(tmp_path):
+    """Batches through worker processes."""
+    write_mnist(tmp_path / "MNIST" / "raw")
+    transform = lambda image: rushlight.from_numpy(np.array(image))[None].float()
+    data = datasets.MNIST(tmp_path, transform=transform)
+    for workers in (0, 2):
+        images, labels = next(iter(rushlight.utils.data.DataLoader(data, batch_size=4, num_workers=workers)))
+        assert rushlight.equal(images[:, 0], data.data[:4].float())
+        assert labels.tolist() == [0, 1, 2, 3]
+
+
+def test_without_pillow(tmp_path, monkeypatch):
+    write_mnist(tmp_path / "MNIST" / "raw")
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    data = datasets.MNIST(tmp_path)  # the tensors need no Pillow
+    assert data.data.shape == (6, 28, 28)
+    with pytest.raises(ImportError, match=r"pip install rushlight\[vision\]"):
+        data[0]
