@@ -556,13 +556,13 @@ from rushlight.ops.shape import (
     ravel,
     reshape,
     squeeze,
+    swapaxes,
     t,
     transpose,
     unflatten,
     unsqueeze,
 )
 from rushlight.ops.shape import movedim as moveaxis
-from rushlight.ops.shape import transpose as swapaxes
 from rushlight.ops.shape import transpose as swapdims
 from rushlight.ops.softmax import (
     log_softmax,

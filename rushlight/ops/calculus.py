@@ -2,7 +2,7 @@
 
 from rushlight.ops.common import Tensor, check_tensor, floating
 from rushlight.ops.joining import cat
-from rushlight.ops.registry import alias, op
+from rushlight.ops.registry import alias, numpy_names, op
 from rushlight.tensor import check_dim
 
 
@@ -34,6 +34,7 @@ def _pieces(name: str, y, x, dx, dim):
 
 
 @op(method=False)
+@numpy_names
 def trapezoid(y, x=None, *, dx=1, dim=-1):
     """The integral of samples by the trapezoidal rule.
 
@@ -57,6 +58,7 @@ alias("trapz", trapezoid, method=False)
 
 
 @op(method=False)
+@numpy_names
 def cumulative_trapezoid(y, x=None, *, dx=1, dim=-1):
     """The running integral of samples by the trapezoidal rule: one value fewer than there are samples.
 

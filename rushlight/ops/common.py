@@ -110,6 +110,13 @@ def check_tensor(op: str, value, name: str = "input", position: int = 1) -> Tens
     return value
 
 
+def required_dim(op: str, axis):
+    """The dimension under NumPy's name of it, where none was given as `dim`."""
+    if axis is None:
+        raise TypeError(f'{op}() missing 1 required positional arguments: "dim"')
+    return axis
+
+
 def overloaded(name: str, *args, **kwargs):
     """What an op does with operands of which one is no dense tensor.
 
@@ -234,8 +241,33 @@ def floating(t: Tensor) -> Tensor:
 
 
 __all__ = [
-    "MODE", "Node", "Number", "Tensor", "after", "as_type", "before", "broadcast_error", "check_operands", "check_tensor",
-    "check_writable", "conj", "connect", "dtype", "floating", "from_numpy_dtype", "not_implemented", "or_sparse", "overloaded",
-    "promote", "record", "record_many",
-    "recording", "result_type", "sum_to", "wrap", "write_out", "write_outs",
+    "MODE",
+    "Node",
+    "Number",
+    "Tensor",
+    "after",
+    "as_type",
+    "before",
+    "broadcast_error",
+    "check_operands",
+    "check_tensor",
+    "check_writable",
+    "conj",
+    "connect",
+    "dtype",
+    "floating",
+    "from_numpy_dtype",
+    "not_implemented",
+    "or_sparse",
+    "overloaded",
+    "promote",
+    "record",
+    "record_many",
+    "recording",
+    "required_dim",
+    "result_type",
+    "sum_to",
+    "wrap",
+    "write_out",
+    "write_outs",
 ]  # fmt: skip

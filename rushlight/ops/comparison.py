@@ -5,6 +5,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.autograd.views import assign, check_writable
+from rushlight.kernels.reference.layout import is_low_precision
 from rushlight.ops.common import (
     MODE,
     Number,
@@ -397,7 +398,7 @@ def clamp(input, min=None, max=None, *, out=None):
     bounds = [b for b in (min, max) if b is not None]
     x = as_type(input, result_type(input, *bounds))
     array = x._array
-    if array.dtype == np.float32:
+    if array.dtype == np.float32 or is_low_precision(array.dtype):
         array = K.clamp(array, -np.inf if min is None else min, np.inf if max is None else max)
     else:
         low, high = (None if b is None else np.asarray(b).astype(array.dtype) for b in (min, max))
@@ -491,8 +492,8 @@ class NanToNumBackward0(Node):
 
 
 @op(inplace=True)
-def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
-    """nan and infinities replaced by numbers; infinities by the largest finite ones unless given.
+def nan_to_num(input, nan=None, posinf=None, neginf=None, *, out=None):
+    """nan and infinities replaced by numbers: by 0 and by the largest finite ones unless given.
 
     >>> import rushlight as torch
     >>> torch.nan_to_num(torch.tensor([float("nan"), 1.0]))

@@ -7,7 +7,7 @@ import warnings
 from rushlight.autograd.node import shown_as
 from rushlight.ops.common import Tensor, check_tensor, promote, write_out
 from rushlight.ops.linalg import matmul
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.tensor import check_dim
 
 
@@ -176,6 +176,7 @@ def kron(input, other, *, out=None):
 
 
 @op(name="linalg_cross", method=False)
+@numpy_names
 def linalg_cross(input, other, *, dim=-1, out=None):
     """The cross product of vectors of three elements along a dimension.
 
@@ -208,6 +209,7 @@ def linalg_cross(input, other, *, dim=-1, out=None):
 
 
 @op()
+@numpy_names
 def cross(input, other, dim=None, *, out=None):
     """The cross product of vectors of three elements along a dimension.
 

@@ -3,10 +3,20 @@
 import numpy as np
 
 from rushlight.autograd.node import Node
-from rushlight.ops.common import MODE, Tensor, check_tensor, conj, not_implemented, record, wrap, write_out
+from rushlight.ops.common import (
+    MODE,
+    Tensor,
+    check_tensor,
+    conj,
+    not_implemented,
+    record,
+    required_dim,
+    wrap,
+    write_out,
+)
 from rushlight.ops.convert import cast
 from rushlight.ops.functions_of_two import complex_logaddexp
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.tensor import check_dim
 
 
@@ -42,7 +52,7 @@ class CumsumBackward0(Node):
 
 
 @op(inplace=True)
-def cumsum(input, dim, *, dtype=None, out=None):
+def cumsum(input, dim=None, *, dtype=None, out=None, axis=None):
     """The running sum along one dimension.
 
     Args:
@@ -57,7 +67,7 @@ def cumsum(input, dim, *, dtype=None, out=None):
     >>> torch.cumsum(torch.tensor([1, 2, 3]), 0)
     tensor([1, 3, 6])
     """
-    x, axis = _prepared("cumsum", input, dim, dtype)
+    x, axis = _prepared("cumsum", input, required_dim("cumsum", axis) if dim is None else dim, dtype)
     array = _accumulated(np.add, x._array, axis)
     if x._rg and MODE.enabled:
         return write_out(record(array, CumsumBackward0, (x,), axis=axis), out)
@@ -89,6 +99,7 @@ def _through_zeros(grad: Tensor, x: Tensor, axis: int) -> Tensor:
 
 
 @op(inplace=True)
+@numpy_names
 def cumprod(input, dim, *, dtype=None, out=None):
     """The running product along one dimension.
 
@@ -139,6 +150,7 @@ def _log_sums(x: np.ndarray, axis: int) -> np.ndarray:
 
 
 @op()
+@numpy_names
 def logcumsumexp(input, dim, *, out=None):
     """The logarithm of the running sum of exponentials along one dimension, without overflow.
 
@@ -167,6 +179,7 @@ def logcumsumexp(input, dim, *, out=None):
 
 
 @op()
+@numpy_names
 def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None):
     """Each element less the one before it along a dimension, `n` times over.
 

@@ -380,17 +380,25 @@ def from_numpy(ndarray):
 
 
 @op(method=False)
-def from_dlpack(ext_tensor):
+def from_dlpack(ext_tensor, *, device=None, copy=None):
     """A tensor on the memory of any object with the DLPack protocol.
+
+    Args:
+        ext_tensor: the object.
+        device: the CPU, where it must lie.
+        copy: whether to copy the memory; None where it cannot be shared, which is never.
 
     >>> import numpy as np
     >>> import rushlight as torch
     >>> torch.from_dlpack(np.ones(2))
     tensor([1., 1.], dtype=torch.float64)
     """
+    check_device(device)
     if isinstance(ext_tensor, Tensor):
-        return ext_tensor.detach()
-    return _laid_out(np.from_dlpack(ext_tensor))
+        shared = ext_tensor.detach()
+    else:
+        shared = _laid_out(np.from_dlpack(ext_tensor))
+    return shared.clone() if copy else shared
 
 
 @op(method=False)

@@ -20,7 +20,7 @@ from rushlight.ops.common import (
 )
 from rushlight.ops.convert import cast
 from rushlight.ops.reduction import ReductionNode, axes_of, count_of, reduced
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.tensor import check_dim
 
 # -- norms of vectors -------------------------------------------------------------------------------
@@ -74,11 +74,12 @@ def _norm_array(x: np.ndarray, order: float, axes, keepdim: bool) -> np.ndarray:
 
 
 @op(name="linalg_vector_norm", method=False)
-def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
+@numpy_names
+def vector_norm(input, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     """The norm of vectors: (the sum of |x|^ord)^(1/ord).
 
     Args:
-        x: a tensor of floating-point or complex numbers.
+        input: x, a tensor of floating-point or complex numbers.
         ord: the order, any number; infinity for the largest |x|, 0 for the count of non-zero elements.
         dim: a dimension or several, taken as one vector; None for all.
         keepdim: keep the reduced dimensions, with size 1.
@@ -91,7 +92,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     >>> torch.linalg.vector_norm(torch.tensor([3.0, 4.0]))
     tensor(5.)
     """
-    check_tensor("linalg_vector_norm", x, "self")
+    x = check_tensor("linalg_vector_norm", input, "self")
     if x._array.dtype.kind in "iub":
         raise RuntimeError(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
@@ -120,6 +121,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
 
 
 @op(name="linalg_matrix_norm", method=False)
+@numpy_names
 def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
     """The norm of matrices.
 
@@ -190,6 +192,7 @@ def _spectral_norm(A: Tensor, ord, rows: int, columns: int, keepdim: bool) -> Te
 
 
 @op(name="linalg_norm", method=False)
+@numpy_names
 def linalg_norm(input, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     """The norm of vectors or matrices, as the number of dimensions says.
 
@@ -449,6 +452,7 @@ def pdist(input, p=2.0):
 
 
 @op(name="linalg_vecdot", method=False)
+@numpy_names
 def vecdot(x, y, *, dim=-1, out=None):
     """The dot products of vectors along a dimension, the first one conjugated.
 
@@ -478,6 +482,7 @@ def vecdot(x, y, *, dim=-1, out=None):
 
 
 @op(inplace=True)
+@numpy_names
 def renorm(input, p, dim, maxnorm, *, out=None):
     """A tensor whose slices along a dimension are scaled down where their p-norm exceeds `maxnorm`.
 

@@ -18,7 +18,7 @@ from rushlight.ops.common import (
 )
 from rushlight.ops.elementwise import maximum, minimum
 from rushlight.ops.reduction import ReductionNode, axes_of, reduced
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.tensor import check_dim
 
 # -- values taken at indices ------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def _amount(name: str, kernel, node_type, best: str, example: str):
     >>> torch.{name}(torch.tensor([[1, 2], [4, 3]]), dim=1)
     {example}
     """
-    return op(name=name)(function)
+    return op(name=name)(numpy_names(function))
 
 
 amax = _amount("amax", K.amax, AmaxBackward0, "largest", "tensor([2, 4])")
@@ -264,6 +264,7 @@ class AminmaxBackward0(ExtremumNode):
 
 
 @op()
+@numpy_names
 def aminmax(input, *, dim=None, keepdim=False, out=None):
     """The smallest and the largest element, of all or along one dimension.
 
@@ -412,7 +413,7 @@ def _median(name: str, skip_nan: bool, full_node, dim_node, value: str):
     >>> torch.{name}(torch.tensor([3.0, 1.0, float("nan"), 2.0]))
     tensor({value})
     """
-    return op(name=name)(function)
+    return op(name=name)(numpy_names(function))
 
 
 def _picked(name, input: Tensor, dim, keepdim, index, node_type, kind, out):
@@ -434,6 +435,7 @@ nanmedian = _median("nanmedian", True, NanmedianBackward0, NanmedianBackward1, "
 
 
 @op()
+@numpy_names
 def mode(input, dim=-1, keepdim=False, *, out=None):
     """The most frequent value along one dimension, the smallest of several, and where it occurs last.
 
@@ -507,7 +509,7 @@ def _so_far(name: str, ufunc, node_type, best: str, example: str):
     >>> torch.{name}(torch.tensor([2, 1, 3]), 0).values
     {example}
     """
-    return op(name=name)(function)
+    return op(name=name)(numpy_names(function))
 
 
 cummax = _so_far("cummax", np.maximum, CummaxBackward0, "largest", "tensor([2, 2, 3])")

@@ -10,7 +10,7 @@ from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES, get_default_dtype
 from rushlight.ops.common import Tensor, check_tensor, conj, record, recording, wrap, write_out
 from rushlight.ops.padding import constant_pad_nd
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.tensor import check_dim
 
 # -- the three transforms ---------------------------------------------------------------------------
@@ -301,7 +301,7 @@ def _public(name: str, transform, doc: str, numbers: str, shape: str) -> None:
         dim_doc={"1": "the dimension", "2": "the two dimensions", "n": "the dimensions; all, or the last ones of `s`"}[rank],
         example="torch.zeros(4)" if rank == "1" else "torch.zeros(2, 4)",
     )  # fmt: skip
-    globals()[name] = op(name=f"fft_{name}", method=False)(function)
+    globals()[name] = op(name=f"fft_{name}", method=False)(numpy_names(function))
 
 
 _COUNT = {"": "one dimension", "2": "two dimensions", "n": "some dimensions"}

@@ -23,7 +23,7 @@ from rushlight.ops.positions import (
     mutator,
     same_dtype,
 )
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.ops.shape import embed, reshape
 from rushlight.tensor import check_dim
 
@@ -104,6 +104,7 @@ class GatherBackward0(PlacedNode):
 
 
 @op()
+@numpy_names
 def gather(input, dim, index, *, sparse_grad=False, out=None):
     """The elements that an index names along one dimension: out[i][j] = input[index[i][j]][j] for dim 0.
 
@@ -264,6 +265,7 @@ def _add_at(array: np.ndarray, where: tuple, values: np.ndarray) -> None:
 
 
 @op()
+@numpy_names
 def take_along_dim(input, indices, dim=None, *, out=None):
     """`gather`, with input and indices broadcast against each other in the other dimensions.
 

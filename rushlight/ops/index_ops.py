@@ -24,7 +24,7 @@ from rushlight.ops.positions import (
     mutator,
     same_dtype,
 )
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.ops.shape import reshape
 
 # -- along one dimension ----------------------------------------------------------------------------
@@ -37,6 +37,7 @@ class IndexSelectBackward0(PlacedNode):
 
 @op()
 @or_sparse
+@numpy_names
 def index_select(input, dim, index, *, out=None):
     """The given positions of a dimension, as a copy.
 

@@ -191,7 +191,7 @@ class StackBackward0(Node):
 
 
 @op(method=False)
-def stack(tensors, dim=0, *, out=None):
+def stack(tensors, dim=0, *, out=None, axis=None):
     """Tensors of one shape one after another along a new dimension.
 
     Args:
@@ -210,6 +210,8 @@ def stack(tensors, dim=0, *, out=None):
         tensors = _tensors("stack", tensors)
     except SparseError:
         return SparseTensor.ops["stack"](tensors, dim)
+    if axis is not None:
+        dim = axis
     shape = tensors[0]._array.shape
     for i, t in enumerate(tensors):
         if t._array.shape != shape:

@@ -7,7 +7,7 @@ from rushlight.autograd.views import rejoin, view_of
 from rushlight.devices import Size
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops.common import MODE, Tensor, check_tensor, overloaded, sum_to, wrap
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.ops.shape import (
     DiagonalBackward0,
     SelectBackward0,
@@ -180,6 +180,7 @@ Tensor.sum_to_size = sum_to_size
 
 
 @op()
+@numpy_names
 def select(input, dim, index):
     """The part at one position of a dimension, which goes away.
 
@@ -217,6 +218,7 @@ def select(input, dim, index):
 
 
 @op()
+@numpy_names
 def narrow(input, dim, start, length):
     """The positions from `start` to `start + length` of a dimension.
 

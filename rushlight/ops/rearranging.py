@@ -7,7 +7,7 @@ import numpy as np
 from rushlight.autograd.node import Node
 from rushlight.ops.common import Tensor, check_tensor, record, recording, wrap, write_out
 from rushlight.ops.parts import diagonal
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.ops.shape import dims_tuple, reshape, sizes
 from rushlight.tensor import check_dim
 
@@ -73,6 +73,7 @@ def tile(input, *dims, **named):
 
 
 @op()
+@numpy_names
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element, or each part along a dimension, several times in a row.
 

@@ -11,7 +11,7 @@ from rushlight.autograd.node import Node, connect
 from rushlight.dtypes import SCALAR_NAMES, get_default_dtype
 from rushlight.ops.common import MODE, Tensor, check_tensor, conj, overloaded, record_many, wrap, write_out
 from rushlight.ops.convert import cast
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.tensor import check_dim
 
 # -- what all reductions share ----------------------------------------------------------------------
@@ -207,6 +207,7 @@ class NansumBackward0(ReductionNode):
 
 
 @op()
+@numpy_names
 def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """The sum of the elements that are numbers, not nan.
 
@@ -236,6 +237,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 
 @op()
+@numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """The mean of the elements that are numbers, not nan.
 
@@ -473,6 +475,7 @@ def _with_mean(name: str, node_type, input, dim, unbiased, keepdim, correction) 
 
 
 @op(method=False)
+@numpy_names
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The variance and the mean: see `var`.
 
@@ -484,6 +487,7 @@ def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
 
 
 @op(method=False)
+@numpy_names
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The standard deviation and the mean: see `std`.
 
@@ -531,6 +535,7 @@ any = _truth("any", np.any, "Whether an element is true (not zero).", "True")
 
 
 @op()
+@numpy_names
 def count_nonzero(input, dim=None):
     """How many elements are not zero, in all or along some dimensions.
 
@@ -553,6 +558,7 @@ class LogsumexpBackward0(ReductionNode):
 
 
 @op()
+@numpy_names
 def logsumexp(input, dim, keepdim=False, *, out=None):
     """The logarithm of the sum of exponentials along some dimensions, without overflow.
 

@@ -4,6 +4,8 @@
 The function itself stays as written: calling an op costs nothing extra.
 """
 
+import functools
+import inspect
 from dataclasses import dataclass
 
 from rushlight.autograd.views import inplace as inplace_form
@@ -48,6 +50,27 @@ def op(*, name: str | None = None, method: bool = True, inplace=False):
         return function
 
     return register
+
+
+#: NumPy's names of arguments that PyTorch's functions take too.
+NUMPY_NAMES = {"dim": ("axis",), "keepdim": ("keepdims",), "input": ("x", "a", "x1"), "other": ("x2",)}
+
+
+def numpy_names(function):
+    """Decorator: the function takes NumPy's names of its arguments too.
+
+    The functions that small programs wait for have `axis` among their arguments instead, which is quicker.
+    """
+    known = inspect.signature(function).parameters
+    ours = {numpy: name for name in known if name in NUMPY_NAMES for numpy in NUMPY_NAMES[name]}
+
+    @functools.wraps(function)
+    def either(*args, **kwargs):
+        if kwargs and not ours.keys().isdisjoint(kwargs):
+            kwargs = {ours.get(name, name): value for name, value in kwargs.items()}
+        return function(*args, **kwargs)
+
+    return either
 
 
 def alias(new: str, function, *, method: bool = True) -> None:

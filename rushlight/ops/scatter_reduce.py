@@ -15,7 +15,7 @@ from rushlight.ops.common import (
 )
 from rushlight.ops.gather import gather, grid, scatter, scatter_add, scatter_index, source_grad, source_part
 from rushlight.ops.positions import same_dtype
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 
 
 class ScatterReduceBackward0(Node):
@@ -142,6 +142,7 @@ def _scatter_reduce_in_place(self, dim, index, src, reduce, *, include_self=True
 
 
 @op(inplace=_scatter_reduce_in_place)
+@numpy_names
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
     """A tensor with values combined where an index tensor says.
 
@@ -209,6 +210,7 @@ def _check_index_reduce(reduce: str) -> None:
 
 
 @op(inplace=_index_reduce_in_place)
+@numpy_names
 def index_reduce(input, dim, index, source, reduce, *, include_self=True, out=None):
     """A tensor with slices of another combined into given positions of a dimension.
 

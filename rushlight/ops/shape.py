@@ -11,8 +11,8 @@ from rushlight.autograd.views import before, check_writable, view_of
 from rushlight.devices import contiguous_format
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.dtypes import dtype as dtype_class
-from rushlight.ops.common import MODE, Tensor, check_tensor, overloaded, record, recording, wrap
-from rushlight.ops.registry import alias, op
+from rushlight.ops.common import MODE, Tensor, check_tensor, overloaded, record, recording, required_dim, wrap
+from rushlight.ops.registry import alias, numpy_names, op
 from rushlight.sparse_tensor import SparseError
 from rushlight.tensor import check_dim
 
@@ -328,6 +328,7 @@ def ravel(input):
 
 
 @op()
+@numpy_names
 def unflatten(input, dim, sizes):
     """One dimension made several.
 
@@ -383,7 +384,7 @@ def _squeeze(array: np.ndarray, dim) -> tuple[np.ndarray, type[Node]]:
 
 
 @op(inplace=lambda self, dim=None: _set_view(self, _squeeze(self._strided(), dim)[0], SqueezeBackward3))
-def squeeze(input, dim=None):
+def squeeze(input, dim=None, *, axis=None):
     """Dimensions of size 1 taken away: all of them, or those given where their size is 1.
 
     >>> import rushlight as torch
@@ -391,7 +392,7 @@ def squeeze(input, dim=None):
     torch.Size([3])
     """
     array = input._strided()
-    out, node_type = _squeeze(array, dim)
+    out, node_type = _squeeze(array, dim if axis is None else axis)
     return viewed(input, out, node_type, shape=array.shape)
 
 
@@ -420,13 +421,15 @@ def _unsqueeze(array: np.ndarray, dim: int) -> np.ndarray:
 
 
 @op(inplace=lambda self, dim: _set_view(self, _unsqueeze(self._strided(), dim), UnsqueezeBackward1))
-def unsqueeze(input, dim):
+def unsqueeze(input, dim=None, *, axis=None):
     """A dimension of size 1 inserted before `dim`.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).unsqueeze(0).shape
     torch.Size([1, 3])
     """
+    if dim is None:
+        dim = required_dim("unsqueeze", axis)
     try:
         array = input._strided()
     except SparseError:
@@ -497,8 +500,18 @@ def _transpose_in_place(self, dim0, dim1):
     return _set_view(self, array.swapaxes(*dims) if array.ndim else array, TransposeBackward1, dims=dims)
 
 
-for _name in ("swapaxes", "swapdims"):
-    alias(_name, transpose)
+alias("swapdims", transpose)
+
+
+@op(inplace=lambda self, axis0, axis1: _transpose_in_place(self, axis0, axis1))
+def swapaxes(input, axis0, axis1):
+    """Two dimensions swapped: `transpose` under NumPy's name.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).swapaxes(0, 1).shape
+    torch.Size([3, 2])
+    """
+    return transpose(input, axis0, axis1)
 
 
 class TBackward0(Node):

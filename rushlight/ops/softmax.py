@@ -3,7 +3,7 @@
 from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import MODE, Tensor, check_tensor, wrap, write_out
+from rushlight.ops.common import MODE, Tensor, check_tensor, required_dim, wrap, write_out
 from rushlight.ops.convert import cast
 from rushlight.ops.registry import op
 from rushlight.tensor import check_dim
@@ -53,7 +53,7 @@ def _softmax(name: str, kernel, node_type, input, dim, dtype, out) -> Tensor:
 
 
 @op()
-def softmax(input, dim, dtype=None, *, out=None):
+def softmax(input, dim=None, dtype=None, *, out=None, axis=None):
     """exp(x) along one dimension, scaled to sum to 1 there.
 
     Args:
@@ -61,6 +61,7 @@ def softmax(input, dim, dtype=None, *, out=None):
         dim: the dimension.
         dtype: convert to this type first.
         out: where to put the result.
+        axis: NumPy's name of `dim`.
     Raises:
         NotImplementedError: the numbers are integers. IndexError: there is no such dimension.
 
@@ -68,11 +69,13 @@ def softmax(input, dim, dtype=None, *, out=None):
     >>> torch.softmax(torch.zeros(4), 0)
     tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
+    if dim is None:
+        dim = required_dim("softmax", axis)
     return _softmax("softmax", K.softmax, SoftmaxBackward0, input, dim, dtype, out)
 
 
 @op()
-def log_softmax(input, dim, dtype=None, *, out=None):
+def log_softmax(input, dim=None, dtype=None, *, out=None, axis=None):
     """The logarithm of softmax, computed without overflow.
 
     Args:
@@ -80,6 +83,7 @@ def log_softmax(input, dim, dtype=None, *, out=None):
         dim: the dimension.
         dtype: convert to this type first.
         out: where to put the result.
+        axis: NumPy's name of `dim`.
     Raises:
         NotImplementedError: the numbers are integers. IndexError: there is no such dimension.
 
@@ -87,4 +91,6 @@ def log_softmax(input, dim, dtype=None, *, out=None):
     >>> torch.log_softmax(torch.zeros(4), 0)
     tensor([-1.3863, -1.3863, -1.3863, -1.3863])
     """
+    if dim is None:
+        dim = required_dim("log_softmax", axis)
     return _softmax("log_softmax", K.log_softmax, LogSoftmaxBackward0, input, dim, dtype, out)

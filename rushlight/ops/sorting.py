@@ -7,7 +7,7 @@ import numpy as np
 from rushlight import return_types
 from rushlight.ops.common import Tensor, check_tensor, not_implemented, promote, wrap, write_out
 from rushlight.ops.extremum import TakenNode, axis_of, with_indices
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.tensor import check_dim
 
 
@@ -34,6 +34,7 @@ def _take(x: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
 
 
 @op()
+@numpy_names
 def sort(input, dim=-1, descending=False, stable=None, *, out=None):
     """The elements in order along one dimension, and where each of them was.
 
@@ -64,6 +65,7 @@ def sort(input, dim=-1, descending=False, stable=None, *, out=None):
 
 
 @op()
+@numpy_names
 def argsort(input, dim=-1, descending=False, stable=False):
     """The indices that put the elements in order along one dimension: see `sort`.
 
@@ -90,6 +92,7 @@ class TopkBackward0(TakenNode):
 
 
 @op()
+@numpy_names
 def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     """The k largest (or smallest) elements along one dimension in order, and where they are.
 
@@ -144,6 +147,7 @@ class KthvalueBackward0(TakenNode):
 
 
 @op()
+@numpy_names
 def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     """The k-th smallest element along one dimension, and where it is.
 
@@ -245,6 +249,7 @@ def _at_ranks(ordered: Tensor, q: Tensor, interpolation: str, skip_nan: bool) ->
 
 
 @op()
+@numpy_names
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """The values below which given shares of the elements lie.
 
@@ -268,6 +273,7 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=N
 
 
 @op()
+@numpy_names
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """`quantile` of the elements that are numbers, not nan.
 

@@ -7,7 +7,7 @@ from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import view_of
 from rushlight.ops.common import MODE, Tensor, check_tensor
 from rushlight.ops.joining import cat, stack
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 from rushlight.ops.shape import slice_dim
 from rushlight.tensor import check_dim
 
@@ -118,6 +118,7 @@ def split_with_sizes(input, split_sizes, dim=0):
 
 
 @op()
+@numpy_names
 def chunk(input, chunks, dim=0):
     """A tensor cut into at most `chunks` parts of one size (the last may be smaller), as views.
 
@@ -137,14 +138,18 @@ def chunk(input, chunks, dim=0):
 
 
 @op()
-def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sections=None):
+@numpy_names
+def tensor_split(
+    input, indices_or_sections=None, dim=0, *, indices=None, sections=None, tensor_indices_or_sections=None
+):
     """A tensor cut at given positions, or into a given number of nearly equal parts, as views.
 
     >>> import rushlight as torch
     >>> torch.arange(5).tensor_split(3)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
-    where = next((v for v in (indices_or_sections, indices, sections) if v is not None), None)
+    given = indices_or_sections, indices, sections, tensor_indices_or_sections
+    where = next((v for v in given if v is not None), None)
     if check_tensor("tensor_split", input)._array.ndim == 0:
         raise RuntimeError(
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
@@ -205,6 +210,7 @@ dsplit = _splitter("dsplit", 2, 3, "A tensor cut along its third dimension, as v
 
 
 @op()
+@numpy_names
 def unbind(input, dim=0):
     """The parts at all positions of a dimension, which goes away, as views.
 

@@ -1,7 +1,7 @@
 """A copy of a tensor with one of its parts replaced: `select_scatter` and its kin."""
 
 from rushlight.ops.common import Tensor, check_tensor, write_out
-from rushlight.ops.registry import op
+from rushlight.ops.registry import numpy_names, op
 
 
 def _replaced(name: str, input: Tensor, src: Tensor, view) -> Tensor:
@@ -68,6 +68,7 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
 
 
 @op()
+@numpy_names
 def narrow_copy(input, dim, start, length, *, out=None):
     """A copy of part of a dimension: `narrow`, in memory of its own.
 
