@@ -149,14 +149,23 @@ def _check(func, inputs, eps, atol, rtol, nondet_tol, check_dtypes, fast_mode) -
         )
     outputs = _differentiable(func(*inputs))
     rng = np.random.default_rng(0)
+    differences = None if fast_mode else [_differences(func, inputs, t, outputs, eps) for t in wanted]
     for i, output in enumerate(outputs):
         if not output.requires_grad:
             continue
-        size = output.numel()
-        for projection in _projections(output, size, fast_mode, rng):
-            _compare(
-                func, inputs, wanted, i, projection, eps, atol, rtol, nondet_tol, check_dtypes, fast_mode, rng
-            )
+        for v in _projections(output, output.numel(), fast_mode, rng):
+            grads = _gradients(output, wanted, v, nondet_tol, check_dtypes)
+            for j, (t, found) in enumerate(zip(wanted, grads, strict=True)):
+                if fast_mode:
+                    numeric, direction = _slope(func, inputs, t, i, v, eps, rng)
+                    found = _dot(found, direction)
+                else:
+                    numeric = _slopes(differences[j][i], v._array, t)
+                if not np.allclose(found, numeric, rtol=rtol, atol=atol, equal_nan=True):
+                    raise GradcheckError(
+                        f"Jacobian mismatch for output {i} with respect to input {j},\nnumerical:{numeric}\n"
+                        f"analytical:{found}\n"
+                    )
 
 
 def _projections(output: Tensor, size: int, fast_mode: bool, rng):
@@ -172,12 +181,13 @@ def _projections(output: Tensor, size: int, fast_mode: bool, rng):
             yield wrap(one.reshape(output._array.shape))
 
 
-def _compare(func, inputs, wanted, i, v, eps, atol, rtol, nondet_tol, check_dtypes, fast_mode, rng) -> None:
-    def analytic():
-        return grad(_differentiable(func(*inputs))[i], wanted, v, allow_unused=True, materialize_grads=True)
-
-    found, again = analytic(), analytic()
-    for j, (t, a, b) in enumerate(zip(wanted, found, again, strict=True)):
+def _gradients(output: Tensor, wanted, v: Tensor, nondet_tol, check_dtypes) -> list[np.ndarray]:
+    """What backward gives, twice the same."""
+    first, again = (
+        grad(output, wanted, v, retain_graph=True, allow_unused=True, materialize_grads=True)
+        for _ in range(2)
+    )
+    for j, (t, a, b) in enumerate(zip(wanted, first, again, strict=True)):
         if check_dtypes and a.dtype != t.dtype:
             raise GradcheckError(f"the gradient of input {j} has dtype {a.dtype}, expected {t.dtype}")
         if not np.allclose(a._array, b._array, rtol=0, atol=nondet_tol, equal_nan=True):
@@ -185,44 +195,46 @@ def _compare(func, inputs, wanted, i, v, eps, atol, rtol, nondet_tol, check_dtyp
                 "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
                 f"different values, although analytical gradient matches numerical gradient (input {j})."
             )
-        numeric = _numeric(func, inputs, t, i, v, eps, rng if fast_mode else None)
-        expected = a._array if not fast_mode else _dot(a._array, numeric[1])
-        value = numeric[0]
-        if not np.allclose(expected, value, rtol=rtol, atol=atol, equal_nan=True):
-            raise GradcheckError(
-                f"Jacobian mismatch for output {i} with respect to input {j},\nnumerical:{value}\nanalytical:{expected}\n"
-            )
+    return [g._array for g in first]
 
 
 def _dot(a, b) -> float:
     return np.real(np.sum(np.conj(a) * b))
 
 
-def _numeric(func, inputs, t: Tensor, i: int, v: Tensor, eps: float, rng):
-    """Differences of Re<v, func(inputs)> along each entry of t, or along one random direction."""
-    array = t._array
-    old = array.copy()
+def _values(func, inputs, t: Tensor, step) -> list[np.ndarray]:
+    """The outputs with `t` moved by `step`."""
+    array, old = t._array, t._array.copy()
+    array[...] = old + step
+    outputs = [o._array.copy() for o in _differentiable(func(*inputs))]
+    array[...] = old
+    return outputs
 
-    def value() -> float:
-        return _dot(v._array, _differentiable(func(*inputs))[i]._array)
 
-    def slope(step) -> float:
-        array[...] = old + step
-        high = value()
-        array[...] = old - step
-        low = value()
-        array[...] = old
-        return (high - low) / (2 * eps)
+def _differences(func, inputs, t: Tensor, outputs, eps: float) -> list[np.ndarray]:
+    """Central differences along each entry of t, and along i times each where t is complex: per output, [entries, values]."""
+    shape, units = t._array.shape, (1, 1j) if t.is_complex() else (1,)
+    found = [np.empty((len(units) * t.numel(), o.numel()), o._array.dtype) for o in outputs]
+    for row, (unit, k) in enumerate((unit, k) for unit in units for k in np.ndindex(shape)):
+        step = np.zeros_like(t._array)
+        step[k] = unit * eps
+        high, low = _values(func, inputs, t, step), _values(func, inputs, t, -step)
+        for rows, a, b in zip(found, high, low, strict=True):
+            rows[row] = (a - b).reshape(-1) / (2 * eps)
+    return found
 
-    if rng is not None:
-        direction = _random_like(t, rng, False)._array
-        return slope(eps * direction), direction
-    slopes = np.zeros_like(old)
-    for k in np.ndindex(old.shape):
-        step = np.zeros_like(old)
-        step[k] = eps
-        slopes[k] = slope(step)
-        if array.dtype.kind == "c":
-            step[k] = 1j * eps
-            slopes[k] += 1j * slope(step)
-    return slopes, None
+
+def _slopes(differences: np.ndarray, v: np.ndarray, t: Tensor) -> np.ndarray:
+    """The gradient of Re<v, output> that the differences show, in the shape of t."""
+    slopes = np.real(differences @ np.conj(v.reshape(-1)))
+    if t.is_complex():
+        real, imaginary = np.split(slopes, 2)
+        slopes = real + 1j * imaginary
+    return slopes.reshape(t._array.shape)
+
+
+def _slope(func, inputs, t: Tensor, i: int, v: Tensor, eps: float, rng) -> tuple[float, np.ndarray]:
+    """The difference of Re<v, output i> along one random direction, and that direction."""
+    direction = _random_like(t, rng, False)._array
+    high, low = (_dot(v._array, _values(func, inputs, t, s * direction)[i]) for s in (eps, -eps))
+    return (high - low) / (2 * eps), direction
