@@ -108,6 +108,7 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
     >>> torch.use_deterministic_algorithms(True)
     >>> torch.are_deterministic_algorithms_enabled()
     True
+    >>> torch.use_deterministic_algorithms(False)
     """
     _settings["deterministic"] = (1 if warn_only else 2) if mode else 0
 
@@ -151,6 +152,7 @@ def set_float32_matmul_precision(precision: str) -> None:
     >>> torch.set_float32_matmul_precision("high")
     >>> torch.get_float32_matmul_precision()
     'high'
+    >>> torch.set_float32_matmul_precision("highest")
     """
     if precision not in ("highest", "high", "medium"):
         warnings.warn(

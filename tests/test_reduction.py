@@ -166,7 +166,7 @@ def test_out_is_resized_with_a_warning_and_checked():
     result = rushlight.max(x, 0, out=(values, indices))
     assert result.values is values
     assert values.tolist() == [1, 1, 1]
-    with pytest.raises(RuntimeError, match="to have dtype long int"):
+    with pytest.raises(RuntimeError, match="to have dtype"):
         rushlight.max(x, 0, out=(values, rushlight.empty(3)))
     with pytest.raises(RuntimeError, match="don't support automatic differentiation"):
         rushlight.sum(x.requires_grad_(), 0, out=rushlight.empty(3))
