@@ -576,6 +576,8 @@ PyObject* apply(const BinaryLoop* loops, int kinds, const Call& call, bool to_bo
   Scalar s;
   PyObject* out = out_of(call);
   if (x && y) {
+    if (low >= 0 && PyArray_TYPE(y) == NPY_FLOAT && PyArray_NDIM(y) == 0 && dense(x))  // a number, not rounded to 16 bits
+      return run_single(p, x, PyArray_DATA(y), kSecondSingle, out, type);
     if (PyArray_TYPE(x) != PyArray_TYPE(y) || !readable(y) || PyArray_NDIM(y) > kMaxDims) return nullptr;
     if (PyArray_NDIM(y) == 0 && PyArray_NDIM(x) > 0 && dense(x)) return run_single(p, x, single_of(y, low, s), kSecondSingle, out, type);
     if (PyArray_NDIM(x) == 0 && PyArray_NDIM(y) > 0 && dense(y)) return run_single(p, y, single_of(x, low, s), kFirstSingle, out, type);

@@ -146,6 +146,7 @@ PyObject* attempt_widened(const Call& call) {
     PyArrayObject* a = i == out ? nullptr : as_array(call.args[i]);
     if (!a) continue;
     const int own = PyArray_TYPE(a);
+    if (own == NPY_FLOAT && PyArray_NDIM(a) == 0) continue;     // a number
     if (own == NPY_FLOAT || own == NPY_DOUBLE) return nullptr;  // of mixed types: not for native code
     if (low_kind(own) < 0) continue;
     if (type >= 0 && type != own) return nullptr;

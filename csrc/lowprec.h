@@ -14,7 +14,7 @@ constexpr std::int64_t kLowBlock = 1024;  // elements that are widened at a time
 
 // The call once more on float32 copies of its float16 or bfloat16 arrays; results of float32 in that type again.
 // The reference kernel computes what native code does not cover. Null without an exception where there are none, or the
-// call has float32 arrays as well.
+// call has float32 arrays with axes as well.
 PyObject* attempt_widened(const Call& call);
 
 // The attempt of the kernel cast(x, dtype).

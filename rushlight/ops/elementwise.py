@@ -6,6 +6,7 @@ from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, assign, before, check_writable, keep_old_value
 from rushlight.autograd.views import inplace as inplace_form
+from rushlight.kernels.reference.layout import is_low_precision
 from rushlight.ops.common import (
     MODE,
     Number,
@@ -27,6 +28,9 @@ from rushlight.ops.common import (
 from rushlight.ops.registry import alias, op
 from rushlight.sparse_tensor import SparseError, SparseTensor
 
+#: As in PyTorch, numbers beside 16-bit tensors are not rounded to 16 bits here.
+_UNROUNDED = {"mul", "div"}
+
 
 def _pair(name: str, input, other) -> tuple[Tensor, Tensor]:
     """Both operands as tensors of one type. The common cases come first, for speed."""
@@ -36,9 +40,14 @@ def _pair(name: str, input, other) -> tuple[Tensor, Tensor]:
         type(other) in (float, int)
         and -6e4 < other < 6e4
         and isinstance(input, Tensor)
-        and input._array.dtype.kind == "f"
+        and input._array.dtype.kind in "fV"
     ):
-        return input, wrap(np.array(other, input._array.dtype))
+        kind = input._array.dtype
+        return input, wrap(np.array(other, np.float32 if kind.itemsize == 2 and name in _UNROUNDED else kind))
+    if name in _UNROUNDED and isinstance(input, Tensor) and isinstance(other, Tensor):
+        x, y = input._array, other._array
+        if is_low_precision(x.dtype) and y.dtype == np.float32 and x.ndim > y.ndim == 0 and not other._rg:
+            return input, other
     return promote(name, input, other)
 
 

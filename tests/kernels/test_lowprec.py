@@ -210,6 +210,40 @@ def test_mixed_types_are_left_to_numpy(low):
 
 
 @LOW
+def test_numbers_are_not_rounded_to_16_bits(low):
+    x, number = drawn((40, 31), low), np.array(2.1, np.float32)
+    for name in ("mul", "div"):
+        for kernel in (getattr(K, name), getattr(elementwise, name)):
+            wide = getattr(np, {"mul": "multiply", "div": "divide"}[name])(x.astype(np.float32), number)
+            for operands in ((x, number), (x, 2.1), (x.T, number)):
+                expected = wide.T if operands[0] is not x else wide
+                assert same_bits(kernel(*operands).copy("C"), expected.astype(low).copy("C"))
+    assert same_bits(K.mul(number, x), K.mul(x, number))
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_products_with_numbers_equal_pytorch(name):
+    torch = pytest.importorskip("torch")
+    data = drawn((300,), SINGLE)
+
+    def results(t):
+        x = t.tensor(data).to(getattr(t, name)).requires_grad_()
+        found = [
+            x * 2.1,
+            x / 2.1,
+            0.3 * x,
+            x.detach().clone().mul_(1e-5),
+            x.detach().clone().div_(0.7),
+            x + 0.1,
+        ]
+        (found[0].sum() + (x / 0.3).sum()).backward()
+        return [f.detach().float().numpy() for f in (*found, x * t.tensor(2.1), x.grad)]
+
+    for ours, theirs in zip(results(rushlight), results(torch), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@LOW
 @pytest.mark.parametrize("own", [False, True], ids=["float32 weights", "weights of 16 bits"])
 def test_normalisation(low, own):
     kind = low if own else SINGLE

@@ -1,8 +1,8 @@
 """Elementwise kernels in plain NumPy: the oracle of the native ones, and their fallback.
 
 Operands of two-operand kernels have one dtype and broadcast, or one is a Python scalar, which takes the
-other's dtype. float16 and bfloat16 are computed in float32. Results are arrays, never NumPy scalars;
-nothing warns.
+other's dtype. float16 and bfloat16 are computed in float32; beside them a number may also be a float32 array
+without axes. Results are arrays, never NumPy scalars; nothing warns.
 """
 
 import functools
@@ -42,7 +42,12 @@ def _binary(name: str, function):
 
     def kernel(x, y, out=None):
         with np.errstate(all="ignore"):
-            return np.asarray(function(x, y, out=out))
+            arrays = [a for a in (x, y) if isinstance(a, np.ndarray)]
+            low = next((a.dtype for a in arrays if is_low_precision(a.dtype)), None)
+            if low is None or any(a.dtype != low and a.ndim for a in arrays):
+                return np.asarray(function(x, y, out=out))
+            value = np.asarray(function(*[widen(a) if isinstance(a, np.ndarray) else a for a in (x, y)]))
+            return _result(value.astype(low) if value.dtype == np.float32 else value, out)
 
     return _named(kernel, name, function)
 
