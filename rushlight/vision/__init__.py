@@ -1,5 +1,5 @@
 """Pictures: data sets, and later transforms and networks, under torchvision's names."""
 
-from rushlight.vision import datasets, io, utils
+from rushlight.vision import datasets, io, transforms, utils
 
-__all__ = ["datasets", "io", "utils"]
+__all__ = ["datasets", "io", "transforms", "utils"]
