@@ -1,4 +1,5 @@
-// Elementwise kernels: operands of one floating-point type, dense in any order of axes or broadcast along them.
+// Elementwise kernels: operands of one floating-point type, dense in any order of axes or broadcast along them. Those of
+// 16 bits are widened a block at a time; where operands are broadcast, kernel.cpp widens them as a whole.
 #include "elementwise_loops.h"
 
 #include <cmath>

@@ -170,7 +170,9 @@ def where(condition, x, y):
     """x where the condition holds, else y."""
     chosen = np.where(condition, x, y)
     kinds = [a.dtype for a in (x, y) if isinstance(a, np.ndarray)]
-    return chosen.astype(kinds[0], copy=False) if len(kinds) == 1 else chosen  # a number takes the other's type
+    if len(kinds) == 1:  # a number takes the other's type
+        return chosen.astype(kinds[0], copy=False)
+    return chosen
 
 
 @_formula
