@@ -36,6 +36,7 @@ from rushlight import (
     special,
     storage,
     testing,
+    torch_version,
     utils,
     version,
     xpu,
@@ -712,6 +713,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 newaxis = None
+for _public in (Tensor, Size, device, dtype, layout, memory_format):
+    _public.__module__ = __name__  # their printed names are PyTorch's: <class '….Tensor'>
 detach, get_device = Tensor.detach, Tensor.get_device
 is_complex, is_floating_point, is_signed = Tensor.is_complex, Tensor.is_floating_point, Tensor.is_signed
 

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     import rushlight.as_torch
 
     if arguments[0] in ("-V", "--version"):
-        print(f"rushlight {rushlight.__version__}")
+        print(f"rushlight {rushlight.version.__version__}")
         return
     if arguments[0] in ("-m", "-c") and len(arguments) == 1:
         sys.exit(f"Argument expected for the {arguments[0]} option")

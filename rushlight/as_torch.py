@@ -1,7 +1,8 @@
 """`import rushlight.as_torch`: from then on `import torch` and its submodules give Rushlight's modules.
 
 The names are aliases, not copies: `torch.nn.functional` is `rushlight.nn.functional`, the same module object.
-It works whether or not PyTorch is installed, as long as PyTorch has not been imported yet.
+It works whether or not PyTorch is installed, as long as PyTorch has not been imported yet. `torch.__version__` is the
+PyTorch release whose names we have, with our own version behind it, since programs compare it.
 `python -m rushlight script.py` does the same for a script. Processes that `multiprocessing` starts do it too, however
 they are started.
 """
@@ -13,6 +14,8 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+
+from rushlight import torch_version
 
 ALIASES = {"torch": "rushlight", "torchvision": "rushlight.vision"}
 
@@ -76,6 +79,7 @@ def install() -> None:
             )
     if not any(isinstance(finder, AliasFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, AliasFinder())
+        import_module("rushlight").__version__ = torch_version.__version__
         _install_in_children()
 
 

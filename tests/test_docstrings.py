@@ -16,6 +16,7 @@ MODULES = sorted(
     for _, name, _ in pkgutil.walk_packages(rushlight.__path__, "rushlight.")
     if not name.startswith(SKIPPED)
 )
+MODULES.insert(0, "rushlight")
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -52,3 +52,22 @@ def test_prints_the_same(name):
             exec(compile(source, name, "exec"), {"torch": module})
         printed.append(stream.getvalue().replace("torch.", "").replace("rushlight.", ""))
     assert printed[1] == printed[0]
+
+
+def test_versions_compare_as_pytorchs():
+    versions = [
+        "2.13.0+cpu",
+        "2.13",
+        "2.0",
+        "2.13.0a0",
+        "2.13.0.post1",
+        "2.13.0rc1",
+        "10.0",
+        "2.14.0.dev3",
+        "1.8.1+cu111",
+    ]
+    for a in versions:
+        for b in (*versions, (2, 4), (2, 13, 0), "parrot"):
+            for method in ("__lt__", "__le__", "__eq__", "__ge__", "__gt__"):
+                ours, theirs = (m.torch_version.TorchVersion(a) for m in (rushlight, torch))
+                assert getattr(ours, method)(b) == getattr(theirs, method)(b), (a, method, b)

@@ -41,7 +41,8 @@ assert StepLR is rushlight.optim.lr_scheduler.StepLR and Variable is rushlight.a
 assert sys.modules["torch.nn"] is sys.modules["rushlight.nn"]
 assert torch.__spec__.name == "rushlight" and F.__spec__.name == "rushlight.nn.functional"
 assert torch.__file__.endswith("rushlight/__init__.py") and torch.__version__ == rushlight.__version__
-assert type(torch.ones(1)).__module__.startswith("rushlight")
+assert str(type(torch.ones(1))) == "<class 'rushlight.Tensor'>"
+assert torch.__version__ >= "2.4" and torch.__version__ > (1, 13) and torch.__version__.split(".")[0] == "2"
 try:
     import torch.no_such_module
 except ModuleNotFoundError as error:
