@@ -51,7 +51,9 @@ def read_sn3_pascalvincent_tensor(path, strict: bool = True):
     except FileNotFoundError:
         raise
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise RuntimeError(f"{path}: cannot be decompressed: {error}") from error
+        raise RuntimeError(
+            f"{path}: cannot be decompressed: {error}. Delete it and download it again"
+        ) from error
     head = content[:4]
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _IDX_TYPES or not 1 <= head[3] <= 3:
         raise RuntimeError(f"{path}: no idx file, its first bytes are {head.hex(' ')}")
@@ -148,7 +150,8 @@ class MNIST(VisionDataset):
         if download:
             self.download()
         if not self._check_exists():
-            raise missing([path for path in self._files() if not _present(path)], "Dataset not found")
+            absent = [f"{path} (or with .gz behind)" for path in self._files() if not _present(path)]
+            raise missing(absent, "Dataset not found")
         self.data, self.targets = self._load_data()
         if len(self.data) != len(self.targets):
             raise RuntimeError(

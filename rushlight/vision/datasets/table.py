@@ -48,9 +48,7 @@ def _numbers(path, name: str, cells: list[str]) -> np.ndarray:
         except ValueError:
             values[i] = np.inf
         if np.isinf(values[i]):
-            raise ValueError(
-                f"{path}: column {name!r} holds {cell!r} (row {i + 1}), which is no number"
-            ) from None
+            raise ValueError(f"{path}: column {name!r} holds {cell!r} (row {i + 1}), which is no number")
     return values
 
 
