@@ -207,3 +207,7 @@ def test_same_names_as_pytorch():
     torch_ = pytest.importorskip("torch.distributed")
     own = {"collectives", "objects"}
     assert not [name for name in dist.__all__ if name not in own and not hasattr(torch_, name)]
+
+
+def test_backends_are_plain_strings():
+    assert type(dist.Backend("GLOO")) is str and dist.Backend("GLOO") == "gloo"

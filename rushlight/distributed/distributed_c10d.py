@@ -22,14 +22,14 @@ class DistBackendError(DistError):
 
 
 class Backend(str):
-    """The name of a backend, in lower case."""
+    """`Backend(name)` is the name of a backend in lower case: a plain string, as in PyTorch."""
 
     UNDEFINED, GLOO, NCCL, MPI = "undefined", "gloo", "nccl", "mpi"
 
     def __new__(cls, name: str):
         if not isinstance(name, str):
             raise ValueError("Backend constructor parameter must be string-ish")
-        return super().__new__(cls, name.lower())
+        return name.lower()
 
 
 class GroupMember:
@@ -291,7 +291,7 @@ def get_world_size(group: ProcessGroup | None = None) -> int:
     return -1 if found is None else found.size()
 
 
-def get_backend(group: ProcessGroup | None = None) -> Backend:
+def get_backend(group: ProcessGroup | None = None) -> str:
     """The name of a group's backend."""
     found = member_of(group)
     if found is None:
