@@ -25,11 +25,17 @@ def _pillow(name: str = "Image"):
         ) from error
 
 
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
 def _to_pil(array: np.ndarray):
-    """The PIL image of a uint8 array of shape (H, W) or (H, W, 1 to 4)."""
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    return _pillow().fromarray(np.ascontiguousarray(array))
+    """The PIL image of a uint8 array of shape (H, W) or (H, W, 1 to 4).
+
+    As in torchvision, a grey one shares the memory of a contiguous array until it is written to.
+    """
+    mode = _MODES[array.shape[2] if array.ndim == 3 else 1]
+    size = (array.shape[1], array.shape[0])
+    return _pillow().frombuffer(mode, size, np.ascontiguousarray(array), "raw", mode, 0, 1)
 
 
 def _is_tensor(value) -> bool:

@@ -129,6 +129,15 @@ def test_mnist(tmp_path, name):
         assert ours.train_data is ours.data
 
 
+def test_pictures_can_be_written_to(tmp_path):
+    write_mnist(tmp_path / "MNIST" / "raw")
+    data = datasets.MNIST(tmp_path)
+    image, before = data[0][0], int(data.data[0, 2, 3])
+    image.putpixel((3, 2), 255 - before)
+    assert image.getpixel((3, 2)) == 255 - before
+    assert int(data.data[0, 2, 3]) == before
+
+
 def test_mnist_compressed(tmp_path):
     write_mnist(tmp_path / "MNIST" / "raw", compressed=("images", "labels"))
     ours = datasets.MNIST(tmp_path, train=False)

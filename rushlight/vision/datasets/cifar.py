@@ -65,7 +65,8 @@ class CIFAR10(VisionDataset):
             images, self.targets, self.classes = self._read_binary(folder)
         else:
             images, self.targets, self.classes = self._read_python()
-        self.data = np.concatenate(images).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        planes = np.concatenate(images).reshape(-1, 3, 32, 32)
+        self.data = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))  # items are made faster from it
         self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
         self._check_labels()
 
