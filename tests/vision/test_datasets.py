@@ -165,6 +165,9 @@ def test_mnist_errors(tmp_path):
     (raw / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(5)))
     with pytest.raises(RuntimeError, match="6 pictures, but 5 labels"):
         datasets.MNIST(tmp_path)
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx(np.array([0, 1, 10, 0, 0, 0])))
+    with pytest.raises(RuntimeError, match="label 10 of picture 2 is none of the 10 classes"):
+        datasets.MNIST(tmp_path)
     (raw / "train-labels-idx1-ubyte").unlink()
     (raw / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels)[:-9])
     with pytest.raises(RuntimeError, match=r"train-labels-idx1-ubyte\.gz: cannot be decompressed"):
@@ -184,6 +187,15 @@ def test_idx_types(tmp_path, code, dtype):
         tmp_path / "file"
     )
     assert str(ours.dtype) == str(oracle.dtype)
+
+
+def test_old_files_of_torchvision(tmp_path):
+    torch = pytest.importorskip("torch")
+    folder = tmp_path / "MNIST" / "processed"
+    folder.mkdir(parents=True)
+    for name in ("training", "test"):
+        torch.save((torch.ones(3, 28, 28, dtype=torch.uint8), torch.arange(3)), folder / f"{name}.pt")
+    same(datasets.MNIST(tmp_path), theirs().MNIST(tmp_path))
 
 
 @pytest.mark.parametrize("split", datasets.EMNIST.splits)
@@ -405,6 +417,10 @@ def test_stl10(tmp_path, monkeypatch, split):
     if split.startswith("train"):
         assert len(datasets.STL10(tmp_path, split, folds=3)) == len(ours) - 2
         assert datasets.STL10(tmp_path, split, folds=3)[0][1] == 3
+    (folder / "test_y.bin").write_bytes(bytes([1, 11, 0, 2]))
+    if split == "test":
+        with pytest.raises(RuntimeError, match=r"test_y\.bin: label 10 of picture 1"):
+            datasets.STL10(tmp_path, split)
     for folds in (10, "1"):
         with pytest.raises(ValueError, match="argument folds"):
             datasets.STL10(tmp_path, folds=folds)

@@ -5,7 +5,12 @@ import pickle
 
 import numpy as np
 
-from rushlight.vision.datasets.utils import check_integrity, download_and_extract_archive, missing
+from rushlight.vision.datasets.utils import (
+    check_integrity,
+    check_labels,
+    download_and_extract_archive,
+    missing,
+)
 from rushlight.vision.datasets.vision import VisionDataset
 from rushlight.vision.utils import _to_pil
 
@@ -68,7 +73,7 @@ class CIFAR10(VisionDataset):
         planes = np.concatenate(images).reshape(-1, 3, 32, 32)
         self.data = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))  # items are made faster from it
         self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-        self._check_labels()
+        check_labels(self.targets, len(self.classes), self.root)
 
     def _choose(self, batches) -> list[list]:
         if not self.train:
@@ -119,11 +124,6 @@ class CIFAR10(VisionDataset):
             targets.extend(records[:, self._binary_labels - 1].tolist())
         with open(names) as file:
             return images, targets, file.read().split()
-
-    def _check_labels(self) -> None:
-        wrong = [label for label in self.targets if not 0 <= label < len(self.classes)]
-        if wrong:
-            raise RuntimeError(f"{self.root}: label {wrong[0]} in a data set of {len(self.classes)} classes")
 
     def _path(self, name: str) -> str:
         return os.path.join(self.root, self.base_folder, name)

@@ -15,6 +15,7 @@ from rushlight.ops.creation import from_numpy
 from rushlight.serialization import load
 from rushlight.vision.datasets.utils import (
     check_integrity,
+    check_labels,
     download_and_extract_archive,
     extract_archive,
     missing,
@@ -157,6 +158,8 @@ class MNIST(VisionDataset):
             raise RuntimeError(
                 f"{self.raw_folder}: {len(self.data)} pictures, but {len(self.targets)} labels"
             )
+        labels = self.targets.numpy()
+        check_labels(labels if labels.ndim == 1 else labels[:, 0], len(self.classes), self.raw_folder)
 
     def _check_legacy_exist(self) -> bool:
         files = (self.training_file, self.test_file)
@@ -284,8 +287,8 @@ class EMNIST(MNIST):
     def __init__(self, root, split: str, **kwargs):
         self.split = verify_str_arg(split, "split", self.splits)
         self.training_file, self.test_file = f"training_{split}.pt", f"test_{split}.pt"
-        super().__init__(root, **kwargs)
         self.classes = self.classes_split_dict[self.split]
+        super().__init__(root, **kwargs)
 
     @property
     def _file_prefix(self) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from rushlight.vision.datasets.utils import (
     check_integrity,
+    check_labels,
     download_and_extract_archive,
     missing,
     verify_str_arg,
@@ -97,6 +98,7 @@ class STL10(VisionDataset):
             raise RuntimeError(
                 f"{self._path(f'{part}_y.bin')}: {len(labels)} labels for {len(images)} pictures"
             )
+        check_labels(labels, 10, self._path(f"{part}_y.bin"))
         if self.folds is None or part == "test":
             return images, labels
         with open(self._path(self.folds_list_file)) as file:

@@ -5,7 +5,13 @@ import os
 import numpy as np
 
 from rushlight.vision.datasets._mat import read_mat
-from rushlight.vision.datasets.utils import check_integrity, download_url, missing, verify_str_arg
+from rushlight.vision.datasets.utils import (
+    check_integrity,
+    check_labels,
+    download_url,
+    missing,
+    verify_str_arg,
+)
 from rushlight.vision.datasets.vision import VisionDataset
 from rushlight.vision.utils import _to_pil
 
@@ -53,6 +59,7 @@ class SVHN(VisionDataset):
         self.labels = np.where(labels == 10, 0, labels)  # 10 stands for the digit 0
         if len(self.data) != len(self.labels):
             raise RuntimeError(f"{path}: {len(self.data)} pictures, but {len(self.labels)} labels")
+        check_labels(self.labels, 10, path)
 
     def __getitem__(self, index: int):
         return self._transformed(_to_pil(self.data[index].transpose(1, 2, 0)), int(self.labels[index]))

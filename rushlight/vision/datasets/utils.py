@@ -16,6 +16,8 @@ import urllib.request
 import zipfile
 import zlib
 
+import numpy as np
+
 USER_AGENT = "rushlight/vision"
 TIMEOUT = 60  # seconds without an answer
 _CHUNK = 1 << 18
@@ -69,6 +71,26 @@ def missing(files, message: str = "Dataset not found or corrupted") -> RuntimeEr
     if len(lines) > 1:
         lines.append("Without a network, put the files there yourself.")
     return RuntimeError("\n".join(lines))
+
+
+def check_labels(labels, classes: int, path) -> None:
+    """Refuse labels that are no class.
+
+    Args:
+        labels: sequence of ints, or an array.
+        classes: their number.
+        path: where they come from.
+
+    Raises:
+        RuntimeError: one is not from 0 to classes - 1.
+    """
+    labels = np.asarray(labels)
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if wrong.size:
+        raise RuntimeError(
+            f"{path}: label {labels[wrong[0]]} of picture {wrong[0]} is none of the {classes} classes; "
+            "another file, or a damaged one"
+        )
 
 
 # --------------------------------------------------------------------------------------------- downloads
