@@ -35,21 +35,22 @@ _NODES = {mode: _node(mode) for mode in FILTERS}
 
 
 @functools.lru_cache(maxsize=64)
-def _weights(have: int, out: int, mode: str, align_corners: bool, factor: float | None) -> np.ndarray:
-    """The (out, have) matrix of the mean along one dimension."""
+def _weights(have: int, out: int, mode: str, align_corners: bool, factor: float | None, kind) -> np.ndarray:
+    """The (out, have) matrix of the mean along one dimension, rounded to this type where PyTorch rounds."""
     if align_corners:
-        step = (have - 1) / (out - 1) if out > 1 else 0.0
+        step = kind((have - 1) / (out - 1) if out > 1 else 0.0)
     else:
-        step = 1 / factor if factor else have / out
+        step = kind(1 / factor if factor else kind(have) / kind(out))
     function, radius = FILTERS[mode]
-    width = max(step, 1.0)
-    center = step * (np.arange(out)[:, None] + 0.5)
+    width = max(step, kind(1))
+    center = (step * (np.arange(out, dtype=np.float64)[:, None] + 0.5)).astype(kind)
     place = np.arange(have)
-    first = np.maximum((center - radius * width + 0.5).astype(np.int64), 0)
-    last = np.minimum((center + radius * width + 0.5).astype(np.int64), have)
-    weights = np.where((place >= first) & (place < last), function((place - center + 0.5) / width), 0)
+    first = np.maximum((center - kind(radius) * width + 0.5).astype(np.int64), 0)
+    last = np.minimum((center + kind(radius) * width + 0.5).astype(np.int64), have)
+    distance = ((place.astype(kind) - center + 0.5) * (kind(1) / width)).astype(kind)
+    weights = np.where((place >= first) & (place < last), function(distance), 0).astype(kind)
     total = weights.sum(1, keepdims=True)
-    return np.divide(weights, total, out=weights, where=total != 0)
+    return weights * np.divide(kind(1), total, out=np.zeros_like(total), where=total != 0)
 
 
 def _mean_of_bytes(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -78,14 +79,13 @@ def antialiased(input: Tensor, sizes: tuple, mode: str, align_corners: bool, sca
     Source: the resampling of Pillow, which PyTorch follows.
     """
     x = input._array
+    kind = np.float32 if x.dtype.itemsize in (2, 4) else np.float64
     down, across = (
-        _weights(have, out, mode, align_corners, factor)
+        _weights(have, out, mode, align_corners, factor, kind)
         for have, out, factor in zip(x.shape[2:], sizes, scales or (None, None), strict=True)
     )
     if x.dtype == np.uint8:
         return wrap(_mean_of_bytes(down, _mean_of_bytes(across, x.swapaxes(2, 3)).swapaxes(2, 3)))
-    kind = x.dtype if x.dtype in (np.float32, np.float64) else np.dtype(np.float32)
-    down, across = down.astype(kind), across.astype(kind)
 
     def function(x):
         return (down @ (np.asarray(x, kind) @ across.T)).astype(x.dtype)
