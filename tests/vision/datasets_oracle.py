@@ -1,11 +1,13 @@
 """torchvision's Python part as the oracle, also where its compiled part cannot be loaded."""
 
+import importlib
 import importlib.util
 import os
 import pathlib
 import re
 import sys
 
+import numpy as np
 import pytest
 
 DATA = pathlib.Path(
@@ -38,3 +40,45 @@ def needs(folder: str):
         pytest.mark.data,
         pytest.mark.skipif(not (DATA / folder).is_dir(), reason=f"the real data {folder} is not there"),
     ]
+
+
+def theirs():
+    """torchvision.datasets."""
+    return importlib.import_module("torchvision.datasets") if torchvision() else None
+
+
+def plain(value):
+    """Something that can be compared, of a picture, a target, or both."""
+    if hasattr(value, "getpixel"):
+        return value.mode, value.size, value.tobytes()
+    if isinstance(value, tuple):
+        return tuple(plain(item) for item in value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value
+
+
+def same(ours, oracle):
+    """Length, items and printed form agree."""
+    assert len(ours) == len(oracle)
+    assert repr(ours) == repr(oracle)
+    for i in range(len(ours)):
+        assert plain(ours[i]) == plain(oracle[i])
+
+
+def picture(path, mode="RGB", size=(5, 4)):
+    """Write a picture, another one for each path."""
+    image = pytest.importorskip("PIL.Image")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(list("/".join(path.parts[-3:]).encode()))
+    count = size[0] * size[1] * len(mode)
+    image.frombytes(mode, size, noise.integers(0, 256, count, np.uint8).tobytes()).save(path)
+    return path
+
+
+def text(label):
+    return str(label)
+
+
+def double(image):
+    return image.resize((2, 2))
