@@ -5,7 +5,7 @@ import numpy as np
 import rushlight as torch
 from rushlight.nn.functional import conv2d, interpolate
 from rushlight.nn.functional import pad as pad_tensor
-from rushlight.tensor import Tensor, recording, wrap
+from rushlight.tensor import Tensor, wrap
 from rushlight.vision.transforms._functional_pil import _check_padding, sides
 
 LARGEST = {
@@ -93,6 +93,15 @@ def convert_image_dtype(image, dtype=torch.float32):
     return image.to(dtype) * int((want + 1) // (have + 1))
 
 
+def _per_channel(value, dtype) -> Tensor:
+    """One number, or one for each channel with dimensions for height and width."""
+    if isinstance(value, Tensor):
+        value = value.to(dtype)
+        return value.view(-1, 1, 1) if value.ndim == 1 else value
+    array = np.asarray(value, dtype.numpy)
+    return wrap(array.reshape(-1, 1, 1) if array.ndim == 1 else array)
+
+
 def normalize(tensor, mean, std, inplace=False):
     check_image(tensor)
     if not tensor.is_floating_point():
@@ -102,19 +111,12 @@ def normalize(tensor, mean, std, inplace=False):
             "Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = "
             f"{tensor.size()}"
         )
-    mean, std = (torch.as_tensor(value, dtype=tensor.dtype) for value in (mean, std))
-    if not std._array.all():
+    mean, std = _per_channel(mean, tensor.dtype), _per_channel(std, tensor.dtype)
+    if 0 in std.view(-1).tolist():
         raise ValueError(
             f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero."
         )
-    mean, std = (value.view(-1, 1, 1) if value.ndim == 1 else value for value in (mean, std))
-    if inplace:
-        return tensor.sub_(mean).div_(std)
-    if recording(tensor, mean, std):
-        return tensor.clone().sub_(mean).div_(std)
-    array = np.subtract(tensor._array, mean._array, out=np.empty(tensor.shape, tensor._array.dtype))
-    array /= std._array
-    return wrap(array)
+    return (tensor.sub_(mean) if inplace else tensor - mean).div_(std)
 
 
 def hflip(img):
