@@ -10,6 +10,7 @@ memory and layout, gradients, conversion to and from other things, and copies.
 """
 
 import copy as _copy
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -234,6 +235,12 @@ class Tensor(TensorBase):
     def requires_grad(self, value: bool) -> None:
         self.requires_grad_(value)
 
+    @property
+    def volatile(self) -> bool:
+        """Always False: PyTorch removed it in favour of `torch.no_grad()`."""
+        warnings.warn("volatile was removed (Variable.volatile is always False)", stacklevel=2)
+        return False
+
     def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
         """Set whether gradients flow to it; returns itself.
 
@@ -276,8 +283,6 @@ class Tensor(TensorBase):
     def grad(self):
         """Its gradient, once `backward` has run; None before."""
         if self._grad is None and self._node is not None and not self._retains_grad:
-            import warnings
-
             warnings.warn(
                 "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
                 "won't be populated during autograd.backward(). If you indeed want the .grad field to be populated "
@@ -474,17 +479,32 @@ class Tensor(TensorBase):
     def __bool__(self) -> bool:
         if self._array.size != 1:
             many = "more than one value" if self._array.size else "no values"
-            raise RuntimeError(f"Boolean value of Tensor with {many} is ambiguous. Say which is meant: .any() or .all()")
+            raise RuntimeError(
+                f"Boolean value of Tensor with {many} is ambiguous. Say which is meant: .any() or .all()"
+            )
         return bool(self._array.item())
 
+    def _number(self, kind: type):
+        if self._array.size != 1:
+            raise ValueError(
+                "only one element tensors can be converted to Python scalars, but this one has shape "
+                f"{list(self._array.shape)}: reduce it first, as with .mean(), or take .tolist()"
+            )
+        try:
+            return kind(self.item())
+        except TypeError:
+            raise RuntimeError(
+                f"value cannot be converted to type {kind.__name__} without overflow"
+            ) from None
+
     def __int__(self) -> int:
-        return int(self.item())
+        return self._number(int)
 
     def __float__(self) -> float:
-        return float(self.item())
+        return self._number(float)
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return self._number(complex)
 
     def __index__(self) -> int:
         if self._array.size != 1 or self.dtype.category > 1:

@@ -27,6 +27,15 @@ SNIPPETS = {
         d = torch.distributions.Binomial(100, torch.tensor([0.0, 0.2]))
         print(d.log_prob(torch.tensor([0.0, 16.0])))
     """,
+    "numbers of tensors, resizing, odd indices": """
+        x = torch.arange(6.0).view(2, 3)
+        for wrong in (lambda: int(x), lambda: float(x), lambda: complex(x), lambda: x.item(), lambda: x["a"], lambda: x[{}]):
+            try:
+                print(wrong())
+            except Exception as error:
+                print(type(error).__name__, str(error)[:30])
+        print(x.t_().resize_(2, 2), torch.gradient(torch.tensor([1.0, 4, 9, 16])))
+    """,
     "losses name their node": """
         F = torch.nn.functional
         torch.manual_seed(0)

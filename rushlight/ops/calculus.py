@@ -154,4 +154,6 @@ def gradient(input, *, spacing=None, dim=None, edge_order=1):
                 f"got {input.shape[d]} in dimension {d}"
             )
     f = floating(input)
-    return [_slope(f, d, h, edge_order) for d, h in zip(dims, _spacings(input, spacing, dims), strict=True)]
+    return tuple(
+        _slope(f, d, h, edge_order) for d, h in zip(dims, _spacings(input, spacing, dims), strict=True)
+    )

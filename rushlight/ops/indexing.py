@@ -166,6 +166,8 @@ def _item(item):
         return _index_array(list(item))
     if hasattr(item, "__index__"):
         return operator.index(item)
+    if isinstance(item, str):
+        raise TypeError(f"new(): invalid data type 'str': the index {item!r} of a tensor must be a number")
     raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
         "(got "

@@ -667,13 +667,12 @@ def resize_(self, *sizes_, memory_format=contiguous_format):
     array = self._strided()
     if array.shape == shape:
         return self
-    if math.prod(shape) <= array.size and array.flags.c_contiguous:
-        self._array = array.reshape(-1)[: math.prod(shape)].reshape(shape)
+    flat = array.ravel(order="K")  # as it lies in memory, whose part it stays where that is dense
+    if math.prod(shape) <= flat.size:
+        self._array = flat[: math.prod(shape)].reshape(shape)
     else:
-        fresh = np.empty(shape, array.dtype)
-        count = min(fresh.size, array.size)
-        fresh.reshape(-1)[:count] = array.reshape(-1)[:count]
-        self._array = fresh
+        self._array = np.empty(shape, array.dtype)
+        self._array.reshape(-1)[: flat.size] = flat
     self._bump()
     return self
 
