@@ -36,6 +36,11 @@ SNIPPETS = {
                 print(type(error).__name__, str(error)[:30])
         print(x.t_().resize_(2, 2), torch.gradient(torch.tensor([1.0, 4, 9, 16])))
     """,
+    "operators name their node": """
+        x, y = torch.tensor([0.3, 1.7], requires_grad=True), torch.tensor([0.1, 0.2])
+        print(1 - x, y - x, 3 / x, 2**x, torch.pow(2, x), torch.rsub(x, y), x.clamp_min(1), x.clamp_max(y))
+        print(x.lerp(y, 0.3), x.lerp(y, y), torch.addcmul(y, x, y), torch.addcdiv(y, x, y, value=2))
+    """,
     "losses name their node": """
         F = torch.nn.functional
         torch.manual_seed(0)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight import kernels as K
-from rushlight.autograd.node import Node
+from rushlight.autograd.node import Node, shown_as
 from rushlight.autograd.views import assign, check_writable
 from rushlight.kernels.reference.layout import is_low_precision
 from rushlight.ops.common import (
@@ -425,7 +425,8 @@ def clamp_min(input, min, *, out=None):
     >>> torch.clamp_min(torch.tensor([-1.0, 2.0]), 0)
     tensor([0., 2.])
     """
-    return clamp(input, min=min, out=out)
+    name = "ClampMinBackward1" if isinstance(min, Tensor) else "ClampMinBackward0"
+    return shown_as(name, clamp(input, min=min, out=out))
 
 
 @op(inplace=True)
@@ -436,7 +437,8 @@ def clamp_max(input, max, *, out=None):
     >>> torch.clamp_max(torch.tensor([-1.0, 2.0]), 0)
     tensor([-1.,  0.])
     """
-    return clamp(input, max=max, out=out)
+    name = "ClampMaxBackward1" if isinstance(max, Tensor) else "ClampMaxBackward0"
+    return shown_as(name, clamp(input, max=max, out=out))
 
 
 @op(inplace=True)
@@ -452,9 +454,10 @@ def lerp(input, end, weight, *, out=None):
     far = weight._array >= 0.5 if isinstance(weight, Tensor) else weight >= 0.5
     if isinstance(far, np.ndarray) or isinstance(weight, Tensor):
         near = input + weight * (end - input)
-        return write_out(where(wrap(far), end - (end - input) * (1 - weight), near), out)
+        result = where(wrap(far), end - (end - input) * (1 - weight), near)
+        return write_out(shown_as("LerpBackward1", result), out)
     result = end - (end - input) * (1 - weight) if far else input + (end - input) * weight
-    return write_out(result, out)
+    return write_out(shown_as("LerpBackward0", result), out)
 
 
 @op(inplace=True)
@@ -466,7 +469,8 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     tensor([4.])
     """
     product = tensor1 * tensor2
-    return write_out(input + (product if value == 1 else product * value), out)
+    result = input + (product if value == 1 else product * value)
+    return write_out(shown_as("AddcmulBackward0", result), out)
 
 
 @op(inplace=True)
@@ -482,7 +486,8 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
             "Integer division with addcdiv is no longer supported: expected floating-point tensors. Convert with "
             ".float() first."
         )
-    return write_out(input + value * tensor1 / tensor2 if value != 1 else input + tensor1 / tensor2, out)
+    quotient = value * tensor1 / tensor2 if value != 1 else tensor1 / tensor2
+    return write_out(shown_as("AddcdivBackward0", input + quotient), out)
 
 
 class NanToNumBackward0(Node):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight import kernels as K
-from rushlight.autograd.node import Node, connect
+from rushlight.autograd.node import Node, connect, shown_as
 from rushlight.autograd.views import after, assign, before, check_writable, keep_old_value
 from rushlight.autograd.views import inplace as inplace_form
 from rushlight.kernels.reference.layout import is_low_precision
@@ -435,8 +435,10 @@ def rsub(input, other, *, alpha=1):
     tensor([9, 8])
     """
     check_operands("rsub", input, other, "input")
+    is_tensor = isinstance(other, Tensor)
     other = as_type(other, result_type(input, other))
-    return sub(other, input, alpha=alpha)
+    result = sub(other, input, alpha=alpha)
+    return shown_as("RsubBackward0" if is_tensor else "RsubBackward1", result)
 
 
 mul = define(
@@ -559,7 +561,8 @@ def pow(input, exponent, *, out=None):
             return write_out(_pow_number(input, exponent), out)
         except SparseError:
             return overloaded("pow", input, exponent)
-    return _pow(input, exponent, out=out)
+    result = _pow(input, exponent, out=out)
+    return shown_as("PowBackward2", result) if isinstance(input, Number) and isinstance(exponent, Tensor) else result
 
 
 def _pow_number(x: Tensor, exponent) -> Tensor:
@@ -614,11 +617,11 @@ hypot = define(
 
 for _dunder, _function in {
     "__add__": _add, "__radd__": _add, "__sub__": sub, "__rsub__": rsub, "__mul__": mul, "__rmul__": mul,
-    "__truediv__": _div, "__rtruediv__": lambda self, other: _div(as_type(other, result_type(self, other)), self),
+    "__truediv__": _div, "__rtruediv__": lambda self, other: self.reciprocal() * other,
     "__floordiv__": floor_divide,
     "__rfloordiv__": lambda self, other: floor_divide(as_type(other, result_type(self, other)), self),
     "__mod__": remainder, "__rmod__": lambda self, other: remainder(as_type(other, result_type(self, other)), self),
-    "__pow__": pow, "__rpow__": lambda self, other: pow(as_type(other, result_type(self, other)), self),
+    "__pow__": pow, "__rpow__": lambda self, other: pow(other, self),
     "__iadd__": _add_, "__isub__": _sub_in_place, "__imul__": Tensor.mul_, "__itruediv__": _div_,
     "__ifloordiv__": _floor_divide_, "__imod__": Tensor.remainder_, "__ipow__": Tensor.pow_,
 }.items():  # fmt: skip
