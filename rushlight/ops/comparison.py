@@ -14,6 +14,7 @@ from rushlight.ops.common import (
     broadcast_error,
     check_operands,
     check_tensor,
+    not_implemented,
     promote,
     record,
     result_type,
@@ -47,11 +48,15 @@ def _comparison(name: str, kernel, sign: str, dunder: str, value: str, aliases=(
 
     def function(input, other, *, out=None):
         x, y = _operands(name, input, other)
+        if ordered and x.dtype.kind == "c":
+            raise not_implemented(name + "_cpu", x)
         try:
             result = wrap(kernel(x, y))
         except ValueError:
             raise broadcast_error(name, x.shape, y.shape) from None
         return result if out is None else write_out(result, out)
+
+    ordered = name not in ("eq", "ne")
 
     def operator(self, other):
         if not isinstance(other, (Tensor, *Number)) and dunder in ("__eq__", "__ne__"):
@@ -198,11 +203,17 @@ def bitwise_not(input, *, out=None):
     """
     array = check_tensor("bitwise_not", input)._array
     if array.dtype.kind not in "iub":
-        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+        raise not_implemented("bitwise_not_cpu", input)
     return write_out(wrap(np.invert(array)), out, exact=True)
 
 
-Tensor.__invert__ = bitwise_not
+def _invert(self):
+    if self._array.dtype.kind not in "iub":
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return bitwise_not(self)
+
+
+Tensor.__invert__ = _invert
 
 
 def _predicate(name: str, kernel, doc: str, value: str):
@@ -228,7 +239,8 @@ isreal = _predicate("isreal", np.isreal, "Where an element has no imaginary part
 def _refuses_complex(name: str, function):
     def kernel(array):
         if array.dtype.kind == "c":
-            raise RuntimeError(f"{name} does not support complex inputs: use the real part, x.real")
+            kind = NotImplementedError if name == "signbit" else RuntimeError
+            raise kind(f"{name} does not support complex inputs: use the real part, x.real")
         return function(array)
 
     return kernel
@@ -386,7 +398,8 @@ def clamp(input, min=None, max=None, *, out=None):
     >>> torch.clamp(torch.tensor([-2.0, 0.5, 3.0]), 0, 1)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    check_tensor("clamp", input)
+    if check_tensor("clamp", input)._array.dtype.kind == "c":
+        raise not_implemented("clamp_scalar_cpu", input)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
@@ -398,6 +411,8 @@ def clamp(input, min=None, max=None, *, out=None):
     bounds = [b for b in (min, max) if b is not None]
     x = as_type(input, result_type(input, *bounds))
     array = x._array
+    if array.dtype.kind == "b":
+        raise not_implemented("clamp_scalar_cpu", x)
     if array.dtype == np.float32 or is_low_precision(array.dtype):
         array = K.clamp(array, -np.inf if min is None else min, np.inf if max is None else max)
     else:
@@ -451,6 +466,8 @@ def lerp(input, end, weight, *, out=None):
     """
     if input._array.dtype != end._array.dtype:
         raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
+    if input._array.dtype.kind in "iub":
+        raise not_implemented("lerp_kernel_scalar", input)
     far = weight._array >= 0.5 if isinstance(weight, Tensor) else weight >= 0.5
     if isinstance(far, np.ndarray) or isinstance(weight, Tensor):
         near = input + weight * (end - input)
@@ -469,8 +486,9 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     tensor([4.])
     """
     product = tensor1 * tensor2
-    result = input + (product if value == 1 else product * value)
-    return write_out(shown_as("AddcmulBackward0", result), out)
+    if value != 1:
+        product = product * (int(value) if product._array.dtype.kind in "iu" else value)
+    return write_out(shown_as("AddcmulBackward0", input + product), out)
 
 
 @op(inplace=True)

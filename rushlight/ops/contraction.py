@@ -5,7 +5,7 @@ import math
 import warnings
 
 from rushlight.autograd.node import shown_as
-from rushlight.ops.common import Tensor, check_tensor, promote, write_out
+from rushlight.ops.common import Tensor, check_tensor, not_implemented, promote, write_out
 from rushlight.ops.linalg import matmul
 from rushlight.ops.registry import numpy_names, op
 from rushlight.tensor import check_dim
@@ -203,6 +203,8 @@ def linalg_cross(input, other, *, dim=-1, out=None):
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {sizes[0]} and {sizes[1]}"
         )
     input, other = broadcast_tensors(*promote("cross", input, other))
+    if input._array.dtype.kind == "b":
+        raise not_implemented("cross", input)
     a, b = ([t.select(axis, i) for i in range(3)] for t in (input, other))
     parts = [a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)]
     return write_out(shown_as("LinalgCrossBackward0", stack(parts, axis)), out, exact=True)

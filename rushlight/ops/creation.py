@@ -521,16 +521,16 @@ def arange(
         array = np.arange(start, end, step, np.int64).astype(kind.numpy, copy=False)
     else:
         array = _floating_range(start, step, math.ceil((end - start) / step), kind)
-    return _row(array, out, requires_grad)
+    return _row(array, out, requires_grad, warn=True)
 
 
-def _row(array: np.ndarray, out, requires_grad) -> Tensor:
+def _row(array: np.ndarray, out, requires_grad, warn=False) -> Tensor:
     """Numbers in a row, in `out` if that is given, which keeps its shape where it has as many elements."""
     if out is None:
         return require_grad(wrap(array), requires_grad)
     if isinstance(out, Tensor) and out._array.size == array.size:
         array = array.reshape(out._array.shape)
-    return write_out(wrap(array), out, exact=True, warn=False)
+    return write_out(wrap(array), out, exact=True, warn=warn)
 
 
 def _floating_range(start, step, count: int, kind: dtypes.dtype) -> np.ndarray:

@@ -9,7 +9,16 @@ import numpy as np
 from rushlight import return_types
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.ops import lapack
-from rushlight.ops.common import Tensor, record, record_many, recording, wrap, write_out, write_outs
+from rushlight.ops.common import (
+    Tensor,
+    check_tensor,
+    record,
+    record_many,
+    recording,
+    wrap,
+    write_out,
+    write_outs,
+)
 from rushlight.ops.matrices import (
     FactorNode,
     LinAlgError,
@@ -43,7 +52,7 @@ class LinalgCholeskyExBackward0(FactorNode):
 
 
 def _cholesky(name: str, a: Tensor, upper: bool) -> tuple[Tensor, np.ndarray]:
-    array, info = lapack.cholesky(square(name, a), bool(upper))
+    array, info = lapack.cholesky(square(name, a, kernel="cholesky_cpu"), bool(upper))
     if not recording(a):
         return wrap(array), info
     factor = record(array, LinalgCholeskyExBackward0, (a,), upper=upper)
@@ -102,6 +111,7 @@ def cholesky(input, upper=False, *, out=None):
     >>> torch.cholesky(torch.tensor([[4.0]]))
     tensor([[2.]])
     """
+    not_implemented("cholesky_cpu", check_tensor("cholesky", input))
     return write_out(_checked_cholesky("cholesky", input, upper), out)
 
 
@@ -169,7 +179,7 @@ def _qr(name: str, a: Tensor, mode: str) -> tuple[Tensor, Tensor]:
         raise RuntimeError(
             f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
         )
-    array = matrices(name, a)
+    array = matrices(name, a, kernel="geqrf_cpu")
     found = np.linalg.qr(array, mode)
     arrays = (np.empty(0, array.dtype), found) if mode == "r" else tuple(found)
     if not recording(a):
@@ -454,7 +464,7 @@ def _svd_inner(u, s, vh, grad_u, grad_s, grad_vh) -> Tensor:
 
 
 def _svd(name: str, a, full: bool, vectors: bool = True) -> tuple[Tensor, ...]:
-    array = matrices(name, a)
+    array = matrices(name, a, kernel="linalg_svd_cpu")
     try:
         if not (vectors or recording(a)):
             return (wrap(np.linalg.svd(array, compute_uv=False)),)

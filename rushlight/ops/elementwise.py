@@ -17,6 +17,7 @@ from rushlight.ops.common import (
     check_tensor,
     conj,
     floating,
+    not_implemented,
     overloaded,
     promote,
     record,
@@ -346,12 +347,13 @@ def _no_bool_sub(x, y):
         )
 
 
-def _real(name):
-    def check(x, y):
-        if x._array.dtype.kind == "c":
-            raise RuntimeError(
-                f'"{name}" not implemented for complex numbers: expected real tensors, got {x.dtype}'
-            )
+def kinds(name: str, allowed: str):
+    """A check that the operands' type is one of these kinds of NumPy's types."""
+
+    def check(x: Tensor, y: Tensor):
+        kind = x._array.dtype.kind
+        if ("f" if kind == "V" else kind) not in allowed:
+            raise not_implemented(name, x)
 
     return check
 
@@ -446,8 +448,12 @@ mul = define(
     example="torch.mul(torch.tensor([1, 2]), 3) -> tensor([3, 6])",
 )  # fmt: skip
 _div, _div_ = binary("div", K.div, DivBackward0, to_float=True)
-_floor_divide, _floor_divide_ = binary("floor_divide", K.floor_divide, None)
-_trunc_divide, _trunc_divide_ = binary("trunc_divide", K.trunc_divide, None)
+_floor_divide, _floor_divide_ = binary(
+    "floor_divide", K.floor_divide, None, check=kinds("div_floor_cpu", "iuf")
+)
+_trunc_divide, _trunc_divide_ = binary(
+    "trunc_divide", K.trunc_divide, None, check=kinds("div_trunc_cpu", "iuf")
+)
 _DIVIDE = {
     None: (_div, _div_),
     "floor": (_floor_divide, _floor_divide_),
@@ -562,7 +568,11 @@ def pow(input, exponent, *, out=None):
         except SparseError:
             return overloaded("pow", input, exponent)
     result = _pow(input, exponent, out=out)
-    return shown_as("PowBackward2", result) if isinstance(input, Number) and isinstance(exponent, Tensor) else result
+    return (
+        shown_as("PowBackward2", result)
+        if isinstance(input, Number) and isinstance(exponent, Tensor)
+        else result
+    )
 
 
 def _pow_number(x: Tensor, exponent) -> Tensor:
@@ -581,36 +591,43 @@ def _pow_number(x: Tensor, exponent) -> Tensor:
 
 
 maximum = define(
-    "maximum", K.maximum, MaximumBackward0, check=_real("maximum"), tensors="both", doc="The larger of two; nan where one is.",
+    "maximum", K.maximum, MaximumBackward0, check=kinds("maximum_cpu", "biuf"), tensors="both",
+    doc="The larger of two; nan where one is.",
     example="torch.maximum(torch.tensor([1, 5]), torch.tensor([3, 2])) -> tensor([3, 5])",
 )  # fmt: skip
 minimum = define(
-    "minimum", K.minimum, MinimumBackward0, check=_real("minimum"), tensors="both", doc="The smaller of two; nan where one is.",
+    "minimum", K.minimum, MinimumBackward0, check=kinds("minimum_cpu", "biuf"), tensors="both",
+    doc="The smaller of two; nan where one is.",
     example="torch.minimum(torch.tensor([1, 5]), torch.tensor([3, 2])) -> tensor([1, 2])",
 )  # fmt: skip
 fmax = define(
-    "fmax", K.fmax, FmaxBackward0, check=_real("fmax"), tensors="both", doc="The larger of two; a number rather than nan.",
+    "fmax", K.fmax, FmaxBackward0, check=kinds("fmax_cpu", "biuf"), tensors="both",
+    doc="The larger of two; a number rather than nan.",
     example="torch.fmax(torch.tensor([1.0]), torch.tensor([float('nan')])) -> tensor([1.])",
 )  # fmt: skip
 fmin = define(
-    "fmin", K.fmin, FminBackward0, check=_real("fmin"), tensors="both", doc="The smaller of two; a number rather than nan.",
+    "fmin", K.fmin, FminBackward0, check=kinds("fmin_cpu", "biuf"), tensors="both",
+    doc="The smaller of two; a number rather than nan.",
     example="torch.fmin(torch.tensor([1.0]), torch.tensor([float('nan')])) -> tensor([1.])",
 )  # fmt: skip
 remainder = define(
-    "remainder", K.remainder, RemainderBackward0, tensors="any",
+    "remainder", K.remainder, RemainderBackward0, tensors="any", check=kinds("remainder_cpu", "iuf"),
     doc="What is left after floor division, with the divisor's sign.",
     example="torch.remainder(torch.tensor([-3, 3]), 2) -> tensor([1, 1])",
 )  # fmt: skip
 fmod = define(
-    "fmod", K.fmod, FmodBackward0, tensors="input", doc="What is left after division towards zero, with the dividend's sign.",
+    "fmod", K.fmod, FmodBackward0, tensors="input", check=kinds("fmod_cpu", "iuf"),
+    doc="What is left after division towards zero, with the dividend's sign.",
     example="torch.fmod(torch.tensor([-3, 3]), 2) -> tensor([-1,  1])",
 )  # fmt: skip
 atan2 = define(
-    "atan2", K.atan2, Atan2Backward0, to_float=True, tensors="both", doc="The angle of the point (other, input), in radians.",
+    "atan2", K.atan2, Atan2Backward0, to_float=True, check=kinds("atan2_cpu", "biuf"), tensors="both",
+    doc="The angle of the point (other, input), in radians.",
     aliases=("arctan2",), example="torch.atan2(torch.tensor([1.0]), torch.tensor([1.0])) -> tensor([0.7854])",
 )  # fmt: skip
 hypot = define(
-    "hypot", K.hypot, HypotBackward0, tensors="both", doc="The length of the hypotenuse of a right triangle.",
+    "hypot", K.hypot, HypotBackward0, check=kinds("hypot_cpu", "f"), tensors="both",
+    doc="The length of the hypotenuse of a right triangle.",
     example="torch.hypot(torch.tensor([3.0]), torch.tensor([4.0])) -> tensor([5.])",
 )  # fmt: skip
 

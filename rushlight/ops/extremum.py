@@ -284,7 +284,9 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
     """
     x = check_tensor("aminmax", input)._array
     axes = axes_of(dim, x.ndim)
-    if x.size == 0 and (axes is None or x.shape[axes[0]] == 0):
+    if x.size == 0 and axes is not None and x.shape[axes[0]] == 0:
+        raise IndexError(f"aminmax: Expected reduction dim {axes[0]} to have non-zero size.")
+    if x.size == 0 and axes is None:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )

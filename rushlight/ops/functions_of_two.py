@@ -15,14 +15,13 @@ from rushlight.ops.common import (
     check_tensor,
     conj,
     floating,
-    not_implemented,
     record,
     result_type,
     sum_to,
     wrap,
     write_out,
 )
-from rushlight.ops.elementwise import BothNode, binary, define, mul, pow
+from rushlight.ops.elementwise import BothNode, binary, define, kinds, mul, pow
 from rushlight.ops.registry import op
 
 
@@ -38,17 +37,6 @@ def _quiet(function):
         return out
 
     return kernel
-
-
-def _kinds(name: str, kinds: str):
-    """A check that the operands' type is one of these kinds of NumPy."""
-
-    def check(x: Tensor, y: Tensor):
-        kind = x._array.dtype.kind
-        if ("f" if kind == "V" else kind) not in kinds:
-            raise not_implemented(f"{name}_cpu" if name in ("gcd", "lcm") else name, x._array)
-
-    return check
 
 
 class CopysignBackward0(BothNode):
@@ -108,22 +96,22 @@ class NextafterBackward0(BothNode):
 
 
 copysign = define(
-    "copysign", _quiet(np.copysign), CopysignBackward0, to_float=True, tensors="input", check=_kinds("copysign", "biuf"),
+    "copysign", _quiet(np.copysign), CopysignBackward0, to_float=True, tensors="input", check=kinds("copysign", "biuf"),
     doc="The size of the first with the sign of the second.",
     example="torch.copysign(torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 1.0])) -> tensor([-1.,  2.])",
 )  # fmt: skip
 logaddexp = define(
-    "logaddexp", _quiet(_logaddexp), LogaddexpBackward0, tensors="both", check=_kinds("logaddexp", "fc"),
+    "logaddexp", _quiet(_logaddexp), LogaddexpBackward0, tensors="both", check=kinds("logaddexp", "fc"),
     doc="log(exp(input) + exp(other)), without overflow.",
     example="torch.logaddexp(torch.tensor([0.0]), torch.tensor([0.0])) -> tensor([0.6931])",
 )  # fmt: skip
 logaddexp2 = define(
-    "logaddexp2", _quiet(np.logaddexp2), Logaddexp2Backward0, tensors="both", check=_kinds("logaddexp2", "f"),
+    "logaddexp2", _quiet(np.logaddexp2), Logaddexp2Backward0, tensors="both", check=kinds("logaddexp2", "f"),
     doc="log2(2 ** input + 2 ** other), without overflow.",
     example="torch.logaddexp2(torch.tensor([3.0]), torch.tensor([3.0])) -> tensor([4.])",
 )  # fmt: skip
 _step, _step_in_place = binary(
-    "heaviside", _quiet(_heaviside), HeavisideBackward0, tensors="both", check=_kinds("heaviside", "biuf")
+    "heaviside", _quiet(_heaviside), HeavisideBackward0, tensors="both", check=kinds("heaviside", "biuf")
 )
 
 
@@ -150,16 +138,17 @@ def heaviside(input, values, *, out=None):
 
 
 nextafter = define(
-    "nextafter", _quiet(np.nextafter), NextafterBackward0, tensors="both", check=_kinds("nextafter", "f"),
+    "nextafter", _quiet(np.nextafter), NextafterBackward0, tensors="both", check=kinds("nextafter", "f"),
     doc="The next representable number after the first, towards the second.",
     example="torch.nextafter(torch.tensor([1.0]), torch.tensor([2.0])) > 1 -> tensor([True])",
 )  # fmt: skip
 gcd = define(
-    "gcd", _quiet(np.gcd), None, tensors="both", check=_kinds("gcd", "iu"), doc="The greatest common divisor of whole numbers.",
+    "gcd", _quiet(np.gcd), None, tensors="both", check=kinds("gcd_cpu", "iu"),
+    doc="The greatest common divisor of whole numbers.",
     example="torch.gcd(torch.tensor([12, 7]), torch.tensor([18])) -> tensor([6, 1])",
 )  # fmt: skip
 lcm = define(
-    "lcm", _quiet(np.lcm), None, tensors="both", check=_kinds("lcm", "iu"), doc="The least common multiple of whole numbers.",
+    "lcm", _quiet(np.lcm), None, tensors="both", check=kinds("lcm_cpu", "iu"), doc="The least common multiple of whole numbers.",
     example="torch.lcm(torch.tensor([4]), torch.tensor([6])) -> tensor([12])",
 )  # fmt: skip
 
@@ -212,6 +201,10 @@ def float_power(input, exponent, *, out=None):
     """
     check_operands("float_power", input, exponent, "any")
     kind = _float_power_kind(input, exponent)
+    if out is not None and check_tensor("float_power", out, "out").dtype is not kind:
+        raise RuntimeError(
+            f"the output given to float_power has dtype {out.dtype} but the operation's result requires dtype {kind}"
+        )
     if isinstance(input, Tensor):
         return pow(
             as_type(input, kind), exponent.to(kind) if isinstance(exponent, Tensor) else exponent, out=out

@@ -321,6 +321,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
             "the target with "
             ".to(input.dtype)"
         )
+    if x.dtype.kind in "iubc":
+        raise not_implemented("binary_cross_entropy", input)
     if x.size and not (K.amin(x) >= 0 and K.amax(x) <= 1):
         raise RuntimeError(
             "all elements of input should be between 0 and 1: binary_cross_entropy wants probabilities. "
@@ -375,7 +377,9 @@ def binary_cross_entropy_with_logits(
             f"Target size ({target.size()}) must be the same as input size ({input.size()})"
             f"{_shape_hint(input._array.shape, target._array.shape)}"
         )
-    if target._array.dtype.kind in "iub" and input._array.dtype.kind not in "iub":
+    if input._array.dtype.kind in "iub":
+        raise not_implemented("log_sigmoid_cpu", input)
+    if target._array.dtype.kind in "iub":
         raise RuntimeError(
             f"result type {SCALAR_NAMES[input.dtype]} can't be cast to the desired output type "
             f"{SCALAR_NAMES[target.dtype]}: convert the target with .to(input.dtype)"

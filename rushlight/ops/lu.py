@@ -23,6 +23,7 @@ from rushlight.ops.matrices import (
     fold,
     info_tensor,
     not_implemented,
+    wrong_type,
 )
 from rushlight.ops.registry import op
 from rushlight.ops.triangular import check_system
@@ -320,7 +321,7 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
         check_tensor("linalg_lu_solve", t, n, i)._array for i, (t, n) in enumerate([(LU, "LU"), (pivots, "pivots"), (B, "B")], 1)
     )  # fmt: skip
     if factors.dtype not in LAPACK_TYPES:
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {LU.dtype}")
+        raise wrong_type(name, LU, "linalg.lu_solve_cpu")
     if factors.dtype != b.dtype:
         raise RuntimeError(
             f"{name}: Expected LU and B to have the same dtype, but found LU of type {LU.dtype} and B of type "

@@ -19,8 +19,8 @@ LinAlgError = _LinAlgError  # PyTorch's has both names too
 # -- checks -----------------------------------------------------------------------------------------
 
 
-def matrices(name: str, a, argument: str = "A", position: int = 1) -> np.ndarray:
-    """The array of a tensor of matrices of a type that LAPACK has.
+def matrices(name: str, a, argument: str = "A", position: int = 1, kernel: str | None = None) -> np.ndarray:
+    """The array of a tensor of matrices of a type that LAPACK has; `kernel` as in `wrong_type`.
 
     Raises:
         TypeError: it is no tensor. RuntimeError: it has fewer than two dimensions or another type.
@@ -29,15 +29,15 @@ def matrices(name: str, a, argument: str = "A", position: int = 1) -> np.ndarray
         check_tensor(name.replace(".", "_"), a, argument, position)
     array = a._array
     if array.dtype not in LAPACK_TYPES:
-        raise wrong_type(name, a)
+        raise wrong_type(name, a, kernel)
     if array.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor {argument} must have at least 2 dimensions.")
     return array
 
 
-def square(name: str, a, argument: str = "A") -> np.ndarray:
+def square(name: str, a, argument: str = "A", kernel: str | None = None) -> np.ndarray:
     """The array of a tensor of square matrices of a type that LAPACK has."""
-    array = matrices(name, a, argument)
+    array = matrices(name, a, argument, kernel=kernel)
     check_square(name, array)
     return array
 

@@ -6,7 +6,7 @@ from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import rejoin, view_of
 from rushlight.devices import Size
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import MODE, Tensor, check_tensor, overloaded, sum_to, wrap
+from rushlight.ops.common import MODE, Tensor, before, check_tensor, check_writable, overloaded, sum_to, wrap
 from rushlight.ops.registry import numpy_names, op
 from rushlight.ops.shape import (
     DiagonalBackward0,
@@ -367,9 +367,12 @@ def as_strided(input, size, stride, storage_offset=None):
 
 def as_strided_(self, size, stride, storage_offset=None):
     """Look at the same memory with another shape and other steps, in place."""
-    view = as_strided(self, size, stride, storage_offset)
-    self._array = view._array
-    self._format = "fixed"
+    check_writable(self)
+    view = as_strided(before(self), size, stride, storage_offset)
+    self._array, self._format = view._array, "fixed"
+    self._bump()
+    if view._node is not None:
+        self._node, self._nr = view._node, view._nr
     return self
 
 

@@ -55,6 +55,11 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     """
     reduction = reduction_of(size_average, reduce, reduction)
     input, target = promote("soft_margin_loss", input, target)
+    if input._array.dtype.kind in "iub":
+        raise RuntimeError(
+            f"soft_margin_loss: result type Float can't be cast to the desired output type {input.dtype}; convert the "
+            "input, x.float()"
+        )
     try:
         product = K.mul(input._array, target._array)
     except ValueError:

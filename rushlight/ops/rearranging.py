@@ -143,7 +143,9 @@ def roll(input, shifts, dims=None):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     else:
         dims = tuple(check_dim(d, array.ndim) for d in dims)
-        out = np.roll(array, shifts, dims) if array.ndim else array.copy()
+        if not array.ndim:
+            raise IndexError(f"roll(): Dimension specified as {dims[0]} but tensor has no dimensions")
+        out = np.roll(array, shifts, dims)
     if recording(input):
         return record(out, RollBackward0, (input,), shifts=shifts, dims=dims)
     return wrap(out)

@@ -34,7 +34,7 @@ def _softmax(name: str, kernel, node_type, input, dim, dtype, out) -> Tensor:
     except AttributeError:
         check_tensor(name, input)
         raise
-    if x.dtype.kind in "iub":
+    if x.dtype.kind in "iubc":
         raise NotImplementedError(
             f"\"{name}_lastdim_kernel_impl\" not implemented for '{SCALAR_NAMES[input.dtype]}': expected "
             "floating-point "

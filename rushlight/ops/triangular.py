@@ -257,6 +257,7 @@ def cholesky_inverse(input, upper=False, *, out=None):
     >>> torch.cholesky_inverse(torch.tensor([[2.0]]))
     tensor([[0.2500]])
     """
+    not_implemented("cholesky_inverse_out_cpu", check_tensor("cholesky_inverse", input))
     factor = square("cholesky_inverse", input)
     zero = factor.diagonal(0, -2, -1) == 0
     if zero.any():

@@ -73,6 +73,7 @@ def unary(
     method=True,
     aliases=(),
     exact=None,
+    refuses="",
 ):
     """Define and list a function of one tensor.
 
@@ -88,6 +89,7 @@ def unary(
         inplace: whether there is a method `name_`.
         method: whether tensors have it as a method; else it is part of `torch.special`, whose prefix its name has.
         aliases: further names.
+        refuses: the kinds of NumPy's types that it does not take.
         exact: whether `out` must be of the result's type; by default where integers stay integers.
     """
     exact = not to_float if exact is None else exact
@@ -99,9 +101,13 @@ def unary(
             x = input._array
         except AttributeError:
             return overloaded(name, input)
-        if to_float and x.dtype.kind in "iub":
-            input = floating(input)
-            x = input._array
+        kind = x.dtype.kind
+        if kind != "f":
+            if kind in refuses:
+                raise not_implemented(name + "_cpu", x)
+            if to_float and kind in "iub":
+                input = floating(input)
+                x = input._array
         result = wrap(kernel(x))
         if input._format:
             result._format = input._format
@@ -111,6 +117,8 @@ def unary(
 
     def function_(input):
         check_writable(input)
+        if input._array.dtype.kind in refuses:
+            raise not_implemented(name + "_cpu", input)
         if to_float and input._array.dtype.kind in "iub":
             return assign(input, function(input), name + "_")
         return run_inplace(input, kernel, node_type)
@@ -176,10 +184,16 @@ def _neg(x, out=None):
         ) from None
 
 
-def _frac(x, out=None):
-    if x.dtype.kind in "iub":
-        raise not_implemented("frac_cpu", x)
-    return K.frac(x) if out is None else K.frac(x, out=out)
+def _sign(x, out=None):
+    if x.dtype.kind == "b":  # a truth value is its own sign
+        return x.copy() if out is None else x
+    return K.sign(x) if out is None else K.sign(x, out=out)
+
+
+def _square(x, out=None):
+    if x.dtype.kind == "b" and out is None:
+        return x.astype(np.int64)
+    return K.square(x) if out is None else K.square(x, out=out)
 
 
 neg = unary("neg", _neg, "NegBackward0", lambda g: -g, saves=None, to_float=False, aliases=("negative",),
@@ -204,7 +218,7 @@ rsqrt = unary("rsqrt", K.rsqrt, "RsqrtBackward0", lambda g, y: g * (y * y * y) *
               doc="One over the square root.", example=("[4.0]", "tensor([0.5000])"))  # fmt: skip
 reciprocal = unary("reciprocal", K.reciprocal, "ReciprocalBackward0", lambda g, y: -g * (y * y), saves="output",
                    doc="One over x.", example=("[4.0]", "tensor([0.2500])"))  # fmt: skip
-square = unary("square", K.square, "PowBackward0", lambda g, x: g * x * 2, to_float=False, exact=False,
+square = unary("square", _square, "PowBackward0", lambda g, x: g * x * 2, to_float=False, exact=False,
                doc="x times x.", example=("[3, 4]", "tensor([ 9, 16])"))  # fmt: skip
 sin = unary("sin", K.sin, "SinBackward0", lambda g, x: g * x.cos(),
             doc="The sine of x radians.", example=("[0.0]", "tensor([0.])"))  # fmt: skip
@@ -229,30 +243,31 @@ acosh = unary("acosh", K.acosh, "AcoshBackward0", lambda g, x: g * (x - 1).rsqrt
 atanh = unary("atanh", K.atanh, "AtanhBackward0", lambda g, x: g / (1 - x * x), aliases=("arctanh",),
               doc="The inverse hyperbolic tangent.", example=("[0.0]", "tensor([0.])"))  # fmt: skip
 erf = unary("erf", K.erf, "ErfBackward0", lambda g, x: g * (2 / math.sqrt(math.pi)) * (-(x * x)).exp(),
-            doc="The error function.", example=("[0.0]", "tensor([0.])"))  # fmt: skip
+            refuses="c", doc="The error function.", example=("[0.0]", "tensor([0.])"))  # fmt: skip
 erfc = unary("erfc", K.erfc, "ErfcBackward0", lambda g, x: g * (-2 / math.sqrt(math.pi)) * (-(x * x)).exp(),
-             doc="One minus the error function.", example=("[0.0]", "tensor([1.])"))  # fmt: skip
+             refuses="c", doc="One minus the error function.", example=("[0.0]", "tensor([1.])"))  # fmt: skip
 erfinv = unary("erfinv", K.erfinv, "ErfinvBackward0", lambda g, y: g * (math.sqrt(math.pi) / 2) * (y * y).exp(),
-               saves="output", doc="The inverse of the error function.", example=("[0.0]", "tensor([0.])"))  # fmt: skip
+               saves="output", refuses="c",
+               doc="The inverse of the error function.", example=("[0.0]", "tensor([0.])"))  # fmt: skip
 lgamma = unary("lgamma", K.lgamma, "LgammaBackward0", lambda g, x: g * x.digamma(),
-               doc="The logarithm of the absolute value of the gamma function.",
+               refuses="c", doc="The logarithm of the absolute value of the gamma function.",
                example=("[1.0]", "tensor([0.])"))  # fmt: skip
-floor = unary("floor", K.floor, "FloorBackward0", _zero, saves=None, to_float=False,
+floor = unary("floor", K.floor, "FloorBackward0", _zero, refuses="cb", saves=None, to_float=False,
               doc="The largest whole number not above x.", example=("[1.5]", "tensor([1.])"))  # fmt: skip
-ceil = unary("ceil", K.ceil, "CeilBackward0", _zero, saves=None, to_float=False,
+ceil = unary("ceil", K.ceil, "CeilBackward0", _zero, refuses="cb", saves=None, to_float=False,
              doc="The smallest whole number not below x.", example=("[1.5]", "tensor([2.])"))  # fmt: skip
-trunc = unary("trunc", K.trunc, "TruncBackward0", _zero, saves=None, to_float=False, aliases=("fix",),
+trunc = unary("trunc", K.trunc, "TruncBackward0", _zero, refuses="cb", saves=None, to_float=False, aliases=("fix",),
               doc="x without its fractional part.", example=("[-1.5]", "tensor([-1.])"))  # fmt: skip
-frac = unary("frac", _frac, "FracBackward0", lambda g: g, saves=None, to_float=False,
+frac = unary("frac", K.frac, "FracBackward0", lambda g: g, refuses="cbiu", saves=None, to_float=False,
              doc="The fractional part of x.", example=("[1.5]", "tensor([0.5000])"))  # fmt: skip
-sign = unary("sign", K.sign, "SignBackward0", _zero, saves=None, to_float=False,
+sign = unary("sign", _sign, "SignBackward0", _zero, refuses="c", saves=None, to_float=False,
              doc="-1, 0 or 1, as x is negative, zero or positive.", example=("[-3.0]", "tensor([-1.])"))  # fmt: skip
 tanh = unary("tanh", K.tanh, "TanhBackward0", lambda g, y: tanh_backward(g, y), saves="output",
              doc="The hyperbolic tangent.", example=("[0.0]", "tensor([0.])"))  # fmt: skip
 sigmoid = unary("sigmoid", K.sigmoid, "SigmoidBackward0", lambda g, y: sigmoid_backward(g, y), saves="output",
                 doc="1 / (1 + exp(-x)).", example=("[0.0]", "tensor([0.5000])"))  # fmt: skip
 relu = unary("relu", K.relu, "ReluBackward0", lambda g, y: relu_backward(g, y), saves="output", to_float=False,
-             doc="x where it is positive, else 0.", example=("[-1.0, 2.0]", "tensor([0., 2.])"))  # fmt: skip
+             refuses="c", doc="x where it is positive, else 0.", example=("[-1.0, 2.0]", "tensor([0., 2.])"))  # fmt: skip
 
 
 def tanh_backward(g: Tensor, y: Tensor) -> Tensor:
@@ -291,6 +306,8 @@ def digamma(input, *, out=None):
     tensor([-0.5772])
     """
     input = floating(check_tensor("digamma", input))
+    if input._array.dtype.kind == "c":
+        raise not_implemented("digamma", input)
     array = K.digamma(input._array)
     if input._rg and MODE.enabled:
         return write_out(record(array, DigammaBackward0, (input,), input), out)
@@ -312,7 +329,10 @@ def abs(input, *, out=None):
     tensor([1., 2.])
     """
     try:
-        array = K.abs(check_tensor("abs", input)._array)
+        array = check_tensor("abs", input)._array
+        if array.dtype.kind == "b":
+            raise not_implemented("abs_cpu", input)
+        array = K.abs(array)
     except SparseError:
         return overloaded("abs", input)
     if input._rg and MODE.enabled:
@@ -344,7 +364,8 @@ def sgn(input, *, out=None):
     >>> torch.sgn(torch.tensor([3 + 4j]))
     tensor([0.6000+0.8000j])
     """
-    array = K.sgn(check_tensor("sgn", input)._array)
+    x = check_tensor("sgn", input)._array
+    array = x.copy() if x.dtype.kind == "b" else K.sgn(x)
     if input._rg and MODE.enabled:
         return write_out(record(array, SgnBackward0, (input,), input), out, exact=True)
     return write_out(wrap(array), out, exact=True)
@@ -365,8 +386,8 @@ def round(input, *, decimals=0, out=None):
     tensor([0., 2.])
     """
     x = check_tensor("round", input)._array
-    if x.dtype.kind in "iub":
-        if decimals or x.dtype.kind == "b":
+    if x.dtype.kind in "iubc":
+        if decimals or x.dtype.kind in "bc":
             raise not_implemented("round_cpu", x)
         array = x.copy()
     elif decimals:
