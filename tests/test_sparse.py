@@ -530,3 +530,8 @@ def test_wrong_compressed_rows_are_refused():
     for crow, col in (([0, 2], [0, 5]), ([1, 2], [0, 1]), ([0, 3], [0, 1]), ([0, 2, 1, 2], [0, 1])):
         with pytest.raises(RuntimeError):
             rushlight.sparse_csr_tensor(crow, col, [1.0, 2.0], (len(crow) - 1, 2))
+
+
+def test_a_sparse_tensor_is_not_none():
+    for t in (torch, rushlight):
+        assert (t.eye(2).to_sparse() == None) is False  # noqa: E711

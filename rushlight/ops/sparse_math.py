@@ -298,6 +298,8 @@ SparseTensor.__imul__, SparseTensor.__itruediv__ = SparseTensor.mul_, SparseTens
 
 def _refused(name: str):
     def operator(self, other):
+        if not isinstance(other, (Tensor, *Number)):
+            return NotImplemented
         raise unsupported(name)
 
     return operator
