@@ -49,7 +49,7 @@ ANY = ("rgb", "grey", "bytes", "floats", "batch", "doubles")
 TENSORS = ("bytes", "floats", "batch", "one channel", "doubles")
 COLOURS = ("rgb", "grey", "bytes", "floats", "one channel", "byte batch")
 BYTES = ("rgb", "grey", "bytes", "byte batch")
-SIDES = {"edge", "reflect", "symmetric"}
+SIDES = ("edge", "reflect", "symmetric")
 NEAR, LINEAR, CUBIC = 0, 2, 3
 
 
