@@ -18,7 +18,19 @@ __all__ = [
     "script", "script_if_tracing", "script_method", "trace", "trace_module", "unused", "wait",
 ]  # fmt: skip
 
-ScriptModule = Module
+
+class ScriptModule(Module):
+    """A base class for modules to be scripted: an ordinary module here.
+
+    >>> import rushlight as torch
+    >>> isinstance(torch.nn.Linear(1, 1), torch.jit.ScriptModule)
+    False
+    """
+
+    @property
+    def original_name(self) -> str:
+        """The name of its class."""
+        return type(self).__name__
 
 
 def script(obj: Any, optimize=None, example_inputs=None, **_):
