@@ -1,4 +1,4 @@
-"""Pictures: data sets, and , under torchvision's names."""
+"""Pictures: data sets, transforms, files and drawings, under torchvision's names."""
 
 from rushlight.vision import datasets, io, transforms, utils
 
