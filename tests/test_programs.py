@@ -85,3 +85,10 @@ def test_versions_compare_as_pytorchs():
             for method in ("__lt__", "__le__", "__eq__", "__ge__", "__gt__"):
                 ours, theirs = (m.torch_version.TorchVersion(a) for m in (rushlight, torch))
                 assert getattr(ours, method)(b) == getattr(theirs, method)(b), (a, method, b)
+
+
+def test_names_that_other_packages_ask_for():
+    rushlight._C._log_api_usage_once("a metric")
+    assert rushlight._C.Generator is rushlight.Generator and rushlight._C._get_tracing_state() is None
+    assert not isinstance(rushlight.nn.Linear(1, 1), rushlight.jit.ScriptModule)
+    assert type("Net", (rushlight.jit.ScriptModule,), {})().original_name == "Net"
