@@ -129,6 +129,9 @@ class LogcumsumexpBackward0(Node):
         _, x = self.unpack()
         if not x._array.ndim:
             return grad
+        if x.is_complex():
+            part = grad.conj().log() - self.unpack_output()
+            return (logcumsumexp(part.flip(self.axis), self.axis).flip(self.axis) + x).exp().conj()
         y, lowest = self.unpack_output(), float(np.finfo(x._array.dtype).min)
         size = grad.abs().log()
         parts = []

@@ -554,7 +554,15 @@ class LogsumexpBackward0(ReductionNode):
     def backward(self, grad):
         _, x = self.unpack()
         top = self.restore(self.unpack_output())
-        return self.restore(grad) * (x - top.masked_fill(top.abs() == math.inf, 0)).exp()
+        return self.restore(grad) * conj((x - top.masked_fill(top.abs() == math.inf, 0)).exp())
+
+
+def _complex_logsumexp(x: np.ndarray, axes: tuple, keepdim: bool) -> np.ndarray:
+    top = x.real.max(axes, keepdims=True, initial=-math.inf)
+    top = np.where(np.isinf(top), 0, top).astype(x.real.dtype)
+    with np.errstate(divide="ignore"):
+        sums = np.log(np.exp(x - top).sum(axes, keepdims=True)) + top
+    return sums if keepdim else np.asarray(sums.squeeze(axes))
 
 
 @op()
@@ -576,7 +584,8 @@ def logsumexp(input, dim, keepdim=False, *, out=None):
         input = cast(input, get_default_dtype())
     x = input._array
     axes = axes_of(dim, x.ndim)
-    array = K.logsumexp(x, tuple(range(x.ndim)) if axes is None else axes, keepdim)
+    axes_or_all = tuple(range(x.ndim)) if axes is None else axes
+    array = (_complex_logsumexp if x.dtype.kind == "c" else K.logsumexp)(x, axes_or_all, keepdim)
     result = reduced(array, LogsumexpBackward0, input, axes, keepdim)
     if result._node is not None:
         result._node.save_output(result, input)

@@ -93,6 +93,7 @@ def unary(
         exact: whether `out` must be of the result's type; by default where integers stay integers.
     """
     exact = not to_float if exact is None else exact
+    checks = to_float or bool(refuses)
     base = {"input": _InputNode, "output": _OutputNode, None: _PlainNode}[saves]
     node_type = type(node, (base,), {"derivative": staticmethod(derivative), "__module__": __name__})
 
@@ -101,14 +102,17 @@ def unary(
             x = input._array
         except AttributeError:
             return overloaded(name, input)
-        kind = x.dtype.kind
-        if kind != "f":
+        if checks:
+            kind = x.dtype.kind
             if kind in refuses:
                 raise not_implemented(name + "_cpu", x)
             if to_float and kind in "iub":
                 input = floating(input)
                 x = input._array
-        result = wrap(kernel(x))
+        try:
+            result = wrap(kernel(x))
+        except TypeError:
+            raise _without_kernel(name, x) from None
         if input._format:
             result._format = input._format
         if input._rg and MODE.enabled:
@@ -121,7 +125,10 @@ def unary(
             raise not_implemented(name + "_cpu", input)
         if to_float and input._array.dtype.kind in "iub":
             return assign(input, function(input), name + "_")
-        return run_inplace(input, kernel, node_type)
+        try:
+            return run_inplace(input, kernel, node_type)
+        except TypeError:
+            raise _without_kernel(name, input._array) from None
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = _doc(name, doc, example)
@@ -131,6 +138,15 @@ def unary(
     for other in aliases:
         alias(other, function)
     return function
+
+
+def _without_kernel(name: str, x: np.ndarray) -> RuntimeError:
+    if name == "neg":
+        return RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
+        )
+    return not_implemented(name + "_cpu", x)
 
 
 def _node(node_type: type[Node], input: Tensor, result: Tensor) -> Node:
@@ -174,16 +190,6 @@ def _zero(grad):
     return grad.new_zeros(grad._array.shape)
 
 
-def _neg(x, out=None):
-    try:
-        return K.neg(x) if out is None else K.neg(x, out=out)
-    except TypeError:
-        raise RuntimeError(
-            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
-            "the `~` or `logical_not()` operator instead."
-        ) from None
-
-
 def _sign(x, out=None):
     if x.dtype.kind == "b":  # a truth value is its own sign
         return x.copy() if out is None else x
@@ -196,7 +202,7 @@ def _square(x, out=None):
     return K.square(x) if out is None else K.square(x, out=out)
 
 
-neg = unary("neg", _neg, "NegBackward0", lambda g: -g, saves=None, to_float=False, aliases=("negative",),
+neg = unary("neg", K.neg, "NegBackward0", lambda g: -g, saves=None, to_float=False, aliases=("negative",),
             doc="-x.", example=("[1, -2]", "tensor([-1,  2])"))  # fmt: skip
 exp = unary("exp", K.exp, "ExpBackward0", lambda g, y: g * y, saves="output",
             doc="e to the power of x.", example=("[0.0]", "tensor([1.])"))  # fmt: skip
@@ -267,7 +273,7 @@ tanh = unary("tanh", K.tanh, "TanhBackward0", lambda g, y: tanh_backward(g, y), 
 sigmoid = unary("sigmoid", K.sigmoid, "SigmoidBackward0", lambda g, y: sigmoid_backward(g, y), saves="output",
                 doc="1 / (1 + exp(-x)).", example=("[0.0]", "tensor([0.5000])"))  # fmt: skip
 relu = unary("relu", K.relu, "ReluBackward0", lambda g, y: relu_backward(g, y), saves="output", to_float=False,
-             refuses="c", doc="x where it is positive, else 0.", example=("[-1.0, 2.0]", "tensor([0., 2.])"))  # fmt: skip
+             doc="x where it is positive, else 0.", example=("[-1.0, 2.0]", "tensor([0., 2.])"))  # fmt: skip
 
 
 def tanh_backward(g: Tensor, y: Tensor) -> Tensor:

@@ -298,7 +298,7 @@ def run(op, dtype: str, most: int = 10**9, stop_after: int = 3) -> Result | None
                     break
                 result.samples += 1
                 try:
-                    with limit(20):
+                    with limit(60):
                         shown = compare(op, f, sample, grads)
                 except (Exception, TimeoutError) as e:
                     shown = f"{type(e).__name__}: {' '.join(str(e).split())[:160]}"
@@ -316,6 +316,7 @@ def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="operators; all in scope by default")
     parser.add_argument("--dtype", nargs="*", default=["float32"], choices=DTYPES)
+    parser.add_argument("--most", type=int, default=10**9, help="samples per operator")
     parser.add_argument("--prefix", action="store_true", help="names are prefixes")
     args = parser.parse_args(argv)
     chosen = [op for op in op_db if (op.name in args.names if args.names else in_scope(op))]
@@ -324,7 +325,7 @@ def main(argv=None) -> int:
     good = bad = 0
     for op in chosen:
         for dtype in args.dtype:
-            r = run(op, dtype)
+            r = run(op, dtype, args.most)
             if r is None:
                 continue
             if r.passed == r.samples and not r.failures:
