@@ -143,7 +143,7 @@ def run(info, dtype: str, training: bool, most: int = 10**9, stop_after: int = 3
         for i, sample in enumerate(samples[:most]):
             result.samples += 1
             try:
-                with limit(20):
+                with limit(60):
                     shown = compare(info, ours_cls, sample, dtype, training)
             except (Exception, TimeoutError) as error:
                 shown = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
