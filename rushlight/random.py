@@ -41,7 +41,9 @@ class Generator:
 
     def __init__(self, device="cpu"):
         if devices.device(device).type != "cpu":
-            raise RuntimeError(f"Generator: Device type {device} is not supported for torch.Generator(): use 'cpu'")
+            raise RuntimeError(
+                f"Generator: Device type {device} is not supported for torch.Generator(): use 'cpu'"
+            )
         self._stream = K.MT19937()
 
     @property
