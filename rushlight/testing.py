@@ -193,7 +193,9 @@ def make_tensor(
     low = (0 if dtype in (dtypes.bool_, dtypes.uint8) else -9) if low is None else low
     high = (2 if dtype == dtypes.bool_ else 10 if dtype.category == 1 else 9) if high is None else high
     if dtype.category < 2:
-        made = ops.random.randint(math.floor(low), math.ceil(high), wide, generator=default_generator).to(dtype)
+        made = ops.random.randint(math.floor(low), math.ceil(high), wide, generator=default_generator).to(
+            dtype
+        )
     else:
         made = ops.random.rand(*wide, dtype=dtypes.float64) * (high - low) + low
         if dtype.is_complex:
