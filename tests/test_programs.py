@@ -41,6 +41,22 @@ SNIPPETS = {
         print(1 - x, y - x, 3 / x, 2**x, torch.pow(2, x), torch.rsub(x, y), x.clamp_min(1), x.clamp_max(y))
         print(x.lerp(y, 0.3), x.lerp(y, y), torch.addcmul(y, x, y), torch.addcdiv(y, x, y, value=2))
     """,
+    "numbers before tensors, the old order": """
+        import warnings
+        a, b, c, v = torch.arange(3.0), torch.ones(3) * 2, torch.ones(3) * 3, torch.ones(2)
+        k, m, n, t = torch.eye(2), torch.ones(2, 3), torch.ones(3, 2), torch.ones(2, 2, 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            print(torch.add(a, 2, b), a.add(2, b), a.clone().add_(2, b), torch.sub(a, 2, b), a.clone().sub_(2, b))
+            print(a.addcmul(0.5, b, c), a.clone().addcdiv_(-0.5, b, c), torch.addcdiv(a, 2, b, c))
+            print(torch.addmm(2, k, m, n), torch.addmm(2, k, 3, m, n), k.addmm(2, m, n), k.clone().addmm_(2, 3, m, n))
+            print(v.addmv(2, k, v), torch.addr(2, k, 3, v, v), t.baddbmm(2, t, t), torch.addbmm(2, k, 3, t, t))
+        for wrong in (lambda: torch.add(a, b, c), lambda: torch.addcmul(a, b, c, c), lambda: torch.addmm(k, m, n, 1, 2)):
+            try:
+                print(wrong())
+            except TypeError:
+                print("TypeError")
+    """,
     "losses name their node": """
         F = torch.nn.functional
         torch.manual_seed(0)

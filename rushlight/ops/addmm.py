@@ -3,6 +3,7 @@
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.ops.common import Tensor, check_tensor, conj, or_sparse, record, sum_to, wrap, write_out
+from rushlight.ops.deprecated import also_in_old_order
 from rushlight.ops.linalg import (
     check_batches,
     check_product,
@@ -74,6 +75,7 @@ def _added(node_type, input: Tensor, x: Tensor, y: Tensor, beta, alpha, out, sum
 
 
 @op(inplace=True)
+@also_in_old_order(3, "beta", "alpha")
 @or_sparse
 def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
     """beta * input + alpha * (mat1 @ mat2).
@@ -103,6 +105,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
 
 
 @op(inplace=True)
+@also_in_old_order(3, "beta", "alpha")
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     """beta * input + alpha * (batch1 @ batch2), for stacks of matrices.
 
@@ -124,6 +127,7 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
 
 
 @op(inplace=True)
+@also_in_old_order(3, "beta", "alpha")
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     """beta * input + alpha * the sum over the stack of batch1 @ batch2.
 
@@ -155,6 +159,7 @@ def _check_three(name: str, batch1, batch2) -> None:
 
 
 @op(inplace=True)
+@also_in_old_order(3, "beta", "alpha")
 def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
     """beta * input + alpha * (mat @ vec).
 
@@ -192,6 +197,7 @@ def _weighted(input: Tensor, beta, product: Tensor, alpha) -> Tensor:
 
 
 @op(inplace=True)
+@also_in_old_order(3, "beta", "alpha")
 def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
     """beta * input + alpha * the outer product of two vectors.
 

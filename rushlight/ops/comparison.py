@@ -22,6 +22,7 @@ from rushlight.ops.common import (
     wrap,
     write_out,
 )
+from rushlight.ops.deprecated import also_in_old_order
 from rushlight.ops.registry import alias, op
 from rushlight.tensor import recording
 
@@ -478,6 +479,7 @@ def lerp(input, end, weight, *, out=None):
 
 
 @op(inplace=True)
+@also_in_old_order(3, "value")
 def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     """input + value * tensor1 * tensor2.
 
@@ -492,6 +494,7 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
 
 
 @op(inplace=True)
+@also_in_old_order(3, "value")
 def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
     """input + value * tensor1 / tensor2.
 

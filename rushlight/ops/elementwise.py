@@ -26,6 +26,7 @@ from rushlight.ops.common import (
     wrap,
     write_out,
 )
+from rushlight.ops.deprecated import in_todays_order
 from rushlight.ops.registry import alias, op
 from rushlight.sparse_tensor import SparseError, SparseTensor
 
@@ -362,16 +363,26 @@ _add, _add_ = binary("add", K.add, AddBackward0)
 _sub, _sub_ = binary("sub", K.sub, SubBackward0)
 
 
-def _add_in_place(self, other, *, alpha=1):
+def _alpha_first(name: str, *arguments) -> tuple[list, list]:
+    """The tensors and alpha of `add(input, alpha, other)`, the old order."""
+    tensors, numbers = in_todays_order(name, arguments, 2, ("alpha",))
+    return tensors, list(numbers.values())
+
+
+def _add_in_place(self, other, *last, alpha=1):
     """In-place form of `add`."""
+    if last:
+        (self, other), (alpha,) = _alpha_first("add_", self, other, *last)
     try:
         return _add_(self, other if alpha == 1 else mul(other, alpha))
     except SparseError:
         return overloaded("add_", self, other, alpha=alpha)
 
 
-def _sub_in_place(self, other, *, alpha=1):
+def _sub_in_place(self, other, *last, alpha=1):
     """In-place form of `sub`."""
+    if last:
+        (self, other), (alpha,) = _alpha_first("sub_", self, other, *last)
     _no_bool_sub(self, other)
     try:
         return _sub_(self, other if alpha == 1 else mul(other, alpha))
@@ -380,7 +391,7 @@ def _sub_in_place(self, other, *, alpha=1):
 
 
 @op(inplace=_add_in_place)
-def add(input, other, *, alpha=1, out=None):
+def add(input, other, *last, alpha=1, out=None):
     """input + alpha * other.
 
     Args:
@@ -397,11 +408,13 @@ def add(input, other, *, alpha=1, out=None):
     >>> torch.add(torch.tensor([1, 2]), torch.tensor([1, 1]), alpha=10)
     tensor([11, 12])
     """
+    if last:
+        (input, other), (alpha,) = _alpha_first("add", input, other, *last)
     return _add(input, other if alpha == 1 else mul(other, alpha), out=out)
 
 
 @op(inplace=_sub_in_place)
-def sub(input, other, *, alpha=1, out=None):
+def sub(input, other, *last, alpha=1, out=None):
     """input - alpha * other.
 
     Args:
@@ -418,6 +431,8 @@ def sub(input, other, *, alpha=1, out=None):
     >>> torch.sub(torch.tensor([5, 6]), 1)
     tensor([4, 5])
     """
+    if last:
+        (input, other), (alpha,) = _alpha_first("sub", input, other, *last)
     try:
         _no_bool_sub(input, other)
     except SparseError:
