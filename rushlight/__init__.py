@@ -728,7 +728,7 @@ _IN_PLACE = """
 globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _IN_PLACE.split()})
 
 #: Packages that few programs need are imported when they are first named, which keeps the start quick.
-_LATER = ("_C", "distributed", "distributions")
+_LATER = ("_C", "__config__", "_tensor_str", "distributed", "distributions", "futures", "onnx")
 
 
 def __getattr__(name: str):

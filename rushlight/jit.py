@@ -46,6 +46,9 @@ def script(obj: Any, optimize=None, example_inputs=None, **_):
     return obj
 
 
+_overload = _overload_method = script  # forms of a function that only the script language tells apart
+
+
 def trace(func, example_inputs=None, *, example_kwarg_inputs=None, check_trace=True, strict=True, **_):
     """A function or module, as it is, after one call with the example inputs: what fails, fails here.
 

@@ -109,6 +109,11 @@ def tensor_repr(tensor, *, tensor_contents: str | None = None) -> str:
     )
 
 
+def body_of(tensor, indent: int) -> str:
+    """The numbers of a tensor in their brackets, whose further lines are indented."""
+    return _body(tensor._array, indent)
+
+
 def _history(tensor) -> list[str]:
     if tensor.grad_fn is not None:
         return [f"grad_fn=<{tensor.grad_fn.name()}>"]

@@ -57,6 +57,25 @@ SNIPPETS = {
             except TypeError:
                 print("TypeError")
     """,
+    "names that graph libraries import": """
+        import numpy as np
+        from importlib import import_module
+        strings = import_module(torch.__name__ + "._tensor_str")
+        print(strings._tensor_str(torch.arange(3.0), 0), strings.PRINT_OPTS.threshold)
+        print(torch.ops.aten.add.Tensor(torch.ones(2), 2), torch.ops.aten.clone.default(torch.ones(1)))
+        print({torch.ops.aten.add.Tensor: 1}[torch.ops.aten.add.Tensor], torch.onnx.is_in_onnx_export())
+        future = torch.futures.Future()
+        later = future.then(lambda f: f.value() + 1)
+        bad = future.then(lambda f: 1 / 0)
+        both = torch.futures.collect_all([future, later])
+        print(future.done(), later.done())
+        future.set_result(2)
+        print(later.wait(), both.wait()[1].value(), torch.futures.wait_all([future, later]), bad.done())
+        x = torch.arange(3)
+        y = torch.utils.dlpack.from_dlpack(torch.utils.dlpack.to_dlpack(x))
+        x[0] = 7
+        print(y, type(torch.__config__.show()), torch.jit._overload(len)([1]) if torch.__name__ != "torch" else 1)
+    """,
     "losses name their node": """
         F = torch.nn.functional
         torch.manual_seed(0)

@@ -75,3 +75,4 @@ from rushlight.ops import (  # noqa: F401
     weight_norm,
     windows,
 )
+from rushlight.ops.aten_names import aten  # noqa: F401

@@ -379,12 +379,25 @@ def from_numpy(ndarray):
     return _laid_out(ndarray)
 
 
+class _Capsule:
+    """A capsule of the DLPack protocol behind the methods by which its first version was handed over."""
+
+    def __init__(self, capsule):
+        self.capsule = capsule
+
+    def __dlpack__(self, **_):
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0  # the CPU
+
+
 @op(method=False)
 def from_dlpack(ext_tensor, *, device=None, copy=None):
     """A tensor on the memory of any object with the DLPack protocol.
 
     Args:
-        ext_tensor: the object.
+        ext_tensor: the object, or a capsule that it gave.
         device: the CPU, where it must lie.
         copy: whether to copy the memory; None where it cannot be shared, which is never.
 
@@ -397,6 +410,8 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     if isinstance(ext_tensor, Tensor):
         shared = ext_tensor.detach()
     else:
+        if type(ext_tensor).__name__ == "PyCapsule":
+            ext_tensor = _Capsule(ext_tensor)
         shared = _laid_out(np.from_dlpack(ext_tensor))
     return shared.clone() if copy else shared
 

@@ -22,7 +22,12 @@ def in_todays_order(op: str, arguments: tuple, tensors: int, names: tuple) -> tu
     found = [a for a in arguments if isinstance(a, Tensor)]
     numbers = [a for a in arguments if isinstance(a, Number)]
     behind = not isinstance(arguments[-1], Tensor)
-    if behind or len(found) != tensors or len(found) + len(numbers) != len(arguments) or len(numbers) > len(names):
+    if (
+        behind
+        or len(found) != tensors
+        or len(found) + len(numbers) != len(arguments)
+        or len(numbers) > len(names)
+    ):
         given = ", ".join(type(a).__name__ for a in arguments)
         raise TypeError(
             f"{op}() takes {tensors} positional arguments but {len(arguments)} were given: ({given}). "

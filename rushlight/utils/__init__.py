@@ -1,5 +1,5 @@
 """What surrounds training: data loading, checkpointing."""
 
-from rushlight.utils import checkpoint, data
+from rushlight.utils import checkpoint, data, dlpack
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["checkpoint", "data", "dlpack"]
