@@ -360,3 +360,11 @@ def test_training(make):
     ours, theirs = both(run)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
     assert ours[-1] < ours[0]
+
+
+def test_embedding_bag_refuses_offsets_that_decrease():
+    """PyTorch notices them with several threads only."""
+    with pytest.raises(RuntimeError, match="offsets"):
+        rushlight.nn.functional.embedding_bag(
+            rushlight.tensor([1, 2, 3]), rushlight.ones(4, 2), rushlight.tensor([0, 2, 1])
+        )

@@ -31,7 +31,7 @@ def _bad(index=(1, 2, 3), starts=(0, 1), table=(4, 2), **options):
 
 
 WRONG = (
-    _bad(index=(1, 2, 4)), _bad(index=(1, -1, 2)), _bad(starts=(1, 2)), _bad(starts=(0, 4)), _bad(starts=(0, 2, 1)),
+    _bad(index=(1, 2, 4)), _bad(index=(1, -1, 2)), _bad(starts=(1, 2)), _bad(starts=(0, 4)),
     _bad(starts=((0, 1),)), _bad(starts=lambda torch: None), _bad(index=((1, 2), (2, 3))),
     _bad(index=lambda torch: torch.ones(2, 2, 2).long()), _bad(index=lambda torch: torch.ones(3)),
     _bad(table=(4,)), _bad(table=lambda torch: torch.ones(4, 2).int()), _bad(mode="most"),

@@ -121,6 +121,7 @@ def main_is_killed(method: str) -> None:
 
 def interrupted() -> None:
     """A program with workers that waits for ever, and ends on Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     loader = rl.utils.data.DataLoader(Slow(), num_workers=2)
     batches = iter(loader)
     print(*[w.pid for w in batches._workers], flush=True)
