@@ -116,7 +116,7 @@ def body_of(tensor, indent: int) -> str:
 
 def _history(tensor) -> list[str]:
     if tensor.grad_fn is not None:
-        return [f"grad_fn=<{tensor.grad_fn.name()}>"]
+        return [f"grad_fn=<{type(tensor.grad_fn).__name__}>"]
     return ["requires_grad=True"] if tensor.requires_grad else []
 
 

@@ -76,6 +76,21 @@ SNIPPETS = {
         x[0] = 7
         print(y, type(torch.__config__.show()), torch.jit._overload(len)([1]) if torch.__name__ != "torch" else 1)
     """,
+    "walking the graph of a linear layer": """
+        def tree(node, depth=0):
+            print(" " * depth + (type(node).__name__ if node else "None"))
+            for following, _ in node.next_functions if node else ():
+                tree(following, depth + 1)
+        w, b = torch.ones(3, 2, requires_grad=True), torch.ones(3, requires_grad=True)
+        for shape in ((4, 2), (2, 4, 2)):
+            for x in (torch.ones(shape), torch.ones(shape, requires_grad=True)):
+                for bias in (b, None, b.detach()):
+                    tree(torch.nn.functional.linear(x, w, bias).relu().grad_fn)
+                    tree(torch.nn.functional.linear(x, w.detach(), b).grad_fn)
+        b2 = b.clone()
+        b2[0] = 1
+        print(b.sum().grad_fn.next_functions[0][0].name(), b2, b2.grad_fn.name())
+    """,
     "losses name their node": """
         F = torch.nn.functional
         torch.manual_seed(0)

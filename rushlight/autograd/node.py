@@ -31,6 +31,8 @@ class _Released:
 
 RELEASED = _Released()
 
+_QUALIFIED = ("AccumulateGrad", "CopyBackwards", "CopySlices")
+
 
 class Node(NodeBase):
     """A gradient function in the recorded graph: what PyTorch calls `grad_fn`.
@@ -110,8 +112,9 @@ class Node(NodeBase):
         return self.metadata_dict
 
     def name(self) -> str:
-        """The name of this kind of node."""
-        return type(self).__name__
+        """The name of this kind of node; a few have PyTorch's namespace in front."""
+        name = type(self).__name__
+        return f"torch::autograd::{name}" if name in _QUALIFIED else name
 
     def register_hook(self, hook):
         """Call `hook(grad_inputs, grad_outputs)` after each backward of this node; returns a handle."""
@@ -126,7 +129,7 @@ class Node(NodeBase):
         return Handle(self.pre_hooks, hook)
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {hex(id(self))}>"
+        return f"<{type(self).__name__} object at {hex(id(self))}>"
 
 
 class Handle:
@@ -148,6 +151,25 @@ class Handle:
 
     def __exit__(self, *exception):
         self.remove()
+
+
+class Step(Node):
+    """A node that PyTorch has and we need not, for code that walks the graph: `Step.named("TBackward0", (node, 0))`."""
+
+    def __init__(self, *following):
+        self._following = following
+
+    @property
+    def next_functions(self) -> tuple:
+        """The nodes behind it."""
+        return self._following
+
+    @staticmethod
+    def named(name: str, *following) -> tuple:
+        """The step of this name and 0, as `next_functions` gives them; where it leads nowhere, nowhere."""
+        if all(node is None for node, _ in following):
+            return None, 0
+        return _renamed(Step, name)(*following), 0
 
 
 class AccumulateGrad(Node):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from rushlight import kernels as K
-from rushlight.autograd.node import Node, connect
+from rushlight.autograd.node import Node, Step, connect
 from rushlight.ops.common import MODE, Tensor, check_tensor, conj, overloaded, wrap, write_out
 from rushlight.ops.contraction import tensordot
 from rushlight.ops.linalg import expandable, matmul, type_name, types_differ
@@ -45,18 +45,27 @@ class LinearNode(Node):
 
 
 class _LinearAddmm(LinearNode):
+    @property
+    def next_functions(self) -> tuple:
+        """As PyTorch's: the bias first, then the input, then the transposed weight."""
+        x, w, *bias = super().next_functions
+        return *bias, x, Step.named("TBackward0", w)
+
+
+class _LinearMm(_LinearAddmm):
     pass
 
 
-class _LinearMm(LinearNode):
-    pass
+class _LinearView(_LinearAddmm):
+    @property
+    def next_functions(self) -> tuple:
+        """As PyTorch's, which flattens the input for a product of matrices."""
+        *bias, x, w = super().next_functions
+        name = "AddmmBackward0" if bias else "MmBackward0"
+        return (Step.named(name, *bias, Step.named("ViewBackward0", x), w),)
 
 
-class _LinearView(LinearNode):
-    pass
-
-
-class _LinearUnsafeView(LinearNode):
+class _LinearUnsafeView(_LinearView):
     pass
 
 

@@ -299,7 +299,7 @@ def test_graph_can_be_walked():
     product, number = node.next_functions[0]
     assert (product.name(), number) == ("MulBackward0", 0)
     leaf = product.next_functions[0][0]
-    assert leaf.name() == "AccumulateGrad"
+    assert leaf.name() == "torch::autograd::AccumulateGrad"
     assert leaf.variable is x
     assert product.next_functions[1][0] is None
     node.metadata["note"] = 1
