@@ -3,19 +3,12 @@
 Scripts rarely call them; code that was traced from layers does.
 """
 
-from rushlight.autograd.views import check_writable
+from rushlight.autograd.views import check_writable, inplace
 from rushlight.nn import functional as F
 from rushlight.ops.ctc import aten_ctc_loss as ctc_loss  # noqa: F401
 from rushlight.ops.dropout import feature_dropout as ops_feature_dropout
 from rushlight.ops.embedding import renormalise
 from rushlight.ops.embedding_bag import aten_embedding_bag as embedding_bag  # noqa: F401
-from rushlight.tensor import Tensor
-
-
-def _in_place(t: Tensor, result: Tensor) -> Tensor:
-    from rushlight.autograd.views import assign
-
-    return assign(t, result)
 
 
 def batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled=False):
@@ -45,9 +38,7 @@ def _dropout(name: str, function):
     def dropout(input, p, train):
         return function(input, p, train)
 
-    def dropout_(input, p, train):
-        return _in_place(input, function(input, p, train))
-
+    dropout_ = inplace(dropout, f"{name}_")
     doc = f"`nn.functional.{function.__name__}` with all arguments required."
     for made, suffix, text in ((dropout, "", doc), (dropout_, "_", doc[:-1] + ", in place.")):
         made.__name__ = made.__qualname__ = name + suffix

@@ -207,6 +207,20 @@ def all_gather_into_tensor(output_tensor, input_tensor, group=None, async_op: bo
     )
 
 
+def _check_parts(name: str, tensor: Tensor, parts, members, at: int, role: str) -> None:
+    """Refuse a list that is missing on the one rank that has it, doesn't fit the tensor, or is elsewhere."""
+    if members.rank() != at:
+        if parts:
+            raise ValueError(f"Argument ``{name}_list`` must NOT be specified on non-{role} ranks.")
+        return
+    if not parts:
+        raise ValueError(f"Argument ``{name}_list`` must be specified on {role} rank.")
+    _check_list(parts, f"{name}_list")
+    _same_types(tensor, *parts)
+    _check_count(name, parts, members)
+    _same_sizes(name, parts, tensor.numel())
+
+
 def gather(
     tensor: Tensor, gather_list=None, dst: int | None = None, group=None, async_op: bool = False,
     group_dst: int | None = None,
@@ -224,15 +238,7 @@ def gather(
     if members is None:
         return None
     to = _rank_in(members, 0 if dst is None and group_dst is None else dst, group_dst, "dst")
-    if members.rank() == to:
-        if not gather_list:
-            raise ValueError("Argument ``gather_list`` must be specified on destination rank.")
-        _check_list(gather_list, "gather_list")
-        _same_types(tensor, *gather_list)
-        _check_count("gather", gather_list, members)
-        _same_sizes("gather", gather_list, tensor.numel())
-    elif gather_list:
-        raise ValueError("Argument ``gather_list`` must NOT be specified on non-destination ranks.")
+    _check_parts("gather", tensor, gather_list, members, to, "destination")
 
     def function(n):
         arrays = members.gather(n, _flat(tensor), to)
@@ -259,15 +265,7 @@ def scatter(
     if members is None:
         return None
     source = _rank_in(members, 0 if src is None and group_src is None else src, group_src, "src")
-    if members.rank() == source:
-        if not scatter_list:
-            raise ValueError("Argument ``scatter_list`` must be specified on source rank.")
-        _check_list(scatter_list, "scatter_list")
-        _same_types(tensor, *scatter_list)
-        _check_count("scatter", scatter_list, members)
-        _same_sizes("scatter", scatter_list, tensor.numel())
-    elif scatter_list:
-        raise ValueError("Argument ``scatter_list`` must NOT be specified on non-source ranks.")
+    _check_parts("scatter", tensor, scatter_list, members, source, "source")
 
     def function(n):
         parts = [_flat(t) for t in scatter_list] if scatter_list else None

@@ -53,8 +53,6 @@ def strided_copy(a: np.ndarray) -> np.ndarray:
     """A copy with the same strides, where they are those of a dense or spread array."""
     if a.size == 0 or any(s < 0 for s in a.strides):
         return a.copy()
-    if any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
-        return np.lib.stride_tricks.as_strided(_memory(a), a.shape, a.strides)
     return np.lib.stride_tricks.as_strided(_memory(a), a.shape, a.strides)
 
 
