@@ -20,4 +20,4 @@ def build(torch):
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     x, y = torch.randn(32, 3, 32, 32), torch.randint(0, 10, (32,))
-    return training_step(torch, model, optimizer, x, y, torch.bfloat16)
+    return training_step(torch, model, optimizer, x, y, low=torch.bfloat16)

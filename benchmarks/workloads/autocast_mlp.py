@@ -12,4 +12,4 @@ def build(torch):
     )  # fmt: skip
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     x, y = torch.randn(200, 784), torch.randint(0, 10, (200,))
-    return training_step(torch, model, optimizer, x, y, torch.bfloat16)
+    return training_step(torch, model, optimizer, x, y, low=torch.bfloat16)

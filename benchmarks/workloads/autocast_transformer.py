@@ -19,4 +19,4 @@ def build(torch):
     model = Classifier()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     x, y = torch.randn(16, 64, 128), torch.randint(0, 10, (16,))
-    return training_step(torch, model, optimizer, x, y, torch.bfloat16)
+    return training_step(torch, model, optimizer, x, y, low=torch.bfloat16)
