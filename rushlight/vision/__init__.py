@@ -1,5 +1,5 @@
-"""Pictures: data sets, transforms, files and drawings, under torchvision's names."""
+"""Pictures: data sets, transforms, networks, files and drawings, under torchvision's names."""
 
-from rushlight.vision import datasets, io, transforms, utils
+from rushlight.vision import datasets, io, models, ops, transforms, utils
 
-__all__ = ["datasets", "io", "transforms", "utils"]
+__all__ = ["datasets", "io", "models", "ops", "transforms", "utils"]

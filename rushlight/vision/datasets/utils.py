@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,7 +34,10 @@ def calculate_md5(fpath, chunk_size: int = 1 << 20) -> str:
         fpath: the file.
         chunk_size: bytes read at a time.
     """
-    digest = hashlib.md5(usedforsecurity=False)
+    return _digest(hashlib.md5(usedforsecurity=False), fpath, chunk_size)
+
+
+def _digest(digest, fpath, chunk_size: int = 1 << 20) -> str:
     with open(fpath, "rb") as file:
         while chunk := file.read(chunk_size):
             digest.update(chunk)
@@ -96,7 +100,16 @@ def check_labels(labels, classes: int, path) -> None:
 # --------------------------------------------------------------------------------------------- downloads
 
 
-def download_url(url, root, filename=None, md5: str | None = None, max_redirect_hops: int = 3) -> None:
+def download_url(
+    url,
+    root,
+    filename=None,
+    md5: str | None = None,
+    max_redirect_hops: int = 3,
+    *,
+    sha256: str | None = None,
+    progress: bool = True,
+) -> None:
     """Download a file, unless it is there already with the right checksum.
 
     The data goes to `filename.part`, which becomes `filename` once it is complete and its checksum is right. Where a
@@ -108,6 +121,9 @@ def download_url(url, root, filename=None, md5: str | None = None, max_redirect_
         filename: name to save it under; the last part of the address by default.
         md5: checksum in hexadecimal.
         max_redirect_hops: number of redirections that are followed.
+        sha256: beginning of the SHA256 checksum in hexadecimal, where `md5` isn't known; a file that is there already
+            is not compared with it.
+        progress: move a bar where tqdm is installed.
 
     Raises:
         RuntimeError: no mirror gave the file; the message says why, and where to put it by hand.
@@ -118,38 +134,52 @@ def download_url(url, root, filename=None, md5: str | None = None, max_redirect_
     if check_integrity(path, md5):
         return
     os.makedirs(root, exist_ok=True)
+    checksum = _Checksum("MD5", md5) if md5 else _Checksum("SHA256", sha256) if sha256 else None
     failures = []
     for mirror in mirrors:
         try:
-            _download(mirror, path, md5, max_redirect_hops)
+            _download(mirror, path, checksum, max_redirect_hops, progress)
             return
         except (RuntimeError, OSError, http.client.HTTPException) as error:  # URLError is an OSError
             failures.append(f"Tried {mirror}, got:\n{error}")
-    checksum = f" (MD5 {md5})" if md5 else ""
+    wanted = f" ({checksum.name} {checksum.digits})" if checksum else ""
     raise RuntimeError(
         f"Error downloading {os.path.basename(path)}:\n" + "\n".join(failures)
-        + f"\nWithout a network, get the file elsewhere and put it at {path}{checksum}"
+        + f"\nWithout a network, get the file elsewhere and put it at {path}{wanted}"
     )  # fmt: skip
 
 
-def _download(url: str, path: str, md5: str | None, hops: int) -> None:
+class _Checksum(NamedTuple):
+    name: str  # MD5 or SHA256
+    digits: str  # hexadecimal; of SHA256 the first ones are enough
+
+    def of(self, path: str) -> str:
+        return calculate_md5(path) if self.name == "MD5" else _digest(hashlib.sha256(), path)
+
+    def fits(self, path: str) -> bool:
+        return self.of(path).startswith(self.digits)
+
+
+def _download(url: str, path: str, checksum: _Checksum | None, hops: int, progress: bool) -> None:
     part = path + ".part"
-    resumed = md5 is not None and os.path.exists(part)
-    if resumed and check_md5(part, md5):  # all was there already: only the new name was missing
+    resumed = checksum is not None and os.path.exists(part)
+    if resumed and checksum.fits(part):  # all was there already: only the new name was missing
         os.replace(part, path)
         return
-    resumed = _fetch(url, part, resumed, hops)
-    if md5 is not None and not check_md5(part, md5):
+    resumed = _fetch(url, part, resumed, hops, progress)
+    if checksum is not None and not checksum.fits(part):
         if resumed:  # the beginning may have been of another version
-            _fetch(url, part, False, hops)
-        if not check_md5(part, md5):
-            found = calculate_md5(part)
+            _fetch(url, part, False, hops, progress)
+        if not checksum.fits(part):
+            found = checksum.of(part)
             os.remove(part)
-            raise RuntimeError(f"File not found or corrupted: its MD5 is {found}, expected {md5}")
+            raise RuntimeError(
+                f"File not found or corrupted: its {checksum.name} is {found}, expected {checksum.digits}"
+            )
     os.replace(part, path)
 
 
-def _fetch(url: str, part: str, resume: bool, hops: int) -> bool:
+def _fetch(url: str, part: str, resume: bool, hops: int, progress: bool) -> bool:
     """Read `url` into the file `part`, after what is there if `resume`; whether it was indeed resumed."""
     have = os.path.getsize(part) if resume else 0
     request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT})
@@ -161,12 +191,13 @@ def _fetch(url: str, part: str, resume: bool, hops: int) -> bool:
         with error:
             if not (have and error.code == 416):  # there is nothing behind what we have: it is another file
                 raise RuntimeError(f"HTTP {error.code} {error.reason}") from None
-        return _fetch(url, part, False, hops)
+        return _fetch(url, part, False, hops, progress)
     with response:
         have = have if response.status == 206 and _starts_at(response, have) else 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
-        with open(part, "r+b" if have else "wb") as file, _progress(total, have, part) as advance:
+        mode = "r+b" if have else "wb"
+        with open(part, mode) as file, _progress(total, have, part, progress) as advance:
             file.seek(have)
             while chunk := response.read(_CHUNK):
                 file.write(chunk)
@@ -188,11 +219,13 @@ def _opener(hops: int):
 
 
 @contextlib.contextmanager
-def _progress(total: int | None, have: int, part: str):
-    """A function to tell how many bytes came; it moves a bar where tqdm is installed."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
+def _progress(total: int | None, have: int, part: str, wanted: bool):
+    """A function to tell how many bytes came; it moves a bar where that is wanted and tqdm is installed."""
+    tqdm = None
+    if wanted:
+        with contextlib.suppress(ImportError):
+            from tqdm import tqdm
+    if tqdm is None:
         yield lambda count: None
         return
     name = os.path.basename(part).removesuffix(".part")

@@ -1,0 +1,11 @@
+"""Networks under torchvision's names, and with its names of parameters, so that its weights fit."""
+
+from rushlight.vision.models.alexnet import *  # noqa: F403
+from rushlight.vision.models.registry import (  # noqa: F401
+    get_model,
+    get_model_builder,
+    get_model_weights,
+    get_weight,
+    list_models,
+)
+from rushlight.vision.models.weights import Weights, WeightsEnum  # noqa: F401
