@@ -31,43 +31,50 @@ SIZES = {
 }
 # x, y, z: n x n; p, q: the same in (0, 1); b: the same of bools, i: of places; v: n; k: n places; t: n classes.
 DIFFERENTIABLE = """
-x + y; x - y; x * y; x / y; x + 1.5; x * 2.0; 2.0 - x; 1.0 / p; x + v; x * v; x * v[:, None]; -x; x ** 2; p ** 1.5; x.abs()
-x.exp(); p.log(); p.log1p(); p.sqrt(); p.rsqrt(); x.sin(); x.tanh(); x.sigmoid(); x.erf(); x.square(); p.reciprocal()
-torch.maximum(x, y); torch.atan2(x, y); torch.where(b, x, y); torch.lerp(x, y, 0.3); torch.addcmul(z, x, y)
-x.clamp(-1, 1); x.clamp(min=0); x.masked_fill(b, 0.0); torch.pow(p, y); x % 0.7; torch.hypot(x, y)
-F.relu(x); F.relu6(x); F.leaky_relu(x); F.gelu(x); F.gelu(x, approximate="tanh"); F.silu(x); F.elu(x); F.softplus(x)
-F.hardswish(x); F.mish(x); F.logsigmoid(x); F.glu(x); F.prelu(x, v[:1]); F.dropout(x)
-F.softmax(x, 1); F.softmax(x, 0); F.log_softmax(x, 1); x.logsumexp(1); F.normalize(x); F.layer_norm(x, (n,))
-x.sum(); x.sum(0); x.sum(1); x.mean(); x.mean((0, 1)); x.var(); x.std(1); x.norm(); x.norm(dim=1); x.max(); x.amax(1); x.max(1)[0]
-x.min(0)[0]; x.prod(); x.cumsum(0); x.cumsum(1); x.cumprod(1); x.sort(1)[0]; x.sort(0)[0]; x.topk(2)[0]; x.median(); x.kthvalue(1)[0]
-x.view(-1); x.reshape(-1); x.t(); x.t().contiguous(); x.unsqueeze(0); x.flatten(); x.expand(2, n, n); x.repeat(2, 1); x.clone()
-x[0]; x[:, 0]; x[1:]; x[k]; x[i[:, 0], i[:, 1]]; x[b]; x.gather(1, i); x.index_select(0, k); x.flip(0); x.roll(1, 0)
-x.scatter(1, i, y); x.scatter_add(1, i, y); x.index_add(0, k, y); x.triu(); x.diagonal(); x.chunk(2)[0]; x.split(1)[0]
-torch.cat([x, y]); torch.cat([x, y], 1); torch.stack([x, y]); F.pad(x, (1, 1)); x.detach() + y; x.to(torch.float64); x.bfloat16()
+x + y; x - y; x * y; x / y; x + 1.5; x * 2.0; 2.0 - x; 1.0 / p; x + v; x * v; x * v[:, None]; -x; x ** 2
+p ** 1.5; x.abs(); x.exp(); p.log(); p.log1p(); p.sqrt(); p.rsqrt(); x.sin(); x.tanh(); x.sigmoid(); x.erf()
+x.square(); p.reciprocal(); torch.maximum(x, y); torch.atan2(x, y); torch.where(b, x, y)
+torch.lerp(x, y, 0.3); torch.addcmul(z, x, y); x.clamp(-1, 1); x.clamp(min=0); x.masked_fill(b, 0.0)
+torch.pow(p, y); x % 0.7; torch.hypot(x, y); F.relu(x); F.relu6(x); F.leaky_relu(x); F.gelu(x)
+F.gelu(x, approximate="tanh"); F.silu(x); F.elu(x); F.softplus(x); F.hardswish(x); F.mish(x); F.logsigmoid(x)
+F.glu(x); F.prelu(x, v[:1]); F.dropout(x); F.softmax(x, 1); F.softmax(x, 0); F.log_softmax(x, 1)
+x.logsumexp(1); F.normalize(x); F.layer_norm(x, (n,)); x.sum(); x.sum(0); x.sum(1); x.mean(); x.mean((0, 1))
+x.var(); x.std(1); x.norm(); x.norm(dim=1); x.max(); x.amax(1); x.max(1)[0]; x.min(0)[0]; x.prod()
+x.cumsum(0); x.cumsum(1); x.cumprod(1); x.sort(1)[0]; x.sort(0)[0]; x.topk(2)[0]; x.median(); x.kthvalue(1)[0]
+x.view(-1); x.reshape(-1); x.t(); x.t().contiguous(); x.unsqueeze(0); x.flatten(); x.expand(2, n, n)
+x.repeat(2, 1); x.clone(); x[0]; x[:, 0]; x[1:]; x[k]; x[i[:, 0], i[:, 1]]; x[b]; x.gather(1, i)
+x.index_select(0, k); x.flip(0); x.roll(1, 0); x.scatter(1, i, y); x.scatter_add(1, i, y)
+x.index_add(0, k, y); x.triu(); x.diagonal(); x.chunk(2)[0]; x.split(1)[0]; torch.cat([x, y])
+torch.cat([x, y], 1); torch.stack([x, y]); F.pad(x, (1, 1)); x.detach() + y; x.to(torch.float64); x.bfloat16()
 x @ y; x.t() @ y; x @ y.t(); x @ v; v @ v; torch.addmm(z, x, y); F.linear(x, y, v); torch.outer(v, v)
-torch.einsum("ij,jk->ik", x, y); torch.bmm(seq, seq.transpose(1, 2)); torch.cdist(square, square); F.cosine_similarity(x, y)
-torch.linalg.inv(spd); torch.linalg.cholesky(spd); torch.linalg.solve(spd, square); torch.linalg.det(spd)
-torch.linalg.qr(square)[0]; F.mse_loss(x, y); F.l1_loss(x, y); F.smooth_l1_loss(x, y); F.huber_loss(x, y); F.kl_div(x, p); F.binary_cross_entropy(p, q)
-F.binary_cross_entropy_with_logits(x, q); F.cross_entropy(x, t); F.cross_entropy(x, t, label_smoothing=0.1)
-F.nll_loss(F.log_softmax(x, 1), t); F.embedding(t, x); F.batch_norm(x, None, None, v, v, True)
-F.conv2d(picture, kernel, padding=1); F.conv2d(picture, kernel, stride=2, padding=1); F.conv2d(picture, pointwise)
+torch.einsum("ij,jk->ik", x, y); torch.bmm(seq, seq.transpose(1, 2)); torch.cdist(square, square)
+F.cosine_similarity(x, y); torch.linalg.inv(spd); torch.linalg.cholesky(spd); torch.linalg.solve(spd, square)
+torch.linalg.det(spd); torch.linalg.qr(square)[0]; F.mse_loss(x, y); F.l1_loss(x, y); F.smooth_l1_loss(x, y)
+F.huber_loss(x, y); F.kl_div(x, p); F.binary_cross_entropy(p, q); F.binary_cross_entropy_with_logits(x, q)
+F.cross_entropy(x, t); F.cross_entropy(x, t, label_smoothing=0.1); F.nll_loss(F.log_softmax(x, 1), t)
+F.embedding(t, x); F.batch_norm(x, None, None, v, v, True); F.conv2d(picture, kernel, padding=1)
+F.conv2d(picture, kernel, stride=2, padding=1); F.conv2d(picture, pointwise)
 F.conv2d(picture, depthwise, padding=1, groups=channels); F.conv_transpose2d(picture, kernel, stride=2)
-F.max_pool2d(picture, 2); F.max_pool2d(picture, 3, 1, 1); F.avg_pool2d(picture, 2); F.adaptive_avg_pool2d(picture, 1)
-F.batch_norm(picture, None, None, scale, scale, True); F.group_norm(picture, 2); F.interpolate(picture, scale_factor=2)
-F.interpolate(picture, scale_factor=2, mode="bilinear"); F.pad(picture, (1, 1, 1, 1), mode="reflect"); F.unfold(picture, 3)
-picture.permute(0, 2, 3, 1).contiguous(); picture.mean((2, 3)); picture.sum((0, 2, 3)); picture * scale[:, None, None]
-F.conv1d(seq.transpose(1, 2), kernel1); F.layer_norm(seq, (width,)); F.scaled_dot_product_attention(heads, heads, heads)
-lstm(seq)[0]; gru(seq)[0]; attention(seq, seq, seq)[0]; seq.transpose(0, 1).reshape(-1, width)
+F.max_pool2d(picture, 2); F.max_pool2d(picture, 3, 1, 1); F.avg_pool2d(picture, 2)
+F.adaptive_avg_pool2d(picture, 1); F.batch_norm(picture, None, None, scale, scale, True)
+F.group_norm(picture, 2); F.interpolate(picture, scale_factor=2)
+F.interpolate(picture, scale_factor=2, mode="bilinear"); F.pad(picture, (1, 1, 1, 1), mode="reflect")
+F.unfold(picture, 3); picture.permute(0, 2, 3, 1).contiguous(); picture.mean((2, 3)); picture.sum((0, 2, 3))
+picture * scale[:, None, None]; F.conv1d(seq.transpose(1, 2), kernel1); F.layer_norm(seq, (width,))
+F.scaled_dot_product_attention(heads, heads, heads); lstm(seq)[0]; gru(seq)[0]; attention(seq, seq, seq)[0]
+seq.transpose(0, 1).reshape(-1, width)
 """
 FORWARD_ONLY = """
-x == y; x > 0; x.eq(y).sum(); ~b; b & b; x.argmax(1); x.argmax(); x.argsort(1); x.isnan().any(); b.nonzero(); b.sum(); k + 1
-k * k; i.sum(); i.max(1); x.round(); x.floor(); x.sign(); x.long(); i.float(); (x > 0).float(); torch.unique(t); torch.bincount(t)
-torch.zeros(n, n); torch.ones(n, n); torch.empty(n, n); torch.arange(n * n); torch.full((n, n), 2.0); torch.zeros_like(x)
-torch.eye(n); torch.linspace(0, 1, n * n); torch.randn(n, n); torch.rand(n, n); torch.randint(0, 9, (n, n)); torch.randperm(n)
-torch.rand_like(x).bernoulli_(); F.one_hot(t); torch.allclose(x, x); torch.equal(x, x); x[0, 0].item(); x.tolist(); x.numpy()
-z.add_(y); z.mul_(1.0); z.zero_(); z.copy_(y); z.fill_(1.0); z[0] = y[0]; z[:, 0] = 1.0; z[b] = 0.0; z[k] = y; z.clamp_(-1, 1)
-z.relu_(); z.normal_(); z.uniform_(); z.add_(y, alpha=0.1); z.addcmul_(x, y); z.index_add_(0, k, y); z.scatter_(1, i, y)
-torch.histc(x); torch.searchsorted(v.sort()[0], v); torch.multinomial(p, 1); torch.cumsum(k, 0); x.std(); x.max()
+x == y; x > 0; x.eq(y).sum(); ~b; b & b; x.argmax(1); x.argmax(); x.argsort(1); x.isnan().any(); b.nonzero()
+b.sum(); k + 1; k * k; i.sum(); i.max(1); x.round(); x.floor(); x.sign(); x.long(); i.float(); (x > 0).float()
+torch.unique(t); torch.bincount(t); torch.zeros(n, n); torch.ones(n, n); torch.empty(n, n)
+torch.arange(n * n); torch.full((n, n), 2.0); torch.zeros_like(x); torch.eye(n); torch.linspace(0, 1, n * n)
+torch.randn(n, n); torch.rand(n, n); torch.randint(0, 9, (n, n)); torch.randperm(n)
+torch.rand_like(x).bernoulli_(); F.one_hot(t); torch.allclose(x, x); torch.equal(x, x); x[0, 0].item()
+x.tolist(); x.numpy(); z.add_(y); z.mul_(1.0); z.zero_(); z.copy_(y); z.fill_(1.0); z[0] = y[0]; z[:, 0] = 1.0
+z[b] = 0.0; z[k] = y; z.clamp_(-1, 1); z.relu_(); z.normal_(); z.uniform_(); z.add_(y, alpha=0.1)
+z.addcmul_(x, y); z.index_add_(0, k, y); z.scatter_(1, i, y); torch.histc(x)
+torch.searchsorted(v.sort()[0], v); torch.multinomial(p, 1); torch.cumsum(k, 0); x.std(); x.max()
 """
 
 
@@ -121,13 +128,16 @@ def inputs(torch, size: str, grad: bool) -> dict:
     }
 
 
-def best(statement: str, scope: dict) -> float:
-    """Microseconds of one execution: the best of some repetitions, within about 0.1 s."""
-    timer = timeit.Timer(statement, globals=scope)
-    once = min(timer.timeit(1) for _ in range(3))
-    number = max(1, min(2000, int(0.012 / once)))
-    repetitions = max(2, min(7, int(0.1 / (once * number))))
-    return min(timer.repeat(repetitions, number)) / number * 1e6
+def best(statement: str, scope: dict, threads: int) -> float:
+    """Microseconds of one execution, the best of some repetitions: of processor time where one thread works."""
+    timer = timeit.Timer(
+        statement, globals=scope, timer=time.process_time if threads == 1 else time.perf_counter
+    )
+    timer.timeit(1)
+    once = timer.timeit(1)
+    number = max(1, min(1000, int(0.008 / once)))
+    repetitions = max(1, min(5, int(0.05 / (once * number))))
+    return min(once, *(t / number for t in timer.repeat(repetitions, number))) * 1e6
 
 
 def with_backward(expression: str, scope: dict) -> str:
@@ -149,7 +159,7 @@ def measure(framework: str, size: str, threads: int, words: list[str]) -> dict:
     def add(label: str, expression: str, grad: bool) -> None:
         scope = inputs(torch, size, grad)
         try:
-            found[label] = best(with_backward(expression, scope) if grad else expression, scope)
+            found[label] = best(with_backward(expression, scope) if grad else expression, scope, threads)
         except Exception as problem:
             found[label] = f"{type(problem).__name__}: {problem}".splitlines()[0]
 
