@@ -137,7 +137,6 @@ void bind_dnn_cache(nb::module_& m) {
     nb::dict result;
     result["created"] = stats().created;
     result["cached"] = stats().cached;
-    result["weights_cached"] = stats().weights_cached;
     return result;
   });
 }

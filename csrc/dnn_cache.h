@@ -69,7 +69,7 @@ std::optional<Call> reorder(const memory::desc& from, const memory::desc& to);
 std::optional<memory::desc> describe(nb::handle x);
 
 struct Stats {
-  i64 created = 0, cached = 0, weights_cached = 0, weight_bytes = 0;
+  i64 created = 0, cached = 0;
 };
 Stats& stats();
 

@@ -1,6 +1,7 @@
-// Convolutions through oneDNN, activations channels-last. Weights are laid out as the primitive likes them best:
-// that copy is kept where the caller names the weight by a token (id, version), else it is made at every call.
+// Convolutions through oneDNN, activations channels-last. Weights are laid out as the primitive likes them best, at every
+// call: they may have been written to, and a stale copy would be worse than a slow one.
 #include "dnn_cache.h"
+#include "dnn_few.h"
 #include "dnn_small.h"
 #include "dnn_winograd.h"
 
@@ -9,74 +10,12 @@ namespace {
 
 enum Kind : i64 { kForward, kForwardRelu, kBackwardInput, kBackwardWeight };
 
-// A weight's id and version. Ids are never used twice.
-struct Token {
-  bool given = false;
-  i64 id = 0, version = 0;
-};
-
-Token token_of(nb::handle h) {
-  Token token;
-  if (!PyTuple_Check(h.ptr()) || PyTuple_GET_SIZE(h.ptr()) != 2) return token;
-  token.id = PyLong_AsLongLong(PyTuple_GET_ITEM(h.ptr(), 0));
-  token.version = PyLong_AsLongLong(PyTuple_GET_ITEM(h.ptr(), 1));
-  token.given = !PyErr_Occurred();
-  PyErr_Clear();
-  return token;
-}
-
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-
-// Weights in the layout an operation wants, by the id of the weight.
-class KeptWeights {
- public:
-  // The kept weight, made by make(memory) if it is not there or of another version.
-  template <class Make> void* get(const Token& token, size_t bytes, const Make& make) {
-    if (stats().weight_bytes > kMaxKeptBytes) forget();
-    Entry& entry = entries_[token.id];
-    if (!entry.data) {
-      entry.data.reset(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
-      if (!entry.data) throw std::bad_alloc();
-      entry.bytes = static_cast<i64>(bytes);
-      stats().weights_cached += 1;
-      stats().weight_bytes += entry.bytes;
-      entry.version = token.version - 1;
-    }
-    if (entry.version != token.version) make(entry.data.get());
-    entry.version = token.version;
-    return entry.data.get();
-  }
-  KeptWeights() = default;
-  KeptWeights(const KeptWeights&) = delete;
-  KeptWeights& operator=(const KeptWeights&) = delete;
-  ~KeptWeights() { forget(); }
-
- private:
-  static constexpr i64 kMaxKeptBytes = i64{1} << 29;
-  struct Entry {
-    i64 version = 0, bytes = 0;
-    std::unique_ptr<void, Free> data;
-  };
-  std::unordered_map<i64, Entry> entries_;
-
-  void forget() {
-    for (const auto& [id, entry] : entries_) {
-      stats().weights_cached -= 1;
-      stats().weight_bytes -= entry.bytes;
-    }
-    entries_.clear();
-  }
-};
-
 // A convolution: a primitive between copies of its operands to and from the layouts it works on, or one of our own.
 struct Conv {
   std::optional<Filter3x3> winograd;
-  std::optional<FewChannels> small;
+  std::optional<FewChannels> small, few;
   std::optional<Call> main, before[2], after;
   size_t bytes[3] = {0, 0, 0};
-  KeptWeights kept;
 
   // Puts the layouts given and wanted of operand `which` on record.
   void stage(int which, const memory::desc& given, const memory::desc& wanted) {
@@ -95,20 +34,11 @@ struct Conv {
     return place;
   }
 
-  void* weight(void* given, const Token& token) {
-    if (!before[1] || !token.given) return operand(1, given);
-    return kept.get(token, bytes[1], [&](void* place) { before[1]->run({given, place}); });
-  }
-
-  const float* winograd_weight(const float* given, bool backward, const Token& token) {
+  const float* winograd_weight(const float* given, bool backward) {
     const size_t size = static_cast<size_t>(winograd->weight_floats()) * sizeof(float);
-    const auto make = [&](void* place) {
-      rushlight::winograd_weight(*winograd, given, backward, static_cast<float*>(place));
-    };
-    if (token.given) return static_cast<const float*>(kept.get(token, size, make));
-    void* place = scratch(Scratch::kSecond, size);
-    make(place);
-    return static_cast<const float*>(place);
+    float* place = static_cast<float*>(scratch(Scratch::kSecond, size));
+    rushlight::winograd_weight(*winograd, given, backward, place);
+    return place;
   }
 };
 
@@ -236,7 +166,7 @@ memory::desc bias_desc(bool given, i64 n, memory::data_type type) {
 }
 
 nb::object conv(nb::handle x_in, nb::handle w_in, nb::handle b, nb::handle stride, nb::handle padding,
-                nb::handle dilation, i64 groups, bool relu, nb::handle token) {
+                nb::handle dilation, i64 groups, bool relu) {
   if (!is_array(x_in) || !is_array(w_in)) return nb::none();
   const auto type = data_type(x_in);
   if (type == memory::data_type::undef || data_type(w_in) != type) return nb::none();
@@ -262,7 +192,8 @@ nb::object conv(nb::handle x_in, nb::handle w_in, nb::handle b, nb::handle strid
     const auto src = channels_last(x_shape, type), dst = channels_last(y_shape, type);
     made->stage(0, activation(x), src);
     made->winograd = how.winograd(x_shape, w_shape, y_shape, type);
-    if (made->winograd) return made;
+    made->few = how.small(x_shape, w_shape, y_shape, type, few_outputs_pay);
+    if (made->winograd || made->few) return made;
     const auto pd = forward(src, any(dims, type), bias, dst, how, relu);
     made->stage(1, plain_weight(dims, type), pd.weights_desc());
     Call::Arguments arguments = {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, pd.weights_desc()}, {DNNL_ARG_DST, dst}};
@@ -274,12 +205,17 @@ nb::object conv(nb::handle x_in, nb::handle w_in, nb::handle b, nb::handle strid
   nb::object y = new_array(ndim(x), y_shape.data(), type_number, true);
   void* source = op->operand(0, data<void>(x));
   if (op->winograd) {
-    const float* u = op->winograd_weight(data<const float>(w), false, token_of(token));
+    const float* u = op->winograd_weight(data<const float>(w), false);
     winograd_convolve(*op->winograd, static_cast<const float*>(source), u,
                       b.is_none() ? nullptr : data<const float>(b), relu, data<float>(y));
     return y;
   }
-  void* weight = op->weight(data<void>(w), token_of(token));
+  if (op->few) {
+    convolve_few_outputs(*op->few, static_cast<const float*>(source), data<const float>(w),
+                         b.is_none() ? nullptr : data<const float>(b), relu, data<float>(y));
+    return y;
+  }
+  void* weight = op->operand(1, data<void>(w));
   if (b.is_none())
     op->main->run({source, weight, data<void>(y)});
   else
@@ -288,7 +224,7 @@ nb::object conv(nb::handle x_in, nb::handle w_in, nb::handle b, nb::handle strid
 }
 
 nb::object conv_backward_input(nb::handle g_in, nb::handle w_in, nb::handle x_dims, nb::handle stride,
-                               nb::handle padding, nb::handle dilation, i64 groups, nb::handle token) {
+                               nb::handle padding, nb::handle dilation, i64 groups) {
   if (!is_array(g_in) || !is_array(w_in)) return nb::none();
   const auto type = data_type(g_in);
   if (type == memory::data_type::undef || data_type(w_in) != type) return nb::none();
@@ -328,7 +264,7 @@ nb::object conv_backward_input(nb::handle g_in, nb::handle w_in, nb::handle x_di
   nb::object gx = new_array(ndim(g), x_shape.data(), PyArray_TYPE(array(g)), true);
   void* gradient = op->operand(0, data<void>(g));
   if (op->winograd) {
-    const float* u = op->winograd_weight(data<const float>(w), true, token_of(token));
+    const float* u = op->winograd_weight(data<const float>(w), true);
     winograd_convolve(*op->winograd, static_cast<const float*>(gradient), u, nullptr, false, data<float>(gx));
     return gx;
   }
@@ -336,7 +272,7 @@ nb::object conv_backward_input(nb::handle g_in, nb::handle w_in, nb::handle x_di
     small_input_gradient(*op->small, static_cast<const float*>(gradient), data<const float>(w), data<float>(gx));
     return gx;
   }
-  op->main->run({gradient, op->weight(data<void>(w), token_of(token)), data<void>(gx)});
+  op->main->run({gradient, op->operand(1, data<void>(w)), data<void>(gx)});
   return gx;
 }
 
@@ -406,9 +342,9 @@ nb::object conv_backward_weight(nb::handle g_in, nb::handle x_in, nb::handle w_d
 
 void bind_dnn_conv(nb::module_& m) {
   m.def("conv", &conv, nb::arg(), nb::arg(), nb::arg().none(), nb::arg("stride"), nb::arg("padding"),
-        nb::arg("dilation"), nb::arg("groups"), nb::arg("relu") = false, nb::arg("token").none() = nb::none());
+        nb::arg("dilation"), nb::arg("groups"), nb::arg("relu") = false);
   m.def("conv_backward_input", &conv_backward_input, nb::arg(), nb::arg(), nb::arg(), nb::arg("stride"),
-        nb::arg("padding"), nb::arg("dilation"), nb::arg("groups"), nb::arg("token").none() = nb::none());
+        nb::arg("padding"), nb::arg("dilation"), nb::arg("groups"));
   m.def("conv_backward_weight", &conv_backward_weight, nb::arg(), nb::arg(), nb::arg(), nb::arg("stride"),
         nb::arg("padding"), nb::arg("dilation"), nb::arg("groups"), nb::arg("with_bias") = true);
 }

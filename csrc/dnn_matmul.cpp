@@ -1,5 +1,6 @@
 // Matrix products through oneDNN, operands read as they lie wherever their strides can be expressed.
 #include "dnn_cache.h"
+#include "dnn_few.h"
 
 #include <algorithm>
 
@@ -198,20 +199,6 @@ nb::object matmul(nb::handle x, nb::handle y, nb::handle out) {
   return result;
 }
 
-// y[m][n] = t[n][m] + bias[n], for n in [from, to); and max(0, .) of it where `relu`.
-RUSHLIGHT_CLONES void turn(const float* t, const float* bias, float* y, i64 rows, i64 columns, i64 from, i64 to, bool relu) {
-  constexpr i64 block = 16;  // columns whose values for all rows stay in the first cache
-  for (i64 first = from; first < to; first += block) {
-    const i64 last = first + block < to ? first + block : to;
-    for (i64 m = 0; m < rows; ++m) {
-      for (i64 n = first; n < last; ++n) {
-        const float value = t[n * rows + m] + (bias ? bias[n] : 0.0f);
-        y[m * columns + n] = relu && value < 0 ? 0.0f : value;
-      }
-    }
-  }
-}
-
 // x @ w^T for few rows as w @ x^T, turned: oneDNN lays out the transposed operand anew, and x is the smaller one.
 bool few_rows(const Matrix& x, const Matrix& w, void* y, void* bias, bool relu) {
   const i64 rows = x.dims[0], columns = w.dims[0], inner = x.dims[1];
@@ -224,7 +211,7 @@ bool few_rows(const Matrix& x, const Matrix& w, void* y, void* bias, bool relu) 
   return true;
 }
 
-nb::object linear(nb::handle x, nb::handle w, nb::handle b, bool relu, nb::handle) {
+nb::object linear(nb::handle x, nb::handle w, nb::handle b, bool relu) {
   if (!is_array(x) || !is_array(w)) return nb::none();
   const auto type = data_type(x);
   if (!usable(w, type) || ndim(x) != 2 || ndim(w) != 2 || dim(x, 1) != dim(w, 1)) return nb::none();
@@ -240,7 +227,7 @@ nb::object linear(nb::handle x, nb::handle w, nb::handle b, bool relu, nb::handl
   return y;
 }
 
-nb::object linear_backward_input(nb::handle g, nb::handle w, nb::handle) { return matmul(g, w, nb::none()); }
+nb::object linear_backward_input(nb::handle g, nb::handle w) { return matmul(g, w, nb::none()); }
 
 // The sum of the rows of a contiguous matrix, for columns [from, to): floats within 64 rows, doubles beyond.
 constexpr i64 kTile = 64;
@@ -290,9 +277,8 @@ nb::object linear_backward_weight(nb::handle g_in, nb::handle x, bool with_bias)
 
 void bind_dnn_matmul(nb::module_& m) {
   m.def("matmul", &matmul, nb::arg(), nb::arg(), nb::arg("out").none() = nb::none());
-  m.def("linear", &linear, nb::arg(), nb::arg(), nb::arg("b").none() = nb::none(), nb::arg("relu") = false,
-        nb::arg("token").none() = nb::none());
-  m.def("linear_backward_input", &linear_backward_input, nb::arg(), nb::arg(), nb::arg("token").none() = nb::none());
+  m.def("linear", &linear, nb::arg(), nb::arg(), nb::arg("b").none() = nb::none(), nb::arg("relu") = false);
+  m.def("linear_backward_input", &linear_backward_input, nb::arg(), nb::arg());
   m.def("linear_backward_weight", &linear_backward_weight, nb::arg(), nb::arg(), nb::arg("with_bias") = true);
 }
 

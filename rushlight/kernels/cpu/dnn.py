@@ -1,8 +1,7 @@
 """The kernels of layers, native where they can be: oneDNN for matrices and convolutions, else our own loops.
 
 A native function returns None for what it does not cover (a dtype, a layout, nothing to compute); the
-reference takes it then. Weights may be named by `token=(id, version)`, two integers of which the id is never
-used twice: the layout that oneDNN prefers is then kept for as long as the version stays.
+reference takes it then.
 """
 
 import ml_dtypes

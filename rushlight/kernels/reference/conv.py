@@ -16,7 +16,7 @@ def matmul(a, b, out=None):
     return out
 
 
-def linear(x, w, b=None, relu=False, token=None):
+def linear(x, w, b=None, relu=False):
     """x[M, K] times w[N, K] transposed, plus b[N], and max(0, .) of it where `relu`."""
     y = widen(x) @ widen(w).T
     if b is not None:
@@ -26,7 +26,7 @@ def linear(x, w, b=None, relu=False, token=None):
     return y.astype(x.dtype, copy=False)
 
 
-def linear_backward_input(g, w, token=None):
+def linear_backward_input(g, w):
     """The gradient of `linear`'s x, given its output's g[M, N]."""
     return matmul(g, w)
 
@@ -81,7 +81,7 @@ def conv_output_size(size, kernel, stride, padding, dilation):
     )
 
 
-def conv(x, w, b, stride, padding, dilation, groups, relu=False, token=None):
+def conv(x, w, b, stride, padding, dilation, groups, relu=False):
     """Convolution (cross-correlation) of x[N, C, *sp] with w[O, C/groups, *k]; channels-last in memory."""
     kernel = w.shape[2:]
     out = conv_output_size(x.shape[2:], kernel, stride, padding, dilation)
@@ -95,7 +95,7 @@ def conv(x, w, b, stride, padding, dilation, groups, relu=False, token=None):
     return np.moveaxis(np.ascontiguousarray(y.astype(x.dtype, copy=False)), -1, 1)
 
 
-def conv_backward_input(g, w, x_shape, stride, padding, dilation, groups, token=None):
+def conv_backward_input(g, w, x_shape, stride, padding, dilation, groups):
     """The gradient of `conv`'s x: every output position adds its window back. Also transposed convolution."""
     n, kernel, out = x_shape[0], w.shape[2:], g.shape[2:]
     columns = _rows(g, groups) @ _filters(w, groups)  # [groups, N * out, C/groups * kernel]
