@@ -1,17 +1,17 @@
-"""How ops come to cast their inputs while autocast is on, and cost nothing more while it is off.
+"""How ops come to cast their inputs while autocast is on.
 
-While some thread has autocast on, the ops that it concerns have their code objects exchanged: whoever holds such
-a function, by whatever name and however long ago it was imported, then calls `_cast_call`, which casts and calls
-the original. A test of a flag in every op instead would cost each call, with autocast or without.
+While some thread has it on, calls of the ops that it concerns take a detour to `_cast_call`, which casts and calls
+the original.
 """
 
 import threading
-from dataclasses import dataclass
-from types import CodeType, FunctionType
+from functools import partial
+from types import FunctionType
 
 from rushlight.amp.policy import POLICIES
 from rushlight.autograd.grad_mode import MODE
 from rushlight.dtypes import bfloat16, dtype, float16, float32, float64
+from rushlight.ops.detour import Detour
 from rushlight.tensor import Tensor
 
 
@@ -34,18 +34,7 @@ class _State(threading.local):
 STATE = _State()
 
 
-@dataclass
-class _Entry:
-    """One op: the function that everybody holds, the same under another object, and what it casts to."""
-
-    function: FunctionType
-    original: FunctionType
-    code: CodeType
-    casting_code: CodeType
-    policy: str
-
-
-_entries: list[_Entry] = []
+_detours: list[Detour] = []
 _lock = threading.Lock()
 _armed = 0
 
@@ -54,12 +43,12 @@ def arm() -> None:
     """Have the ops cast, until as many calls of `disarm`."""
     global _armed
     with _lock:
-        if not _entries:
+        if not _detours:
             _find_ops()
         _armed += 1
         if _armed == 1:
-            for entry in _entries:
-                entry.function.__code__ = entry.casting_code
+            for detour in _detours:
+                detour.on()
 
 
 def disarm() -> None:
@@ -68,8 +57,8 @@ def disarm() -> None:
     with _lock:
         _armed -= 1
         if _armed == 0:
-            for entry in _entries:
-                entry.function.__code__ = entry.code
+            for detour in _detours:
+                detour.off()
 
 
 def _find_ops() -> None:
@@ -79,44 +68,21 @@ def _find_ops() -> None:
         for name in names:
             function = OPS[name].function if name in OPS else None
             if isinstance(function, FunctionType):
-                code = function.__code__
-                original = FunctionType(
-                    code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
-                )
-                original.__kwdefaults__ = function.__kwdefaults__
-                casting = _casting_code(len(_entries), code.co_freevars)
-                _entries.append(_Entry(function, original, code, casting, policy))
+                _detours.append(Detour(function, partial(_cast_call, policy)))
 
 
-def _casting_code(number: int, free: tuple) -> CodeType:
-    """Code that calls `_cast_call`; it has as many free variables as the code that it replaces."""
-    names = ", ".join(free)
-    source = f"""
-def make({names}):
-    def op(*args, **kwargs):
-        from rushlight.amp.switch import _cast_call
-        return _cast_call({number}, args, kwargs)
-        {names}
-    return op
-"""
-    scope: dict = {}
-    exec(source, scope)
-    return scope["make"](*free).__code__
-
-
-def _cast_call(number: int, args: tuple, kwargs: dict):
-    entry = _entries[number]
+def _cast_call(policy: str, original: FunctionType, args: tuple, kwargs: dict):
     if STATE.inside or not STATE.enabled.get("cpu") or kwargs.get("out") is not None:
-        return entry.original(*args, **kwargs)
+        return original(*args, **kwargs)
     target = STATE.dtype("cpu")
-    if entry.policy == "float32" or (
-        entry.policy == "widest" and any(t.dtype is float32 for t in _tensors((*args, *kwargs.values())))
+    if policy == "float32" or (
+        policy == "widest" and any(t.dtype is float32 for t in _tensors((*args, *kwargs.values())))
     ):
         target = float32
     STATE.inside = True
     try:
         args = [_cast(a, target) for a in args]
-        return entry.original(*args, **{name: _cast(a, target) for name, a in kwargs.items()})
+        return original(*args, **{name: _cast(a, target) for name, a in kwargs.items()})
     finally:
         STATE.inside = False
 
