@@ -1,6 +1,11 @@
 """Networks under torchvision's names, and with its names of parameters, so that its weights fit."""
 
 from rushlight.vision.models.alexnet import *  # noqa: F403
+from rushlight.vision.models.autoencoder import *  # noqa: F403
+from rushlight.vision.models.dcgan import *  # noqa: F403
+from rushlight.vision.models.highway import *  # noqa: F403
+from rushlight.vision.models.lenet import *  # noqa: F403
+from rushlight.vision.models.nin import *  # noqa: F403
 from rushlight.vision.models.registry import (  # noqa: F401
     get_model,
     get_model_builder,
@@ -8,4 +13,6 @@ from rushlight.vision.models.registry import (  # noqa: F401
     get_weight,
     list_models,
 )
+from rushlight.vision.models.unet import *  # noqa: F403
 from rushlight.vision.models.weights import Weights, WeightsEnum  # noqa: F401
+from rushlight.vision.models.xception import *  # noqa: F403
