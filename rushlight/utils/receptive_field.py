@@ -108,7 +108,9 @@ def receptive_field(layers, input_size=None) -> list[Stage]:
         if size is not None and not same:
             size = output_size(size, kernel, stride, padding, dilation, ceil_mode=ceil_mode)
         field = _map(lambda f, k, d, j: f + d * (k - 1) * j, field, kernel, dilation, jump)
-        start = _map(lambda s, k, d, p, j: s + (d * (k - 1) / 2 - p) * j, start, kernel, dilation, padding, jump)
+        start = _map(
+            lambda s, k, d, p, j: s + (d * (k - 1) / 2 - p) * j, start, kernel, dilation, padding, jump
+        )
         jump = _map(lambda j, s: j * s, jump, stride)
         stages.append(Stage(name, kernel, stride, padding, dilation, size, field, jump, start))
     return stages
