@@ -138,15 +138,25 @@ void release() {
   free_list(all);
 }
 
+// A class with a free block that fits: the request's own, or for large blocks one of up to twice its size.
+int class_with_block(const Pool& p, int size) {
+  const int last = class_bytes(size) < kMapped ? size : std::min(size + 8, kClasses - 1);
+  for (int wider = size; wider <= last; ++wider)
+    if (p.free[wider]) return wider;
+  return size;
+}
+
 // A block for `bytes`; `fresh` tells whether it is new from the system.
 Header* allocate(std::size_t bytes, bool& fresh) {
   if (bytes > std::size_t{1} << 46) return nullptr;
-  const int size = class_of(bytes);
-  const std::size_t held = class_bytes(size);
+  int size = class_of(bytes);
+  std::size_t held;
   Pool& p = pool();
   Header* block;
   {
     Lock lock(p.flag);
+    size = class_with_block(p, size);
+    held = class_bytes(size);
     ++p.requests;
     p.current += held;
     p.peak = std::max(p.peak, p.current);
