@@ -259,7 +259,8 @@ class PowBackward0(Node):
         (x,) = self.unpack()
         if self.exponent == 0:
             return x.new_zeros(x.shape)
-        return mul(grad, conj(mul(pow(x, self.exponent - 1), self.exponent)))
+        power = x if self.exponent == 2 else pow(x, self.exponent - 1)
+        return mul(grad, conj(mul(power, self.exponent)))
 
 
 class _SharedNode(BothNode):
