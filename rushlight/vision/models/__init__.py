@@ -3,6 +3,7 @@
 from rushlight.vision.models.alexnet import *  # noqa: F403
 from rushlight.vision.models.autoencoder import *  # noqa: F403
 from rushlight.vision.models.dcgan import *  # noqa: F403
+from rushlight.vision.models.densenet import *  # noqa: F403
 from rushlight.vision.models.highway import *  # noqa: F403
 from rushlight.vision.models.lenet import *  # noqa: F403
 from rushlight.vision.models.nin import *  # noqa: F403
@@ -13,6 +14,9 @@ from rushlight.vision.models.registry import (  # noqa: F401
     get_weight,
     list_models,
 )
+from rushlight.vision.models.resnet import *  # noqa: F403
+from rushlight.vision.models.squeezenet import *  # noqa: F403
 from rushlight.vision.models.unet import *  # noqa: F403
+from rushlight.vision.models.vgg import *  # noqa: F403
 from rushlight.vision.models.weights import Weights, WeightsEnum  # noqa: F401
 from rushlight.vision.models.xception import *  # noqa: F403

@@ -1,5 +1,7 @@
 """AlexNet."""
 
+from functools import partial
+
 from rushlight import nn
 from rushlight.vision.models._builders import RECIPES, entry, imagenet_weights, model_builder
 
@@ -52,12 +54,15 @@ class AlexNet(nn.Module):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
-AlexNet_Weights = imagenet_weights(
-    "AlexNet_Weights", __name__, 61100840, (63, 63),
-    IMAGENET1K_V1=entry(
-        "alexnet-owt-7be5be79", 56.522, 79.066, 0.714, 233.087, recipe=RECIPES + "alexnet-and-vgg"
-    ),
-)  # fmt: skip
+# fmt: off
+# file, accuracy of the best and of the best five guesses, 10^9 operations, MB
+_weights = partial(imagenet_weights, module=__name__, recipe=RECIPES + "alexnet-and-vgg", min_size=(63, 63))
+AlexNet_Weights = _weights("AlexNet", 61100840,
+    V1=entry("alexnet-owt-7be5be79", 56.522, 79.066, 0.714, 233.087))
+# fmt: on
 alexnet = model_builder(
-    "alexnet", AlexNet_Weights, AlexNet, doc="AlexNet (Krizhevsky, One weird trick, 2014; arXiv:1404.5997)."
+    "alexnet",
+    AlexNet_Weights,
+    kind=AlexNet,
+    doc="AlexNet (Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014).",
 )
