@@ -27,4 +27,6 @@ NB_MODULE(_native, m) {
   rushlight::bind_random(m);
   rushlight::bind_rnn(m);
   rushlight::bind_sparse(m);
+  rushlight::bind_vision(m);
+  rushlight::bind_deform(m);
 }

@@ -23,6 +23,7 @@ _PARTS = (
     "implicit",
     "polynomials",
     "special",
+    "vision",
 )
 
 
