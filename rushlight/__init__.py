@@ -96,6 +96,7 @@ from rushlight.autograd.grad_mode import (
 )
 from rushlight.compiler import compile
 from rushlight.config import (
+    _assert,
     are_deterministic_algorithms_enabled,
     finfo,
     get_default_device,

@@ -254,6 +254,16 @@ def get_device_module(device=None):
     return module
 
 
+def _assert(condition, message) -> None:
+    """A condition that must hold, as a function, so that tracing a model can note it.
+
+    Raises:
+        AssertionError: it does not hold; with the message.
+    """
+    if not condition:
+        raise AssertionError(message)
+
+
 def typename(obj) -> str:
     """The name of an object's type: a tensor's as in `Tensor.type()`.
 

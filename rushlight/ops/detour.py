@@ -4,8 +4,10 @@ Their code objects are exchanged: whoever holds such a function, by whatever nam
 imported, then calls the handler. A test of a flag in every op instead would cost each call.
 """
 
+import functools
 from types import CodeType, FunctionType
 
+_NUMBER = 987654321  # stands for a detour's number in code
 _detours: list["Detour"] = []
 _own_code: dict[FunctionType, CodeType] = {}
 
@@ -38,14 +40,15 @@ class Detour:
         self.function.__code__ = self._before
 
 
-def _code_of_call(number: int, free: tuple) -> CodeType:
-    """Code that calls the handler; it has as many free variables as the code that it replaces."""
+@functools.cache
+def _template(free: tuple) -> CodeType:
+    """Code that calls the handler of the detour number `_NUMBER`, with these free variables."""
     names = ", ".join(free)
     source = f"""
 def make({names}):
     def op(*args, **kwargs):
         from rushlight.ops.detour import _detours
-        detour = _detours[{number}]
+        detour = _detours[{_NUMBER}]
         return detour.handler(detour.original, args, kwargs)
         {names}
     return op
@@ -53,3 +56,9 @@ def make({names}):
     scope: dict = {}
     exec(source, scope)
     return scope["make"](*free).__code__
+
+
+def _code_of_call(number: int, free: tuple) -> CodeType:
+    """Code that calls the handler; it has as many free variables as the code that it replaces."""
+    template = _template(free)
+    return template.replace(co_consts=tuple(number if c == _NUMBER else c for c in template.co_consts))

@@ -2,6 +2,7 @@
 
 from rushlight import cat, nn
 from rushlight.nn import functional as F
+from rushlight.vision.models._tracing import wrap
 from rushlight.vision.models.registry import register_model
 
 __all__ = ["UNet", "unet"]
@@ -17,6 +18,7 @@ def _double_conv(in_channels: int, out_channels: int, middle: int, norm: bool, p
     return nn.Sequential(*layers)
 
 
+@wrap
 def _fit(x, size):
     """Maps cropped about their middle, or padded with zeros around it, to the size of others."""
     (height, width), (new_height, new_width) = x.shape[-2:], size
