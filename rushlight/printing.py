@@ -85,7 +85,8 @@ def tensor_repr(tensor, *, tensor_contents: str | None = None) -> str:
         tensor_contents: what to show in place of its elements.
     """
     kind = type(tensor)
-    prefix = "tensor(" if kind.__module__.partition(".")[0] == "rushlight" else f"{kind.__name__}("
+    ours = kind.__module__.partition(".")[0] == "rushlight" and not hasattr(kind, "_metadata")  # of tv_tensors
+    prefix = "tensor(" if ours else f"{kind.__name__}("
     if tensor.layout is not strided:
         return _sparse_repr(tensor, prefix)
     array, dtype = tensor._array, tensor.dtype

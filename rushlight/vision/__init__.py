@@ -1,5 +1,5 @@
 """Pictures: data sets, transforms, networks, files and drawings, under torchvision's names."""
 
-from rushlight.vision import datasets, io, models, ops, transforms, utils
+from rushlight.vision import datasets, io, models, ops, transforms, tv_tensors, utils
 
-__all__ = ["datasets", "io", "models", "ops", "transforms", "utils"]
+__all__ = ["datasets", "io", "models", "ops", "transforms", "tv_tensors", "utils"]

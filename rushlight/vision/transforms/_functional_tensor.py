@@ -63,9 +63,10 @@ def working_type(img):
 
 def batched(img, function, dtypes):
     """`function` of the image as a batch of one of these types, converted back (integers rounded)."""
-    out = img.unsqueeze(0) if img.ndim < 4 else img
+    out = img if img.ndim == 4 else img.unsqueeze(0) if img.ndim < 4 else img.reshape(-1, *img.shape[-3:])
     out = function(out if img.dtype in dtypes else out.to(dtypes[0]))
-    out = out.squeeze(0) if img.ndim < 4 else out
+    if img.ndim != 4:
+        out = out.squeeze(0) if img.ndim < 4 else out.reshape(*img.shape[:-3], *out.shape[-3:])
     if img.dtype in dtypes:
         return out
     return (out if img.is_floating_point() else out.round()).to(img.dtype)

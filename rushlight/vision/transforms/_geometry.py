@@ -254,6 +254,22 @@ def draw_rectangle(area: float, scale, log_ratio) -> tuple[float, float]:
     return round(math.sqrt(target * ratio)), round(math.sqrt(target / ratio))
 
 
+def draw_resized_crop(height: int, width: int, scale, ratio) -> tuple[int, int, int, int]:
+    """Draws top, left, height and width; after ten misfits takes the largest part in the middle."""
+    log_ratio = torch.log(torch.tensor(ratio)).tolist()
+    for _ in range(10):
+        w, h = draw_rectangle(height * width, scale, log_ratio)
+        if 0 < w <= width and 0 < h <= height:
+            top = randint(0, height - h + 1)
+            return top, randint(0, width - w + 1), h, w
+    w, h = width, height
+    if width / height < min(ratio):
+        h = round(w / min(ratio))
+    elif width / height > max(ratio):
+        w = round(h * max(ratio))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
 class RandomResizedCrop(Module):
     """A random part of the image, in one size.
 
@@ -286,19 +302,7 @@ class RandomResizedCrop(Module):
     @staticmethod
     def get_params(img, scale, ratio) -> tuple[int, int, int, int]:
         """Draws top, left, height and width; after ten misfits takes the largest part in the middle."""
-        _, height, width = F.get_dimensions(img)
-        log_ratio = torch.log(torch.tensor(ratio)).tolist()
-        for _ in range(10):
-            w, h = draw_rectangle(height * width, scale, log_ratio)
-            if 0 < w <= width and 0 < h <= height:
-                top = randint(0, height - h + 1)
-                return top, randint(0, width - w + 1), h, w
-        w, h = width, height
-        if width / height < min(ratio):
-            h = round(w / min(ratio))
-        elif width / height > max(ratio):
-            w = round(h * max(ratio))
-        return (height - h) // 2, (width - w) // 2, h, w
+        return draw_resized_crop(*F.get_dimensions(img)[1:], scale, ratio)
 
     def forward(self, img):
         place = self.get_params(img, self.scale, self.ratio)

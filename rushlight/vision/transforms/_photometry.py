@@ -161,6 +161,22 @@ class RandomGrayscale(Chance):
         return F.rgb_to_grayscale(img, num_output_channels=F.get_dimensions(img)[0])
 
 
+def draw_erasing(channels: int, height: int, width: int, scale, ratio, value) -> tuple | None:
+    """Draws top, left, height, width and the values of a rectangle; None after ten misfits."""
+    log_ratio = torch.log(torch.tensor(ratio)).tolist()
+    for _ in range(10):
+        h, w = draw_rectangle(height * width, scale, log_ratio)
+        if not (h < height and w < width):
+            continue
+        if value is None:
+            values = torch.empty([channels, h, w], dtype=torch.float32).normal_()
+        else:
+            values = torch.tensor(value)[:, None, None]
+        top = randint(0, height - h + 1)
+        return top, randint(0, width - w + 1), h, w, values
+    return None
+
+
 class RandomErasing(Module):
     """A random rectangle of a tensor image overwritten, with probability `p`.
 
@@ -195,18 +211,7 @@ class RandomErasing(Module):
     def get_params(img, scale, ratio, value=None) -> tuple:
         """Draws top, left, height, width and the values; after ten misfits they are the image itself."""
         channels, height, width = img.shape[-3:]
-        log_ratio = torch.log(torch.tensor(ratio)).tolist()
-        for _ in range(10):
-            h, w = draw_rectangle(height * width, scale, log_ratio)
-            if not (h < height and w < width):
-                continue
-            if value is None:
-                values = torch.empty([channels, h, w], dtype=torch.float32).normal_()
-            else:
-                values = torch.tensor(value)[:, None, None]
-            top = randint(0, height - h + 1)
-            return top, randint(0, width - w + 1), h, w, values
-        return 0, 0, height, width, img
+        return draw_erasing(channels, height, width, scale, ratio, value) or (0, 0, height, width, img)
 
     def forward(self, img):
         if not chance(self.p):

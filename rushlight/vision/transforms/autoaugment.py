@@ -14,7 +14,7 @@ __all__ = ["AugMix", "AutoAugment", "AutoAugmentPolicy", "RandAugment", "Trivial
 
 
 def _shear(x, y):
-    def apply(img, magnitude, mode, fill):
+    def apply(F, img, magnitude, mode, fill):
         angle = math.degrees(math.atan(magnitude))  # about the upper left corner, as in the papers
         return F.affine(img, 0.0, [0, 0], 1.0, [angle * x, angle * y], mode, fill, [0, 0])
 
@@ -22,7 +22,7 @@ def _shear(x, y):
 
 
 def _translate(x, y):
-    def apply(img, magnitude, mode, fill):
+    def apply(F, img, magnitude, mode, fill):
         return F.affine(img, 0.0, [int(magnitude) * x, int(magnitude) * y], 1.0, [0.0, 0.0], mode, fill)
 
     return apply
@@ -33,24 +33,24 @@ _OPERATIONS = {
     "ShearY": _shear(0, 1),
     "TranslateX": _translate(1, 0),
     "TranslateY": _translate(0, 1),
-    "Rotate": lambda img, magnitude, mode, fill: F.rotate(img, magnitude, mode, fill=fill),
-    "Brightness": lambda img, magnitude, *_: F.adjust_brightness(img, 1.0 + magnitude),
-    "Color": lambda img, magnitude, *_: F.adjust_saturation(img, 1.0 + magnitude),
-    "Contrast": lambda img, magnitude, *_: F.adjust_contrast(img, 1.0 + magnitude),
-    "Sharpness": lambda img, magnitude, *_: F.adjust_sharpness(img, 1.0 + magnitude),
-    "Posterize": lambda img, magnitude, *_: F.posterize(img, int(magnitude)),
-    "Solarize": lambda img, magnitude, *_: F.solarize(img, magnitude),
-    "AutoContrast": lambda img, *_: F.autocontrast(img),
-    "Equalize": lambda img, *_: F.equalize(img),
-    "Invert": lambda img, *_: F.invert(img),
-    "Identity": lambda img, *_: img,
+    "Rotate": lambda F, img, magnitude, mode, fill: F.rotate(img, magnitude, mode, fill=fill),
+    "Brightness": lambda F, img, magnitude, *_: F.adjust_brightness(img, 1.0 + magnitude),
+    "Color": lambda F, img, magnitude, *_: F.adjust_saturation(img, 1.0 + magnitude),
+    "Contrast": lambda F, img, magnitude, *_: F.adjust_contrast(img, 1.0 + magnitude),
+    "Sharpness": lambda F, img, magnitude, *_: F.adjust_sharpness(img, 1.0 + magnitude),
+    "Posterize": lambda F, img, magnitude, *_: F.posterize(img, int(magnitude)),
+    "Solarize": lambda F, img, magnitude, *_: F.solarize(img, magnitude),
+    "AutoContrast": lambda F, img, *_: F.autocontrast(img),
+    "Equalize": lambda F, img, *_: F.equalize(img),
+    "Invert": lambda F, img, *_: F.invert(img),
+    "Identity": lambda F, img, *_: img,
 }
 
 
-def _apply_op(img, op_name, magnitude, interpolation, fill):
+def _apply_op(img, op_name, magnitude, interpolation, fill, functions=F):
     if op_name not in _OPERATIONS:
         raise ValueError(f"The provided operator {op_name} is not recognized.")
-    return _OPERATIONS[op_name](img, magnitude, interpolation, fill)
+    return _OPERATIONS[op_name](functions, img, magnitude, interpolation, fill)
 
 
 def _even(low: float, high: float, signed: bool = False):
@@ -92,6 +92,32 @@ def _paper_space(height: int, width: int, **more) -> dict:
     """That of AutoAugment and RandAugment: the numbers are for pictures of 331 pixels."""
     across, down = 150.0 / 331.0 * width, 150.0 / 331.0 * height
     return _space(shear=0.3, across=across, down=down, degrees=30.0, colour=0.9, bits=_bits(8, 4), **more)
+
+
+def _wide_space() -> dict:
+    """That of TrivialAugment."""
+    return _space(
+        shear=0.99,
+        across=32.0,
+        down=32.0,
+        degrees=135.0,
+        colour=0.99,
+        bits=_bits(8, 6),
+        first=("Identity",),
+    )
+
+
+def _mix_space(height: int, width: int, all_ops: bool) -> dict:
+    """That of AugMix."""
+    return _space(
+        shear=0.3,
+        across=width / 3.0,
+        down=height / 3.0,
+        degrees=30.0,
+        colour=0.9 if all_ops else 0,
+        bits=_bits(4, 4),
+        colours_last=True,
+    )
 
 
 def _draw_op(space: dict, bins: int, pick) -> tuple[str, float]:
@@ -266,15 +292,7 @@ class TrivialAugmentWide(Module):
     def forward(self, img):
         fill = fill_for(img, self.fill)
         bins = self.num_magnitude_bins
-        space = _space(
-            shear=0.99,
-            across=32.0,
-            down=32.0,
-            degrees=135.0,
-            colour=0.99,
-            bits=_bits(8, 6),
-            first=("Identity",),
-        )
+        space = _wide_space()
         name, magnitude = _draw_op(space, bins, lambda: randint(0, bins))
         return _apply_op(img, name, magnitude, self.interpolation, fill)
 
@@ -283,6 +301,23 @@ class TrivialAugmentWide(Module):
             f"{type(self).__name__}(num_magnitude_bins={self.num_magnitude_bins}, "
             f"interpolation={self.interpolation}, fill={self.fill})"
         )
+
+
+def mixed(img, chain, alpha: float, width: int, least_dims: int = 4) -> Tensor:
+    """A random mixture of a tensor image and of what `chain`, called `width` times, makes of it."""
+    batch = img.reshape([1] * max(least_dims - img.ndim, 0) + list(img.shape))
+    samples = batch.shape[0]
+    one_each = [samples] + [1] * (batch.ndim - 1)
+
+    def weights(count: int) -> Tensor:
+        return torch._sample_dirichlet(torch.tensor([float(alpha)] * count).expand(samples, -1))
+
+    kept = weights(2)
+    parts = weights(width) * kept[:, 1].view([samples, -1])
+    mix = kept[:, 0].view(one_each) * batch
+    for i in range(width):
+        mix.add_(parts[:, i].view(one_each) * chain(batch))
+    return mix.view(img.shape).to(img.dtype)
 
 
 class AugMix(Module):
@@ -332,31 +367,12 @@ class AugMix(Module):
             img = _apply_op(img, name, magnitude, self.interpolation, fill)
         return img
 
-    def _weights(self, count: int, samples: int):
-        return torch._sample_dirichlet(torch.tensor([float(self.alpha)] * count).expand(samples, -1))
-
     def forward(self, orig_img):
         fill = fill_for(orig_img, self.fill)
         _, height, width = F.get_dimensions(orig_img)
         img = orig_img if isinstance(orig_img, Tensor) else F.pil_to_tensor(orig_img)
-        space = _space(
-            shear=0.3,
-            across=width / 3.0,
-            down=height / 3.0,
-            degrees=30.0,
-            colour=0.9 if self.all_ops else 0,
-            bits=_bits(4, 4),
-            colours_last=True,
-        )
-        batch = img.view([1] * max(4 - img.ndim, 0) + list(img.shape))
-        samples = batch.shape[0]
-        one_each = [samples] + [1] * (batch.ndim - 1)
-        kept = self._weights(2, samples)
-        weights = self._weights(self.mixture_width, samples) * kept[:, 1].view([samples, -1])
-        mix = kept[:, 0].view(one_each) * batch
-        for i in range(self.mixture_width):
-            mix.add_(weights[:, i].view(one_each) * self._chain(batch, space, fill))
-        mix = mix.view(img.shape).to(img.dtype)
+        space = _mix_space(height, width, self.all_ops)
+        mix = mixed(img, lambda batch: self._chain(batch, space, fill), self.alpha, self.mixture_width)
         return mix if isinstance(orig_img, Tensor) else F.to_pil_image(mix)
 
     def __repr__(self) -> str:

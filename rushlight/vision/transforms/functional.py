@@ -401,22 +401,8 @@ def rotate(img, angle, interpolation=InterpolationMode.NEAREST, expand=False, ce
     return _warp.rotate(img, matrix, mode.value, expand, fill)
 
 
-def affine(
-    img, angle, translate, scale, shear, interpolation=InterpolationMode.NEAREST, fill=None, center=None
-):
-    """The image turned, moved, scaled and sheared.
-
-    Args:
-        img: the image.
-        angle: in degrees, clockwise.
-        translate: pixels to the right and down.
-        scale: the factor.
-        shear: degrees along x, or along x and y.
-        interpolation: nearest or bilinear; for Pillow images also bicubic.
-        fill: the colour outside of the image.
-        center: (x, y) of the fixed point; by default the middle.
-    """
-    mode = _mode(interpolation)
+def check_affine(angle, translate, scale, shear, center) -> list:
+    """The shear along x and along y, after all arguments of an affine map have been checked."""
     if not isinstance(angle, (int, float)):
         raise TypeError("Argument angle should be int or float")
     if not isinstance(translate, (list, tuple)):
@@ -433,6 +419,26 @@ def affine(
         raise ValueError(f"Shear should be a sequence containing two values. Got {shear}")
     if center is not None and not isinstance(center, (list, tuple)):
         raise TypeError("Argument center should be a sequence")
+    return shear
+
+
+def affine(
+    img, angle, translate, scale, shear, interpolation=InterpolationMode.NEAREST, fill=None, center=None
+):
+    """The image turned, moved, scaled and sheared.
+
+    Args:
+        img: the image.
+        angle: in degrees, clockwise.
+        translate: pixels to the right and down.
+        scale: the factor.
+        shear: degrees along x, or along x and y.
+        interpolation: nearest or bilinear; for Pillow images also bicubic.
+        fill: the colour outside of the image.
+        center: (x, y) of the fixed point; by default the middle.
+    """
+    mode = _mode(interpolation)
+    shear = check_affine(angle, translate, scale, shear, center)
     _, height, width = get_dimensions(img)
     if isinstance(img, Tensor):
         matrix = _get_inverse_affine_matrix(_offset(img, center), angle, translate, scale, shear)
