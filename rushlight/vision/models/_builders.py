@@ -117,6 +117,7 @@ def model_builder(
     build: Callable[..., nn.Module] = build_model,
     defaults: dict[str, Any] | None = None,
     required: dict[str, Any] | None = None,
+    legacy: str = "IMAGENET1K_V1",
     **fixed: Any,
 ) -> Callable[..., nn.Module]:
     """The function `name(*, weights=None, progress=True, **kwargs)` that makes a model; it is registered.
@@ -130,6 +131,7 @@ def model_builder(
         build: makes the model and loads the weights, as `build_model`.
         defaults: arguments that the caller may change.
         required: arguments that the caller may repeat.
+        legacy: the weights that `pretrained=True` stands for.
         **fixed: arguments that the caller may not give.
     """
     enum = weights
@@ -150,7 +152,7 @@ def model_builder(
         progress: show a bar while downloading them.
         **kwargs: arguments of `{kind.__name__}`.
     """
-    before = enum.__members__.get("IMAGENET1K_V1")  # what pretrained=True stood for
+    before = enum.__members__.get(legacy)
     return register_model()(handle_legacy_interface(weights=("pretrained", before))(builder))
 
 

@@ -6,7 +6,7 @@ from rushlight.tensor import Tensor
 from rushlight.vision.transforms import functional as F
 from rushlight.vision.transforms.functional import InterpolationMode
 
-__all__ = ["ImageClassification", "ObjectDetection", "SemanticSegmentation"]
+__all__ = ["ImageClassification", "ObjectDetection", "SemanticSegmentation", "VideoClassification"]
 
 _ACCEPTS = "Accepts ``PIL.Image``, batched ``(B, C, H, W)`` and single ``(C, H, W)`` image ``torch.Tensor`` objects. The images "
 
@@ -128,3 +128,55 @@ class SemanticSegmentation(_Normalised):
     def describe(self) -> str:
         """What is done, in words."""
         return f"{_ACCEPTS}{self._resizing()}. {self._scaling()}"
+
+
+class VideoClassification(Module):
+    """A film as networks for its classification take it: resized, the centre cut out, normalised, channels before time.
+
+    Args:
+        crop_size: height and width of the result.
+        resize_size: height and width before the crop.
+        mean: of the channels; subtracted.
+        std: of the channels; divided by.
+        interpolation: of the resizing.
+    """
+
+    def __init__(
+        self,
+        *,
+        crop_size: tuple[int, int],
+        resize_size: tuple[int] | tuple[int, int],
+        mean: tuple[float, ...] = (0.43216, 0.394666, 0.37645),
+        std: tuple[float, ...] = (0.22803, 0.22145, 0.216989),
+        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    ):
+        super().__init__()
+        self.crop_size = list(crop_size)
+        self.resize_size = list(resize_size)
+        self.mean = list(mean)
+        self.std = list(std)
+        self.interpolation = interpolation
+
+    def forward(self, vid):
+        """(N, T, C, H, W), or (T, C, H, W), to (N, C, T, H, W), or (C, T, H, W)."""
+        lead, pictures = vid.shape[:-3], vid.reshape(-1, *vid.shape[-3:])
+        # As when the weights were trained: tensors are not smoothed.
+        pictures = F.resize(pictures, self.resize_size, interpolation=self.interpolation, antialias=False)
+        pictures = F.convert_image_dtype(F.center_crop(pictures, self.crop_size), torch.float)
+        pictures = F.normalize(pictures, mean=self.mean, std=self.std)
+        return pictures.reshape(*lead, *pictures.shape[1:]).transpose(-4, -3)
+
+    def __repr__(self) -> str:
+        names = ("crop_size", "resize_size", "mean", "std", "interpolation")
+        lines = [f"\n    {name}={getattr(self, name)}" for name in names]
+        return f"{type(self).__name__}({''.join(lines)}\n)"
+
+    def describe(self) -> str:
+        """What is done, in words."""
+        return (
+            "Accepts batched ``(B, T, C, H, W)`` and single ``(T, C, H, W)`` video frame ``torch.Tensor`` objects. "
+            f"The frames are resized to ``resize_size={self.resize_size}`` using ``interpolation={self.interpolation}``, "
+            f"followed by a central crop of ``crop_size={self.crop_size}``. Finally the values are first rescaled to "
+            f"``[0.0, 1.0]`` and then normalized using ``mean={self.mean}`` and ``std={self.std}``. Finally the output "
+            "dimensions are permuted to ``(..., C, T, H, W)`` tensors."
+        )

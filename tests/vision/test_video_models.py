@@ -1,0 +1,74 @@
+"""Networks for films against torchvision's."""
+
+import os
+
+import pytest
+
+import rushlight as torch
+from rushlight.vision import models
+from tests.vision.datasets_oracle import torchvision
+from tests.vision.models_oracle import compare, pair
+
+pytest.importorskip("torch")
+
+COUNTS = {"r3d_18": 33_371_472, "mc3_18": 11_695_440, "r2plus1d_18": 31_505_325}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_sizes_and_weights(name):
+    model = models.get_model(name)
+    assert sum(p.numel() for p in model.parameters()) == COUNTS[name]
+    enum = models.get_model_weights(name)
+    theirs = torchvision().models.get_model_weights(name)
+    assert [w.name for w in enum] == [w.name for w in theirs] and enum.__name__ == theirs.__name__
+    for mine, other in zip(enum, theirs, strict=True):
+        assert mine.url == other.url
+        assert mine.meta == {k: v for k, v in other.meta.items() if k != "_docs"}
+        assert repr(mine.transforms()) == repr(other.transforms())
+        assert mine.transforms().describe().split() == other.transforms().describe().split()
+
+
+@pytest.mark.parametrize(
+    "name", ["mc3_18", *(["r3d_18", "r2plus1d_18"] if os.environ.get("RUSHLIGHT_SLOW") else [])]
+)
+def test_against_torchvision(name):
+    ours, theirs = pair(name, space="models.video", num_classes=7)
+    compare(ours, theirs, (2, 3, 4, 24, 24))
+
+
+@pytest.mark.parametrize("block", ["BasicBlock", "Bottleneck"])
+@pytest.mark.parametrize("maker", ["Conv3DSimple", "Conv3DNoTemporal", "Conv2Plus1D"])
+def test_blocks(block, maker):
+    import torch as oracle
+
+    from rushlight.vision.models.video import resnet as mine
+
+    torchvision()
+    from torchvision.models.video import resnet as other
+
+    pairs = []
+    for torch_, space in ((torch, mine), (oracle, other)):
+        torch_.manual_seed(0)
+        stages = [getattr(space, maker)] * 4
+        kind = getattr(space, block)
+        pairs.append(space.VideoResNet(kind, stages, [1, 1, 1, 1], space.BasicStem, num_classes=3).layer1)
+    ours, theirs = pairs
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    compare(ours, theirs, (1, 64, 3, 6, 6))
+
+
+@pytest.mark.parametrize("size", [(2, 5, 3, 20, 24), (5, 3, 20, 24)])
+def test_transform(size):
+    import torch as oracle
+
+    film = torch.randint(0, 256, size, dtype=torch.uint8)
+    mine = models.video.R3D_18_Weights.DEFAULT.transforms()(film)
+    torchvision()
+    from torchvision.models.video import R3D_18_Weights
+
+    theirs = R3D_18_Weights.DEFAULT.transforms()(oracle.from_numpy(film.numpy()))
+    assert tuple(mine.shape) == tuple(theirs.shape)
+    step = (
+        1 / 255 / 0.216989
+    )  # PyTorch resizes bytes in fixed point: some values are one step of brightness off
+    assert abs(mine.numpy() - theirs.numpy()).max() < step * 1.001
