@@ -30,7 +30,11 @@ BATCH = 100
 def read(name: str, folder: pathlib.Path, train: bool) -> tuple[np.ndarray, np.ndarray]:
     """Pictures [N, C, H, W] from 0 to 1 and labels [N]."""
     if name == "cifar10":
-        found = datasets.CIFAR10(folder, train=train, batches=(1,)) if train else datasets.CIFAR10(folder, train=False)
+        found = (
+            datasets.CIFAR10(folder, train=train, batches=(1,))
+            if train
+            else datasets.CIFAR10(folder, train=False)
+        )
         images, labels = np.asarray(found.data).transpose(0, 3, 1, 2), np.array(found.targets)
     else:
         cls = {"mnist": datasets.MNIST, "fashion": datasets.FashionMNIST}[name]
@@ -45,7 +49,9 @@ def network(torch, channels: int, widths, classes: int = 10):
 
     def convolution(inside, outside):
         return nn.Sequential(
-            nn.Conv2d(inside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
+            nn.Conv2d(inside, outside, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outside),
+            nn.ReLU(inplace=True),
         )
 
     class Stage(nn.Module):
@@ -79,7 +85,10 @@ def varied(torch, images, mirror: bool, shift: int):
         columns = torch.where(torch.rand(n, 1) < 0.5, columns, columns.flip(0))
     rows = (torch.arange(height) + down[:, None])[:, None, :, None]
     columns = (columns + right[:, None])[:, None, None, :]
-    picture, channel = torch.arange(n)[:, None, None, None], torch.arange(images.shape[1])[None, :, None, None]
+    picture, channel = (
+        torch.arange(n)[:, None, None, None],
+        torch.arange(images.shape[1])[None, :, None, None],
+    )
     return padded[picture, channel, rows, columns]
 
 
@@ -88,7 +97,9 @@ def train(torch, model, images, labels, epochs: int, lr: float, mirror: bool) ->
     data = torch.utils.data.TensorDataset(images, labels)
     loader = torch.utils.data.DataLoader(data, batch_size=BATCH, shuffle=True, drop_last=True)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, epochs=epochs, steps_per_epoch=len(loader), pct_start=0.25)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, lr, epochs=epochs, steps_per_epoch=len(loader), pct_start=0.25
+    )
     criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.05)
     with tqdm(total=epochs * len(loader), unit="batch", mininterval=1) as bar:
         for epoch in range(epochs):
@@ -133,7 +144,7 @@ def main() -> None:
     images, labels = read(args.name, args.data, train=True)
     images, labels = images[: args.limit], labels[: args.limit]
     mean, deviation = images.mean((0, 2, 3), keepdims=True), images.std((0, 2, 3), keepdims=True)
-    normal = lambda x: torch.from_numpy((x - mean) / deviation)  # noqa: E731
+    normal = lambda x: torch.from_numpy((x - mean) / deviation)
     model = network(torch, images.shape[1], settings["widths"])
     start = time.perf_counter()
     train(torch, model, normal(images), torch.from_numpy(labels), epochs, settings["lr"], settings["mirror"])
