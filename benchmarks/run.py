@@ -28,16 +28,17 @@ def names() -> list[str]:
     return sorted(p.stem for p in (HERE / "workloads").glob("*.py") if p.stem != "__init__")
 
 
-def measure(way: str, workload: str, threads: int, seconds: float) -> dict:
+def measure(way: str, workload: str, args: argparse.Namespace) -> dict:
     """One process: the times, in seconds, and the memory, in MB, of one way; or the error that ended it."""
     command = [sys.executable, str(HERE / "worker.py"), way, workload]
-    command += ["--threads", str(threads), "--seconds", str(seconds)]
+    command += ["--threads", str(args.threads), "--seconds", str(args.seconds)]
+    command += ["--processor-time"] * args.processor_time
     path = os.pathsep.join([str(HERE.parent), str(HERE), os.environ.get("PYTHONPATH", "")])
     # XLA takes the size of its thread pool from PJRT_NPROC.
     environment = os.environ | {
         "PYTHONPATH": path,
-        "OMP_NUM_THREADS": str(threads),
-        "PJRT_NPROC": str(threads),
+        "OMP_NUM_THREADS": str(args.threads),
+        "PJRT_NPROC": str(args.threads),
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -45,13 +46,13 @@ def measure(way: str, workload: str, threads: int, seconds: float) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare(workload: str, ways: list[str], rounds: int, threads: int, seconds: float) -> dict[str, dict]:
+def compare(workload: str, ways: list[str], args: argparse.Namespace) -> dict[str, dict]:
     """All ways in turns: median time over all steps of all rounds and largest memory of each, or its error."""
     runs: dict[str, list[dict]] = {way: [] for way in ways}
-    for _ in range(rounds):
+    for _ in range(args.rounds):
         for way in ways:
             if not any("error" in run for run in runs[way]):
-                runs[way].append(measure(way, workload, threads, seconds))
+                runs[way].append(measure(way, workload, args))
     found = {}
     for way in ways:
         if "error" in runs[way][-1]:
@@ -103,17 +104,27 @@ def means(results: dict[str, dict], base: str, ways: list[str]) -> dict[str, dic
     return found
 
 
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that measure() takes."""
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=2.0, help="timed seconds per process")
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="time of the processor instead of the clock's: for one thread on a busy machine",
+    )
+
+
 def main() -> None:
     """Run the comparison and print it as a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("workloads", nargs="*", help=f"some of: {', '.join(names())}")
+    add_settings(parser)
     parser.add_argument("--base", choices=WAYS, default="rushlight", help="what is compared")
     parser.add_argument("--against", nargs="+", choices=WAYS, default=["torch"], help="with what")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=2.0, help="timed seconds per process")
     parser.add_argument("--json", type=pathlib.Path, help="also write the figures to this file")
     args = parser.parse_args()
     unknown = set(args.workloads) - set(names())
@@ -125,7 +136,7 @@ def main() -> None:
     print(f"| {' | '.join(heads)} |\n|---|{'---:|' * (len(heads) - 1)}")
     results = {}
     for workload in args.workloads or names():
-        results[workload] = compare(workload, ways, args.rounds, args.threads, args.seconds)
+        results[workload] = compare(workload, ways, args)
         print(table_row(workload, results[workload], args.base), flush=True)
     print(
         f"\nMB: peak growth after import / peak. {args.threads} threads, {args.rounds} rounds. Geometric means:"
