@@ -11,6 +11,7 @@ from rushlight.vision.models.googlenet import *  # noqa: F403
 from rushlight.vision.models.highway import *  # noqa: F403
 from rushlight.vision.models.inception import *  # noqa: F403
 from rushlight.vision.models.lenet import *  # noqa: F403
+from rushlight.vision.models.maxvit import *  # noqa: F403
 from rushlight.vision.models.mnasnet import *  # noqa: F403
 from rushlight.vision.models.mobilenet import *  # noqa: F403
 from rushlight.vision.models.nin import *  # noqa: F403
@@ -25,6 +26,7 @@ from rushlight.vision.models.regnet import *  # noqa: F403
 from rushlight.vision.models.resnet import *  # noqa: F403
 from rushlight.vision.models.shufflenetv2 import *  # noqa: F403
 from rushlight.vision.models.squeezenet import *  # noqa: F403
+from rushlight.vision.models.swin_transformer import *  # noqa: F403
 from rushlight.vision.models.unet import *  # noqa: F403
 from rushlight.vision.models.vgg import *  # noqa: F403
 from rushlight.vision.models.vision_transformer import *  # noqa: F403
