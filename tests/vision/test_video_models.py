@@ -28,9 +28,8 @@ def test_sizes_and_weights(name):
         assert mine.transforms().describe().split() == other.transforms().describe().split()
 
 
-@pytest.mark.parametrize(
-    "name", ["mc3_18", *(["r3d_18", "r2plus1d_18"] if os.environ.get("RUSHLIGHT_SLOW") else [])]
-)
+@pytest.mark.skipif(not os.environ.get("RUSHLIGHT_SLOW"), reason="half a minute; set RUSHLIGHT_SLOW=1")
+@pytest.mark.parametrize("name", COUNTS)
 def test_against_torchvision(name):
     ours, theirs = pair(name, space="models.video", num_classes=7)
     compare(ours, theirs, (2, 3, 4, 24, 24))
