@@ -600,7 +600,7 @@ set_tensor_type(Tensor)
 
 
 def _channels_last(array: np.ndarray) -> bool:
-    return np.moveaxis(array, 1, -1).flags.c_contiguous
+    return array.transpose(0, *range(2, array.ndim), 1).flags.c_contiguous
 
 
 def _strides_with_ones(shape, strides, fresh: bool) -> tuple:

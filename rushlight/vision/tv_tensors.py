@@ -16,6 +16,7 @@ import functools
 import inspect
 from enum import Enum
 
+from rushlight.handle import wrap as make
 from rushlight.ops.creation import as_tensor
 from rushlight.tensor import Tensor
 from rushlight.vision.transforms import _functional_pil as F_pil
@@ -37,6 +38,11 @@ _KEEPING = ("clone", "detach", "pin_memory", "requires_grad_", "to")  # methods 
 _RETURN = {"kind": False}
 
 
+def as_kind(tensor: Tensor, cls: type):
+    """The same memory as a tensor of a class: `as_subclass`, without its bookkeeping where no gradient flows."""
+    return tensor.as_subclass(cls) if tensor._rg else make(tensor._array, cls)
+
+
 class TVTensor(Tensor):
     """What all of them are; derive your own from it.
 
@@ -55,7 +61,7 @@ class TVTensor(Tensor):
     @classmethod
     def wrap(cls, tensor, like, **kwargs):
         """`tensor` as one of this kind, with the attributes of `like` where `kwargs` doesn't give others."""
-        made = tensor.as_subclass(cls)
+        made = as_kind(tensor, cls)
         for name in cls._metadata:
             setattr(made, name, kwargs.get(name, getattr(like, name)))
         return made

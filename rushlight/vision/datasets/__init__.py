@@ -1,6 +1,23 @@
 """Data sets of pictures."""
 
+from rushlight.vision.datasets._wrapped import wrap_dataset_for_transforms_v2
+from rushlight.vision.datasets.characters import SEMEION, USPS, MovingMNIST, Omniglot
 from rushlight.vision.datasets.cifar import CIFAR10, CIFAR100
+from rushlight.vision.datasets.classified import (
+    DTD,
+    GTSRB,
+    SUN397,
+    Caltech101,
+    Caltech256,
+    Country211,
+    EuroSAT,
+    FGVCAircraft,
+    Food101,
+    Imagenette,
+    Places365,
+    RenderedSST2,
+    StanfordCars,
+)
 from rushlight.vision.datasets.coco import CocoCaptions, CocoDetection
 from rushlight.vision.datasets.digits import Digits
 from rushlight.vision.datasets.fakedata import FakeData
@@ -10,6 +27,8 @@ from rushlight.vision.datasets.keypoints import FacialKeypoints
 from rushlight.vision.datasets.memory import InMemory
 from rushlight.vision.datasets.mnist import EMNIST, KMNIST, MNIST, QMNIST, FashionMNIST
 from rushlight.vision.datasets.oxford_iiit_pet import OxfordIIITPet
+from rushlight.vision.datasets.people import FER2013, CelebA, LFWPairs, LFWPeople, WIDERFace
+from rushlight.vision.datasets.scenes import Cityscapes, Flickr8k, Flickr30k, Kitti, SBDataset
 from rushlight.vision.datasets.segmentation import SegmentationPairs
 from rushlight.vision.datasets.stl10 import STL10
 from rushlight.vision.datasets.svhn import SVHN
@@ -20,26 +39,54 @@ from rushlight.vision.datasets.voc import VOCDetection, VOCSegmentation
 __all__ = [
     "CIFAR10",
     "CIFAR100",
+    "DTD",
     "EMNIST",
+    "FER2013",
+    "GTSRB",
     "KMNIST",
     "MNIST",
     "QMNIST",
+    "SEMEION",
     "STL10",
+    "SUN397",
     "SVHN",
+    "USPS",
     "CSVDataset",
+    "Caltech101",
+    "Caltech256",
+    "CelebA",
+    "Cityscapes",
     "CocoCaptions",
     "CocoDetection",
+    "Country211",
     "DatasetFolder",
     "Digits",
+    "EuroSAT",
+    "FGVCAircraft",
     "FacialKeypoints",
     "FakeData",
     "FashionMNIST",
+    "Flickr8k",
+    "Flickr30k",
     "Flowers102",
+    "Food101",
     "ImageFolder",
+    "Imagenette",
     "InMemory",
+    "Kitti",
+    "LFWPairs",
+    "LFWPeople",
+    "MovingMNIST",
+    "Omniglot",
     "OxfordIIITPet",
+    "Places365",
+    "RenderedSST2",
+    "SBDataset",
     "SegmentationPairs",
+    "StanfordCars",
     "VOCDetection",
     "VOCSegmentation",
     "VisionDataset",
+    "WIDERFace",
+    "wrap_dataset_for_transforms_v2",
 ]

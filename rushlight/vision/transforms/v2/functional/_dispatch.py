@@ -29,7 +29,9 @@ def _on_pixels(kernel, accepted):
     """A kernel of plain tensors for images, masks and videos."""
 
     def call(inpt, arguments):
-        out = kernel(inpt.as_subclass(Tensor), **{k: v for k, v in arguments.items() if k in accepted})
+        out = kernel(
+            tv_tensors.as_kind(inpt, Tensor), **{k: v for k, v in arguments.items() if k in accepted}
+        )
         if isinstance(out, tuple):  # the crops of five_crop
             return tuple(tv_tensors.wrap(part, like=inpt) for part in out)
         return tv_tensors.wrap(out, like=inpt)
@@ -44,7 +46,7 @@ def _on_marks(kernel, accepted):
     def call(inpt, arguments):
         known = {k: v for k, v in arguments.items() if k in accepted}
         known.update((name, getattr(inpt, name)) for name in wanted)
-        out = kernel(inpt.as_subclass(Tensor), **known)
+        out = kernel(tv_tensors.as_kind(inpt, Tensor), **known)
         if isinstance(out, tuple):
             return tv_tensors.wrap(out[0], like=inpt, canvas_size=out[1])
         return tv_tensors.wrap(out, like=inpt)
