@@ -35,7 +35,7 @@ def sigmoid_focal_loss(inputs, targets, alpha: float = 0.25, gamma: float = 2, r
 
     >>> from rushlight.vision.ops import sigmoid_focal_loss
     >>> sigmoid_focal_loss(torch.tensor([4.0, -4.0]), torch.ones(2))
-    tensor([1.4680e-06, 9.6828e-01])
+    tensor([1.4679e-06, 9.6873e-01])
     """
     if not 0 <= alpha <= 1 and alpha != -1:
         raise ValueError(f"Invalid alpha value: {alpha}. alpha must be in the range [0,1] or -1 for ignore.")
