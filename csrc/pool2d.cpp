@@ -182,8 +182,57 @@ RUSHLIGHT_INLINE void max_one(const Windows& w, const Box& b, const T* x, i64 ac
   at = static_cast<Index>(where);
 }
 
+// Whether each window is 2x2 and beside the next, in pictures of so few channels that lanes would be empty.
+bool halves_few_channels(const Windows& w) {
+  if (w.channels >= kLanes || (2 * w.out[2] - 1) * w.channels < kEight || w.size[0] != 1 || w.step[1] != 1 || w.step[2] != 1) return false;
+  for (int axis = 1; axis < 3; ++axis)
+    for (i64 o = 0; o < w.out[axis]; ++o)
+      if (w.first[axis][o] != 2 * o || w.end[axis][o] != 2 * o + 2) return false;
+  return true;
+}
+
+// For these windows, lanes run along rows: each position meets its right neighbour, then the pair below, and of the
+// results every second pixel is taken.
+template <class T> RUSHLIGHT_INLINE void max_halved(const Windows& w, const T* x, T* y, Index* index, i64 begin, i64 end) {
+  constexpr i64 kSpan = 512;
+  T best[kSpan + 2 * kLanes];
+  Index offset[kSpan + 2 * kLanes];
+  Integers<T> down = {};
+  fill(down, w.size[2]);
+  const i64 channels = w.channels, width = w.size[2], pieces = (2 * channels * w.out[2] + kSpan - 1) / kSpan;
+  for (i64 row = begin; row < end; ++row) {
+    const i64 image = row / w.out[1], h = row % w.out[1];
+    for (i64 piece = 0; piece < pieces; ++piece) {
+      const i64 first = w.out[2] * piece / pieces, outputs = w.out[2] * (piece + 1) / pieces - first;
+      const i64 span = (2 * outputs - 1) * channels;
+      const i64 corner = 2 * h * width + 2 * first;
+      const T *above = x + (image * w.plane() + corner) * channels, *below = above + width * channels;
+      for (i64 next = 0; next < span; next += kEight) {
+        const i64 i = next + kEight <= span ? next : span - kEight;  // the last vector may repeat some of the one before
+        Values<T> a, b, c, d;
+        load(a, above + i);
+        load(b, above + i + channels);
+        load(c, below + i);
+        load(d, below + i + channels);
+        const Integers<T> right = (b > a) | (b != b), under_right = (d > c) | (d != d);
+        const Values<T> top = right ? b : a, bottom = under_right ? d : c;
+        const Integers<T> under = (bottom > top) | (bottom != bottom);
+        store(best + i, under ? bottom : top);
+        store(offset + i, __builtin_convertvector(under ? down - under_right : -right, Indices));
+      }
+      const i64 to = (row * w.out[2] + first) * channels;
+      for (i64 o = 0; o < outputs; ++o)
+        for (i64 c = 0; c < channels; ++c) {
+          y[to + o * channels + c] = best[2 * o * channels + c];
+          index[to + o * channels + c] = static_cast<Index>(corner + 2 * o) + offset[2 * o * channels + c];
+        }
+    }
+  }
+}
+
 template <class T>
 RUSHLIGHT_INLINE void max_rows(const Windows& w, const T* x, T* y, Index* index, i64 begin, i64 end, i64 images) {
+  if (halves_few_channels(w)) return max_halved(w, x, y, index, begin, end);
   const i64 total = images * w.plane() * w.channels;
   const Steps<T> steps(w);
   each_chunk(w, begin, end, [&](const Box& b, i64, i64 base, i64 to, i64 wanted, i64 room) __attribute__((always_inline)) {

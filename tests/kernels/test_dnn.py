@@ -293,6 +293,21 @@ def test_max_pool_propagates_nan_and_minus_infinity(K, layout):
 
 
 # x shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
+@kernels
+@layouts
+@pytest.mark.parametrize(
+    "shape", [(3, 6, 7, 9), (2, 1, 8, 8), (2, 15, 5, 300), (1, 3, 2, 2), (1, 7, 4, 74), (1, 3, 4, 172)]
+)
+def test_max_pool_of_few_channels(K, layout, shape, dtype=np.float32):
+    random = np.random.default_rng(0)
+    x = random.integers(0, 4, shape).astype(dtype)  # with ties
+    x[random.random(shape) < 0.2] = np.nan
+    expected, where = F.max_pool2d(torch.from_numpy(x), 2, return_indices=True)
+    y, index = K.max_pool(LAYOUTS[layout](x), (2, 2), (2, 2), (0, 0), (1, 1), False)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(index, where)
+
+
 AVG_POOL = [
     ((2, 3, 8, 8), (2, 2), (2, 2), (0, 0), False, True, None),
     ((2, 40, 9, 7), (3, 3), (2, 2), (1, 1), False, True, None),
