@@ -64,3 +64,20 @@ def test_ratios_and_means():
         "peak_mb": 0.25,
     }
     assert run.table_row("b", rows["b"], "rushlight") == "| b | 1.000 | - | - | 10 / 60 | - |"
+
+
+def test_marks_of_growth():
+    marks = importlib.import_module("scaling").marks
+    small = {"rushlight_s": 1.0, "arithmetic": 100}
+    assert marks(small, {"rushlight_s": 1.9, "arithmetic": 200}) == []
+    assert marks(small, {"rushlight_s": 2.7, "arithmetic": 200}) == ["slower sample"]
+    assert marks(small, {"rushlight_s": 0.7, "arithmetic": 200}) == ["cheaper step"]
+
+
+def test_operations_of_a_step():
+    pytest.importorskip("torch")
+    flops, nbytes = importlib.import_module("floor").counted("mlp_batchnorm")
+    forward = 64 * (784 * 300 + 300 * 100 + 100 * 10)
+    assert flops == 2 * (3 * forward - 64 * 784 * 300)  # the batch wants no gradient
+    parameters = 784 * 300 + 300 * 100 + 100 * 10 + 300 + 100 + 10 + 2 * (300 + 100)
+    assert nbytes > 4 * (6 * parameters + 64 * 784)
