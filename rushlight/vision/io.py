@@ -55,31 +55,38 @@ def write_file(filename, data) -> None:
         file.write(data.numpy().tobytes())
 
 
-def _open(data, formats: tuple[str, ...] | None, name: str):
-    """The PIL image in a tensor of bytes."""
+def _read(data, formats: tuple[str, ...] | None, name: str, use):
+    """What `use` makes of the PIL image in a tensor of bytes.
+
+    Raises:
+        RuntimeError: no picture, or a damaged one.
+    """
     if data.dtype != rl.uint8 or data.ndim != 1 or data.numel() == 0:
         raise RuntimeError(
             f"{name}: expected a non empty 1-dimensional uint8 tensor with the bytes of a picture, got shape "
             f"{tuple(data.shape)} of {data.dtype}"
         )
-    image = _pillow()
+    pillow = _pillow()
     try:
-        return image.open(io.BytesIO(data.numpy().tobytes()), formats=formats)
-    except image.UnidentifiedImageError:
+        with pillow.open(io.BytesIO(data.numpy().tobytes()), formats=formats) as image:
+            image.load()
+            return use(image)
+    except pillow.UnidentifiedImageError:
         kinds = " or ".join(formats) if formats else "jpeg, png, gif or webp"
         raise RuntimeError(f"{name}: Unsupported image file: the bytes are no {kinds} picture") from None
+    except (OSError, SyntaxError, EOFError, ValueError, pillow.DecompressionBombError) as error:
+        raise RuntimeError(f"{name}: the picture is damaged: {error}") from error
 
 
 def _decode(data, mode, apply_exif_orientation: bool, formats, name: str):
     mode = ImageReadMode[mode.upper()] if isinstance(mode, str) else mode
-    with _open(data, formats, name) as image:
-        try:
-            image.load()
-            if apply_exif_orientation:
-                image = _pillow("ImageOps").exif_transpose(image)
-            return _tensor(_converted(image, mode))
-        except (OSError, SyntaxError, EOFError, ValueError) as error:
-            raise RuntimeError(f"{name}: the picture is damaged: {error}") from error
+
+    def use(image):
+        if apply_exif_orientation:
+            image = _pillow("ImageOps").exif_transpose(image)
+        return _tensor(_converted(image, mode))
+
+    return _read(data, formats, name, use)
 
 
 def _converted(image, mode: ImageReadMode):
@@ -121,7 +128,7 @@ def decode_image(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation: bo
     if not isinstance(input, rl.Tensor):
         name, input = f"decode_image: {input}", read_file(input)
     if input.dtype == rl.uint8 and input.ndim == 1 and input[:4].numpy().tobytes() == b"GIF8":
-        return decode_gif(input)
+        return _decode_gif(input, name)
     return _decode(input, mode, apply_exif_orientation, None, name)
 
 
@@ -164,11 +171,14 @@ def decode_gif(input):
     Args:
         input: uint8 tensor of one dimension with the content of the file.
     """
-    with _open(input, ("GIF",), "decode_gif") as image:
-        try:
-            frames = [_tensor(frame.convert("RGB")) for frame in _pillow("ImageSequence").Iterator(image)]
-        except (OSError, SyntaxError, EOFError, ValueError) as error:
-            raise RuntimeError(f"decode_gif: the picture is damaged: {error}") from error
+    return _decode_gif(input, "decode_gif")
+
+
+def _decode_gif(data, name: str):
+    def use(image):
+        return [_tensor(frame.convert("RGB")) for frame in _pillow("ImageSequence").Iterator(image)]
+
+    frames = _read(data, ("GIF",), name, use)
     return frames[0] if len(frames) == 1 else rl.stack(frames)
 
 

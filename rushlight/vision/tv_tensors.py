@@ -66,6 +66,9 @@ class TVTensor(Tensor):
             setattr(made, name, kwargs.get(name, getattr(like, name)))
         return made
 
+    def __deepcopy__(self, memo):
+        return self.detach().clone().requires_grad_(self.requires_grad)
+
     def _make_repr(self, **kwargs) -> str:
         extra = ", ".join(f"{name}={value}" for name, value in kwargs.items())
         return f"{Tensor.__repr__(self)[:-1]}, {extra})"

@@ -370,3 +370,54 @@ def draw_keypoints(
             if seen[start] and seen[end]:
                 draw.line((tuple(points[start]), tuple(points[end])), width=width)
     return _from_canvas(canvas, image.dtype)
+
+
+# ----------------------------------------------------------------------------------------------- optical flow
+
+
+def _colour_wheel() -> np.ndarray:
+    """55 colours around the circle of hues, as (55, 3) numbers from 0 to 255.
+
+    Source: S. Baker and others, "A Database and Evaluation Methodology for Optical Flow" (2007).
+    """
+    # Red to yellow, to green, to cyan, to blue, to magenta, and back: one channel changes at a time.
+    steps = ((15, 1, True), (6, 0, False), (4, 2, True), (11, 1, False), (13, 0, True), (6, 2, False))
+    colour, wheel = [255.0, 0.0, 0.0], []
+    for count, channel, rises in steps:
+        for i in range(count):
+            part = math.floor(255 * i / count)
+            colour[channel] = part if rises else 255 - part
+            wheel.append(list(colour))
+        colour[channel] = 255.0 if rises else 0.0
+    return np.array(wheel, np.float32)
+
+
+@no_grad()
+def flow_to_image(flow):
+    """Pictures of optical flow: the hue tells the direction, the strength of the colour the distance.
+
+    Args:
+        flow: float32 of shape (N, 2, H, W) or (2, H, W): how far each pixel moves, to the right and down.
+
+    Returns:
+        A uint8 tensor of shape (N, 3, H, W) or (3, H, W).
+
+    >>> from rushlight.vision.utils import flow_to_image
+    >>> flow_to_image(torch.zeros(2, 1, 1)).flatten()
+    tensor([255, 255, 255], dtype=torch.uint8)
+    """
+    if flow.dtype != rl.float32:
+        raise ValueError(f"Flow should be of dtype torch.float, got {flow.dtype}.")
+    batch = flow[None] if flow.ndim == 3 else flow
+    if batch.ndim != 4 or batch.shape[1] != 2:
+        raise ValueError(f"Input flow should have shape (2, H, W) or (N, 2, H, W), got {flow.shape}.")
+    longest = batch.pow(2).sum(1).sqrt().max()
+    batch = batch / (longest + rl.finfo(rl.float32).eps)
+    length = batch.pow(2).sum(1).sqrt()
+    wheel = rl.from_numpy(_colour_wheel())
+    place = (rl.atan2(-batch[:, 1], -batch[:, 0]) / math.pi + 1) / 2 * (len(wheel) - 1)
+    first = place.floor().to(rl.int64)
+    part = (place - first).unsqueeze(-1)
+    colour = (1 - part) * (wheel[first] / 255.0) + part * (wheel[(first + 1) % len(wheel)] / 255.0)
+    pixels = (255 * (1 - length.unsqueeze(-1) * (1 - colour))).floor().to(rl.uint8).permute(0, 3, 1, 2)
+    return pixels[0] if flow.ndim == 3 else pixels

@@ -209,3 +209,20 @@ def test_nothing_to_draw():
         assert utils.draw_segmentation_masks(image, rushlight.zeros(0, 40, 50, dtype=rushlight.bool)) is image
     with pytest.warns(UserWarning, match="'font_size' will be ignored"):
         utils.draw_bounding_boxes(image, rushlight.from_numpy(BOXES), font_size=12)
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 11), (3, 2, 5, 4)])
+def test_flow(shape):
+    agree("flow_to_image", (floats(*shape) - 0.5) * 20, tolerance=1)
+
+
+@pytest.mark.parametrize(
+    "flow, message",
+    [
+        (np.zeros((2, 3, 3)), "dtype torch.float, got torch.float64"),
+        (np.zeros((3, 3, 3), np.float32), "Input flow should have"),
+    ],
+)
+def test_flow_errors(flow, message):
+    with pytest.raises(ValueError, match=message):
+        utils.flow_to_image(rushlight.from_numpy(flow))

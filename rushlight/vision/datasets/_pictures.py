@@ -13,7 +13,7 @@ def open_picture(path, mode: str | None = None):
 
     Raises:
         FileNotFoundError: it is not there.
-        OSError: it is no picture, or damaged; the message names the file.
+        OSError: it is no picture, damaged, or too large (Pillow's `Image.MAX_IMAGE_PIXELS`); the message names the file.
     """
     image = _pillow()
     try:
@@ -22,5 +22,5 @@ def open_picture(path, mode: str | None = None):
             return picture.convert(mode) if mode is not None else picture
     except (FileNotFoundError, IsADirectoryError, PermissionError, image.UnidentifiedImageError):
         raise  # they name it
-    except (OSError, SyntaxError, EOFError, ValueError) as error:
+    except (OSError, SyntaxError, EOFError, ValueError, image.DecompressionBombError) as error:
         raise OSError(f"{path}: this picture is damaged and cannot be read: {error}") from error
