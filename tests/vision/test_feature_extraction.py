@@ -3,6 +3,7 @@
 import copy
 import importlib
 import io
+import os
 import pickle
 import warnings
 
@@ -27,7 +28,13 @@ def names_and_warnings(function, model, **options):
     return found, [str(w.message) for w in caught]
 
 
-NETWORKS = ["resnet18", "densenet121", "squeezenet1_1"]
+NETWORKS = ["resnet18", "densenet121", "shufflenet_v2_x0_5"]
+if os.environ.get("RUSHLIGHT_SLOW"):
+    NETWORKS += [
+        "alexnet", "vgg11_bn", "squeezenet1_1", "googlenet", "inception_v3", "mobilenet_v2", "mobilenet_v3_small",
+        "mnasnet0_5", "efficientnet_b0", "efficientnet_v2_s", "regnet_y_400mf", "convnext_tiny", "vit_b_32", "swin_t",
+        "swin_v2_t", "r3d_18",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -153,7 +153,7 @@ class Proxy:
         return self._make_node
 
     def __repr__(self) -> str:
-        return f"Proxy({self._make_node!r})"
+        return f"Proxy({self._node.name})"
 
     def __getattr__(self, name: str):
         if name.startswith("__"):
@@ -252,7 +252,7 @@ def _functions() -> dict:
     """The functions that are operations, with their names."""
     from rushlight.vision import ops
 
-    names: dict = {function: function.__name__.strip("_") for function in _wrapped}
+    names: dict = {function: function.__name__ for function in _wrapped}
     for space in (torch, F, torch.linalg, torch.fft, torch.special, ops):
         for name, function in vars(space).items():
             if callable(function) and (not name.startswith("_") or name == "_assert"):
@@ -319,6 +319,7 @@ class Tracer:
         self.paths = {module: name for name, module in root.named_modules()}
         self.members = {id(p): n for n, p in (*root.named_parameters(), *root.named_buffers())}
         self._counts: dict = {}
+        self._parameters: dict = {}
         args, kwargs = self._stand_ins(every, constants)
         with _lock:
             self._result = self._traced(args, kwargs)
@@ -344,34 +345,39 @@ class Tracer:
         for function in _names:
             if function not in _detours:
                 _detours[function] = Detour(function, _handler(function))
-        call = nn.Module.__call__
-        replaced = self._replace_parameters()
+        hidden = self._hide_parameters()
         for detour in _detours.values():
             detour.on()
         _ACTIVE.tracer = self
-        nn.Module.__call__ = _call_module
+        nn.Module.__call__, nn.Module.__getattr__ = _call_module, _get_member
         try:
             return self.root.forward(*args, **kwargs)
         finally:
-            nn.Module.__call__ = call
+            nn.Module.__call__, nn.Module.__getattr__ = _plain_call, _plain_get_member
             _ACTIVE.tracer = None
             for detour in _detours.values():
                 detour.off()
-            for state, name, parameter in replaced:
+            for state, name, parameter in hidden:
                 state[name] = parameter
 
-    def _replace_parameters(self) -> list:
-        """Put stand-ins into the place of parameters, so that what is computed of them alone is traced too."""
-        replaced, stand_ins = [], {}
-        for module in self.paths:
-            for name, parameter in module._parameters.items():
-                if parameter is not None and module.__dict__.get(name) is parameter:
-                    path = self.members[id(parameter)]
-                    if path not in stand_ins:
-                        stand_ins[path] = Proxy(self, lambda path=path: self.record("get_attr", path)._node)
-                    module.__dict__[name] = stand_ins[path]
-                    replaced.append((module.__dict__, name, parameter))
-        return replaced
+    def _hide_parameters(self) -> list:
+        """Have modules look for their parameters where the tracer sees it: what is computed of them is traced too."""
+        hidden = [
+            (module.__dict__, name, parameter)
+            for module in self.paths
+            for name, parameter in module._parameters.items()
+            if parameter is not None and module.__dict__.get(name) is parameter
+        ]
+        for state, name, _ in hidden:
+            del state[name]
+        return hidden
+
+    def stand_in(self, parameter) -> Proxy | None:
+        """What stands for a parameter of the model; None for something else."""
+        path = self.members.get(id(parameter))
+        if path is not None and path not in self._parameters:
+            self._parameters[path] = self.record("get_attr", path)
+        return self._parameters.get(path)
 
     def is_leaf_module(self, module: nn.Module) -> bool:
         """Whether a module is one node."""
@@ -435,4 +441,11 @@ def _call_module(module, *args, **kwargs):
     return tracer.call(module, args, kwargs)
 
 
-_plain_call = nn.Module.__call__
+def _get_member(module, name: str):
+    tracer = getattr(_ACTIVE, "tracer", None)
+    member = _plain_get_member(module, name)
+    stand_in = tracer.stand_in(member) if tracer is not None and isinstance(member, nn.Parameter) else None
+    return member if stand_in is None else stand_in
+
+
+_plain_call, _plain_get_member = nn.Module.__call__, nn.Module.__getattr__

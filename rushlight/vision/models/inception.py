@@ -181,10 +181,12 @@ class InceptionC(Branches):
         self.branch_pool = conv(in_channels, 192, kernel_size=1)
 
     def _forward(self, x) -> list:
+        single = self.branch1x1(x)
+        once = chain(x, self.branch7x7_1, self.branch7x7_2, self.branch7x7_3)
         twice = chain(x, self.branch7x7dbl_1, self.branch7x7dbl_2, self.branch7x7dbl_3, self.branch7x7dbl_4)
         return [
-            self.branch1x1(x),
-            chain(x, self.branch7x7_1, self.branch7x7_2, self.branch7x7_3),
+            single,
+            once,
             self.branch7x7dbl_5(twice),
             self.branch_pool(F.avg_pool2d(x, kernel_size=3, stride=1, padding=1)),
         ]
@@ -238,11 +240,13 @@ class InceptionE(Branches):
         self.branch_pool = conv(in_channels, 192, kernel_size=1)
 
     def _forward(self, x) -> list:
+        single = self.branch1x1(x)
         once = self.branch3x3_1(x)
+        once = torch.cat([self.branch3x3_2a(once), self.branch3x3_2b(once)], 1)
         twice = chain(x, self.branch3x3dbl_1, self.branch3x3dbl_2)
         return [
-            self.branch1x1(x),
-            torch.cat([self.branch3x3_2a(once), self.branch3x3_2b(once)], 1),
+            single,
+            once,
             torch.cat([self.branch3x3dbl_3a(twice), self.branch3x3dbl_3b(twice)], 1),
             self.branch_pool(F.avg_pool2d(x, kernel_size=3, stride=1, padding=1)),
         ]

@@ -25,9 +25,9 @@ def channel_shuffle(x, groups: int):
     >>> channel_shuffle(torch.arange(6).reshape(1, 6, 1, 1), 2).flatten()
     tensor([0, 3, 1, 4, 2, 5])
     """
-    n, channels, height, width = x.shape
-    x = x.view(n, groups, channels // groups, height, width).transpose(1, 2)
-    return x.reshape(n, channels, height, width)
+    n, channels, height, width = x.size()
+    x = x.view(n, groups, channels // groups, height, width).transpose(1, 2).contiguous()
+    return x.view(n, channels, height, width)
 
 
 class InvertedResidual(nn.Module):

@@ -15,6 +15,7 @@ from rushlight.vision.models._builders import (
     init_layers,
     model_builder,
 )
+from rushlight.vision.models._tracing import wrap
 from rushlight.vision.models.vision_transformer import init_mlp
 from rushlight.vision.ops.misc import MLP, Permute
 from rushlight.vision.ops.stochastic_depth import StochasticDepth
@@ -25,7 +26,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _merge(x):
+@wrap
+def _patch_merging_pad(x):
     """The four neighbours in (..., H, W, C) as (..., H / 2, W / 2, 4 C); odd sizes are padded."""
     height, width = x.shape[-3:-1]
     x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
@@ -47,7 +49,7 @@ class PatchMerging(nn.Module):
         self.norm = norm_layer(4 * dim)
 
     def forward(self, x):
-        return self.reduction(self.norm(_merge(x)))
+        return self.reduction(self.norm(_patch_merging_pad(x)))
 
 
 class PatchMergingV2(nn.Module):
@@ -60,7 +62,7 @@ class PatchMergingV2(nn.Module):
         self.norm = norm_layer(2 * dim)
 
     def forward(self, x):
-        return self.norm(self.reduction(_merge(x)))
+        return self.norm(self.reduction(_patch_merging_pad(x)))
 
 
 def _to_windows(x, window: list[int]):
@@ -89,6 +91,7 @@ def _shift_mask(x, window: list[int], shift: list[int]):
     return (regions.unsqueeze(1) != regions.unsqueeze(2)).to(x.dtype) * -100.0
 
 
+@wrap
 def shifted_window_attention(
     input,
     qkv_weight,
@@ -166,6 +169,14 @@ def shifted_window_attention(
     return x[:, :height, :width, :].contiguous()
 
 
+@wrap
+def _get_relative_position_bias(table, index, window: list[int]):
+    """The entries of a table for all pairs of places in a window, (1, heads, places, places)."""
+    places = window[0] * window[1]
+    bias = table[index].view(places, places, -1)
+    return bias.permute(2, 0, 1).contiguous().unsqueeze(0)
+
+
 def relative_position_index(height: int, width: int):
     """For each pair of places in a window, which entry of the table of relative positions is theirs.
 
@@ -229,21 +240,19 @@ class ShiftedWindowAttention(nn.Module):
         """Make the buffer that says which row of the table is for each pair of places."""
         self.register_buffer("relative_position_index", relative_position_index(*self.window_size).flatten())
 
-    def _bias(self, table):
-        places = self.window_size[0] * self.window_size[1]
-        bias = table[self.relative_position_index].view(places, places, -1)
-        return bias.permute(2, 0, 1).contiguous().unsqueeze(0)
-
     def get_relative_position_bias(self):
         """What is added before the softmax, (1, heads, places, places)."""
-        return self._bias(self.relative_position_bias_table)
+        return _get_relative_position_bias(
+            self.relative_position_bias_table, self.relative_position_index, self.window_size
+        )
 
-    def _attend(self, x, logit_scale=None):
+    def forward(self, x):
+        bias = self.get_relative_position_bias()
         return shifted_window_attention(
             x,
             self.qkv.weight,
             self.proj.weight,
-            self.get_relative_position_bias(),
+            bias,
             self.window_size,
             self.num_heads,
             shift_size=self.shift_size,
@@ -251,12 +260,9 @@ class ShiftedWindowAttention(nn.Module):
             dropout=self.dropout,
             qkv_bias=self.qkv.bias,
             proj_bias=self.proj.bias,
-            logit_scale=logit_scale,
+            logit_scale=getattr(self, "logit_scale", None),
             training=self.training,
         )
-
-    def forward(self, x):
-        return self._attend(x)
 
 
 class ShiftedWindowAttentionV2(ShiftedWindowAttention):
@@ -296,10 +302,9 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
     def get_relative_position_bias(self):
         """What is added before the softmax, (1, heads, places, places)."""
         table = self.cpb_mlp(self.relative_coords_table).view(-1, self.num_heads)
-        return 16 * torch.sigmoid(self._bias(table))
-
-    def forward(self, x):
-        return self._attend(x, self.logit_scale)
+        return 16 * torch.sigmoid(
+            _get_relative_position_bias(table, self.relative_position_index, self.window_size)
+        )
 
 
 class SwinTransformerBlock(nn.Module):

@@ -19,7 +19,7 @@ def _double_conv(in_channels: int, out_channels: int, middle: int, norm: bool, p
 
 
 @wrap
-def _fit(x, size):
+def fit(x, size):
     """Maps cropped about their middle, or padded with zeros around it, to the size of others."""
     (height, width), (new_height, new_width) = x.shape[-2:], size
     if (height, width) == (new_height, new_width):
@@ -85,9 +85,9 @@ class UNet(nn.Module):
         for up, decoder in zip(self.ups, self.decoders, strict=True):
             x, across = up(x), carried.pop()
             if self.carries_to_upper_size:
-                x = _fit(x, across.shape[-2:])
+                x = fit(x, across.shape[-2:])
             else:
-                across = _fit(across, x.shape[-2:])
+                across = fit(across, x.shape[-2:])
             x = decoder(cat([across, x], 1))
         return self.out(x)
 

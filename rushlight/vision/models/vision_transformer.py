@@ -71,8 +71,7 @@ class MLPBlock(MLP):
 
 
 def _check_sequence(input) -> None:
-    if input.dim() != 3:
-        raise AssertionError(f"Expected (batch_size, seq_length, hidden_dim) got {input.shape}")
+    torch._assert(input.dim() == 3, f"Expected (batch_size, seq_length, hidden_dim) got {input.shape}")
 
 
 class EncoderBlock(nn.Module):
@@ -241,14 +240,17 @@ class VisionTransformer(nn.Module):
 
     def _process_input(self, x):
         """Pictures (N, 3, H, W) as sequences of patches (N, places, features)."""
-        for name, size in (("height", x.shape[2]), ("width", x.shape[3])):
-            if size != self.image_size:
-                raise AssertionError(f"Wrong image {name}! Expected {self.image_size} but got {size}!")
-        return self.conv_proj(x).flatten(2).permute(0, 2, 1)
+        n, _, height, width = x.shape
+        for name, size in (("height", height), ("width", width)):
+            message = f"Wrong image {name}! Expected {self.image_size} but got {size}!"
+            torch._assert(size == self.image_size, message)
+        rows, columns = height // self.patch_size, width // self.patch_size
+        return self.conv_proj(x).reshape(n, self.hidden_dim, rows * columns).permute(0, 2, 1)
 
     def forward(self, x):
         x = self._process_input(x)
-        x = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], dim=1)
+        n = x.shape[0]
+        x = torch.cat([self.class_token.expand(n, -1, -1), x], dim=1)
         return self.heads(self.encoder(x)[:, 0])
 
 
