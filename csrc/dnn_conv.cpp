@@ -193,7 +193,8 @@ nb::object conv(nb::handle x_in, nb::handle w_in, nb::handle b, nb::handle strid
     made->stage(0, activation(x), src);
     made->winograd = how.winograd(x_shape, w_shape, y_shape, type);
     made->few = how.small(x_shape, w_shape, y_shape, type, few_outputs_pay);
-    if (made->winograd || made->few) return made;
+    made->small = how.small(x_shape, w_shape, y_shape, type, small_convolution_pays);
+    if (made->winograd || made->few || made->small) return made;
     const auto pd = forward(src, any(dims, type), bias, dst, how, relu);
     made->stage(1, plain_weight(dims, type), pd.weights_desc());
     Call::Arguments arguments = {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, pd.weights_desc()}, {DNNL_ARG_DST, dst}};
@@ -204,15 +205,14 @@ nb::object conv(nb::handle x_in, nb::handle w_in, nb::handle b, nb::handle strid
   if (!op) return nb::none();
   nb::object y = new_array(ndim(x), y_shape.data(), type_number, true);
   void* source = op->operand(0, data<void>(x));
+  const float *bias = b.is_none() ? nullptr : data<const float>(b), *from = static_cast<const float*>(source);
   if (op->winograd) {
-    const float* u = op->winograd_weight(data<const float>(w), false);
-    winograd_convolve(*op->winograd, static_cast<const float*>(source), u,
-                      b.is_none() ? nullptr : data<const float>(b), relu, data<float>(y));
+    winograd_convolve(*op->winograd, from, op->winograd_weight(data<const float>(w), false), bias, relu, data<float>(y));
     return y;
   }
-  if (op->few) {
-    convolve_few_outputs(*op->few, static_cast<const float*>(source), data<const float>(w),
-                         b.is_none() ? nullptr : data<const float>(b), relu, data<float>(y));
+  if (op->few || op->small) {
+    const auto convolve = op->few ? convolve_few_outputs : small_convolution;
+    convolve(op->few ? *op->few : *op->small, from, data<const float>(w), bias, relu, data<float>(y));
     return y;
   }
   void* weight = op->operand(1, data<void>(w));

@@ -17,6 +17,78 @@ typedef float EightFloats __attribute__((vector_size(32)));
 constexpr i64 kMaxLanes = 16;
 constexpr i64 kGroups = 16;  // partial sums, whatever the number of threads
 
+// -- the convolution: pixels of a row are the lanes, and the sums of all output channels stay in registers ---------
+
+constexpr i64 kSpan = 2 * kMaxLanes;  // pixels worked on together
+constexpr i64 kRows = 16;             // rows of outputs in one task
+
+// y[j, o] of one row of outputs, from the padded lines of each channel, with room to read past their end.
+template <int kOutputs>
+RUSHLIGHT_INLINE void row_of_outputs(const FewChannels& f, const float* lines, const float* w, const float* bias, bool relu,
+                                     i64 row, float* y) {
+  const i64 width = f.w + 2 * f.pad_w, plane = (kRows + f.kh - 1) * width;
+  for (i64 first = 0; first < f.ow; first += kSpan) {
+    Sixteen left[kOutputs], right[kOutputs];
+#pragma GCC unroll 8
+    for (int o = 0; o < kOutputs; ++o) left[o] = right[o] = Sixteen{} + (bias ? bias[o] : 0.f);
+    const float* weight = w;
+    for (i64 c = 0; c < f.c; ++c)
+      for (i64 i = 0; i < f.kh; ++i) {
+        const float* from = lines + c * plane + (row + i) * width + first;
+        for (i64 j = 0; j < f.kw; ++j, weight += kOutputs) {
+          Sixteen a, b;
+          load(a, from + j);
+          load(b, from + j + kMaxLanes);
+#pragma GCC unroll 8
+          for (int o = 0; o < kOutputs; ++o) {
+            left[o] += a * weight[o];
+            right[o] += b * weight[o];
+          }
+        }
+      }
+    float turned[kOutputs][kSpan];
+#pragma GCC unroll 8
+    for (int o = 0; o < kOutputs; ++o) {
+      store(turned[o], relu ? (left[o] < 0 ? Sixteen{} : left[o]) : left[o]);
+      store(turned[o] + kMaxLanes, relu ? (right[o] < 0 ? Sixteen{} : right[o]) : right[o]);
+    }
+    const i64 count = std::min(kSpan, f.ow - first);
+    for (i64 j = 0; j < count; ++j)
+#pragma GCC unroll 8
+      for (int o = 0; o < kOutputs; ++o) y[(first + j) * kOutputs + o] = turned[o][j];
+  }
+}
+
+RUSHLIGHT_FMA_CLONES void rows_of_outputs(const FewChannels& f, const float* lines, const float* w, const float* bias,
+                                          bool relu, i64 rows, float* y) {
+  for (i64 row = 0; row < rows; ++row, y += f.ow * f.o) switch (f.o) {
+      case 1: row_of_outputs<1>(f, lines, w, bias, relu, row, y); break;
+      case 2: row_of_outputs<2>(f, lines, w, bias, relu, row, y); break;
+      case 3: row_of_outputs<3>(f, lines, w, bias, relu, row, y); break;
+      case 4: row_of_outputs<4>(f, lines, w, bias, relu, row, y); break;
+      case 5: row_of_outputs<5>(f, lines, w, bias, relu, row, y); break;
+      case 6: row_of_outputs<6>(f, lines, w, bias, relu, row, y); break;
+      case 7: row_of_outputs<7>(f, lines, w, bias, relu, row, y); break;
+      case 8: row_of_outputs<8>(f, lines, w, bias, relu, row, y); break;
+    }
+}
+
+// The lines of each channel that the outputs from `row` on look at, padded with zeros.
+void gather_lines(const FewChannels& f, const float* image, i64 row, float* lines) {
+  const i64 width = f.w + 2 * f.pad_w, count = kRows + f.kh - 1;
+  for (i64 c = 0; c < f.c; ++c)
+    for (i64 l = 0; l < count; ++l, lines += width) {
+      const i64 h = row + l - f.pad_h;
+      if (h < 0 || h >= f.h) {
+        std::fill(lines, lines + width, 0.f);
+        continue;
+      }
+      for (i64 i = 0; i < f.w; ++i) lines[f.pad_w + i] = image[(h * f.w + i) * f.c + c];
+      std::fill(lines, lines + f.pad_w, 0.f);
+      std::fill(lines + f.pad_w + f.w, lines + width, 0.f);
+    }
+}
+
 // -- the weight's gradient: output channels are the lanes, an image with its padding fits the first cache ---------
 
 // sums[k] += over one row of outputs of g times the input k positions on; ones += g.
@@ -117,6 +189,27 @@ RUSHLIGHT_CLONES void add_windows(const FewChannels& f, const float* windows, fl
 }
 
 }  // namespace
+
+bool small_convolution_pays(const FewChannels& f) {
+  return f.o <= 8 && f.c <= 8 && f.stride_h == 1 && f.stride_w == 1 && f.kh * f.kw > 1 &&
+         4 * f.ow >= 3 * ((f.ow + kSpan - 1) / kSpan * kSpan);
+}
+
+void small_convolution(const FewChannels& f, const float* x, const float* w, const float* bias, bool relu, float* y) {
+  const i64 taps = f.kh * f.kw, blocks = (f.oh + kRows - 1) / kRows;
+  std::vector<float> weight(static_cast<size_t>(f.c * taps * f.o));  // [c, kh, kw, o]
+  for (i64 o = 0; o < f.o; ++o)
+    for (i64 k = 0; k < f.c * taps; ++k) weight[static_cast<size_t>(k * f.o + o)] = w[o * f.c * taps + k];
+  parallel_for(f.n * blocks, std::max<i64>(1, kGrain / (kRows * f.ow * f.c * taps)), [&](i64 begin, i64 end) {
+    std::vector<float> lines(static_cast<size_t>(f.c * (kRows + f.kh - 1) * (f.w + 2 * f.pad_w) + 2 * kSpan));
+    for (i64 task = begin; task < end; ++task) {
+      const i64 n = task / blocks, row = task % blocks * kRows;
+      gather_lines(f, x + n * f.h * f.w * f.c, row, lines.data());
+      rows_of_outputs(f, lines.data(), weight.data(), bias, relu, std::min(kRows, f.oh - row),
+                      y + (n * f.oh + row) * f.ow * f.o);
+    }
+  });
+}
 
 bool small_weight_gradient_pays(const FewChannels& f) { return f.c == 1 && f.kw <= 7 && f.o <= 64; }
 

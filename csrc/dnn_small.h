@@ -1,4 +1,4 @@
-// Gradients of 2-d convolutions of images with few channels, for which oneDNN's kernels are too wide.
+// 2-d convolutions of images with few channels and their gradients, for which oneDNN's kernels are too wide.
 #pragma once
 
 #include "nn_arrays.h"
@@ -9,6 +9,10 @@ namespace rushlight {
 struct FewChannels {
   i64 n, c, h, w, o, oh, ow, kh, kw, stride_h, stride_w, pad_h, pad_w;
 };
+
+// To few channels, with lanes along the rows of the image.
+bool small_convolution_pays(const FewChannels& f);
+void small_convolution(const FewChannels& f, const float* x, const float* w, const float* bias, bool relu, float* y);
 
 bool small_weight_gradient_pays(const FewChannels& f);
 bool small_input_gradient_pays(const FewChannels& f);
