@@ -2,6 +2,7 @@
 
 import math
 
+from rushlight.ops.attention import attend
 from rushlight.ops.detour import Detour
 from rushlight.ops.registry import OPS
 
@@ -32,9 +33,9 @@ def _bilinear(result, input1, input2, weight, *rest) -> int:
     return result.numel() * weight[0].numel()
 
 
-def _attention(result, query, key, value, *rest) -> int:
-    scores = query.numel() // query.shape[-1] * key.shape[-2]
-    return scores * (query.shape[-1] + value.shape[-1])
+def _attention(result, inputs, split, *rest) -> int:
+    query, key, value = split(*[t._array for t in inputs])
+    return math.prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
 
 
 def _cell(result, input, hx, w_ih, w_hh, *rest) -> int:
@@ -56,7 +57,6 @@ _COUNTS = {
     **dict.fromkeys(("addmm", "addmv", "baddbmm"), _sum_and_product),
     "addbmm": _sum_of_products,
     "bilinear": _bilinear,
-    "scaled_dot_product_attention": _attention,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
     **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), _cell),
 }
@@ -78,7 +78,8 @@ class Counter:
 
     def __enter__(self) -> "Counter":
         if not self._detours:
-            self._detours += [Detour(OPS[name].function, _counted(count)) for name, count in _COUNTS.items()]
+            functions = {OPS[name].function: count for name, count in _COUNTS.items()} | {attend: _attention}
+            self._detours += [Detour(function, _counted(count)) for function, count in functions.items()]
         self._open.append(self)
         for detour in self._detours:
             detour.on()

@@ -1,10 +1,13 @@
 """The report on a model's layers."""
 
+import os
+
 import pytest
 
 import rushlight as torch
 from rushlight import nn
 from rushlight.utils.summary import summary
+from rushlight.vision import models
 
 
 def count(model, *size, **options):
@@ -47,6 +50,27 @@ OPERATIONS = [
 )
 def test_multiply_adds(layer, sizes, expected):
     assert summary(layer, sizes, verbose=0).total_mult_adds == expected
+
+
+# The networks' multiply-adds as torchvision states them, in 10^9.
+STATED = ["squeezenet1_1", "mobilenet_v2", "shufflenet_v2_x0_5"]
+if os.environ.get("RUSHLIGHT_SLOW"):
+    STATED += [
+        "resnet18",
+        "resnext50_32x4d",
+        "densenet121",
+        "efficientnet_b0",
+        "convnext_tiny",
+        "vit_b_16",
+        "swin_t",
+    ]
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_multiply_adds_of_networks(name):
+    stated = models.get_model_weights(name).IMAGENET1K_V1.meta["_ops"]
+    found = count(models.get_model(name), 1, 3, 224, 224).total_mult_adds
+    assert abs(found / 1e9 - stated) < 0.002 * stated + 0.001
 
 
 class Products(nn.Module):
