@@ -1,6 +1,7 @@
 // The Python module rushlight._native: raw kernels on NumPy arrays.
 #define RUSHLIGHT_IMPORT_ARRAY
 #include "common.h"
+#include "positions.h"
 
 NB_MODULE(_native, m) {
   if (_import_array() < 0) nb::raise_python_error();
@@ -29,4 +30,7 @@ NB_MODULE(_native, m) {
   rushlight::bind_sparse(m);
   rushlight::bind_vision(m);
   rushlight::bind_deform(m);
+  rushlight::bind_scan(m);
+  rushlight::bind_gather(m);
+  rushlight::bind_topk(m);
 }

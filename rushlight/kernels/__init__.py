@@ -22,6 +22,7 @@ _PARTS = (
     "bessel",
     "implicit",
     "polynomials",
+    "positions",
     "special",
     "vision",
 )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.ops.common import (
     MODE,
@@ -31,18 +32,16 @@ def _prepared(name: str, input, dim, dtype) -> tuple:
     return input, axis
 
 
-def _accumulated(ufunc, x: np.ndarray, axis: int) -> np.ndarray:
-    """ufunc.accumulate; low precision floats are widened while it runs."""
-    if not x.ndim:
-        return x.copy()
-    wide = x.astype(np.float32) if x.dtype.kind == "V" or x.dtype == np.float16 else x
-    return ufunc.accumulate(wide, axis, dtype=wide.dtype).astype(x.dtype, copy=False)
+def _accumulated(x: np.ndarray, axis: int, product: bool = False) -> np.ndarray:
+    return K.scan(x, axis, product) if x.ndim else x.copy()
 
 
 def from_the_end(x: Tensor, axis: int) -> Tensor:
     """The running sum that starts at the end of a dimension."""
     if not x._array.ndim:
         return x
+    if not (MODE.enabled and x._rg):
+        return wrap(K.scan(x._array, axis, False, True))
     return cumsum(x.flip(axis), axis).flip(axis)
 
 
@@ -68,7 +67,7 @@ def cumsum(input, dim=None, *, dtype=None, out=None, axis=None):
     tensor([1, 3, 6])
     """
     x, axis = _prepared("cumsum", input, required_dim("cumsum", axis) if dim is None else dim, dtype)
-    array = _accumulated(np.add, x._array, axis)
+    array = _accumulated(x._array, axis)
     if x._rg and MODE.enabled:
         return write_out(record(array, CumsumBackward0, (x,), axis=axis), out)
     return write_out(wrap(array), out)
@@ -116,7 +115,7 @@ def cumprod(input, dim, *, dtype=None, out=None):
     tensor([1, 2, 6])
     """
     x, axis = _prepared("cumprod", input, dim, dtype)
-    array = _accumulated(np.multiply, x._array, axis)
+    array = _accumulated(x._array, axis, True)
     if x._rg and MODE.enabled:
         result = record(array, CumprodBackward0, (x,), axis=axis)
         result._node.save_output(result, x)
@@ -144,7 +143,8 @@ class LogcumsumexpBackward0(Node):
 def _log_sums(x: np.ndarray, axis: int) -> np.ndarray:
     """In double precision while it runs, as in PyTorch."""
     if x.dtype.kind != "c":
-        return _accumulated(np.logaddexp, x.astype(np.float64), axis).astype(x.dtype)
+        wide = x.astype(np.float64)
+        return (np.logaddexp.accumulate(wide, axis) if x.ndim else wide).astype(x.dtype)
     sums = np.array(x, np.complex128)
     along = np.moveaxis(sums, axis, 0) if x.ndim else sums.reshape(1)
     for i in range(1, len(along)):

@@ -5,8 +5,10 @@ import warnings
 
 import numpy as np
 
+from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.positions import grid
 from rushlight.ops.common import (
     MODE,
     Tensor,
@@ -28,18 +30,6 @@ from rushlight.ops.shape import embed, reshape
 from rushlight.tensor import check_dim
 
 # -- gather and scatter -----------------------------------------------------------------------------
-
-
-def grid(index: np.ndarray, dim: int) -> tuple:
-    """Where gather and scatter read or write: the index along `dim`, an element's own place elsewhere."""
-    rank = index.ndim
-    where = []
-    for d in range(rank):
-        if d == dim:
-            where.append(index)
-        else:
-            where.append(np.arange(index.shape[d]).reshape((-1,) + (1,) * (rank - 1 - d)))
-    return tuple(where)
 
 
 def scatter_index(op_name: str, input: Tensor, dim: int, index, source: Tensor | None) -> tuple:
@@ -100,7 +90,7 @@ def source_grad(part: Tensor, shape: tuple) -> Tensor:
 
 class GatherBackward0(PlacedNode):
     def backward(self, grad):
-        return scatter_add(grad.new_zeros(self.shape), self.dim, self.index, grad)
+        return grad.new_zeros(self.shape).scatter_add_(self.dim, self.index, grad)
 
 
 @op()
@@ -129,8 +119,7 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     dim, positions = scatter_index("gather", check_tensor("gather", input), dim, index, None)
     array = input._array
     if positions.size:
-        found = array.reshape(array.shape or (1,))[grid(positions, dim)].reshape(index._array.shape)
-        found = np.ascontiguousarray(found).reshape(index._array.shape)
+        found = K.gather(array.reshape(array.shape or (1,)), positions, dim).reshape(index._array.shape)
     else:
         found = np.empty(index._array.shape, array.dtype)
     if input._rg and MODE.enabled:
@@ -249,19 +238,10 @@ def scatter_add(input, dim, index, src):
 
     def write(array):
         if positions.size:
-            _add_at(array.reshape(array.shape or (1,)), grid(positions, dim), source_part(src, positions))
+            K.scatter_add(array.reshape(array.shape or (1,)), positions, source_part(src, positions), dim)
 
     fields = {"dim": dim, "saved": (index,), "shape": src._array.shape}
     return write, (input, src), ScatterAddBackward0, fields
-
-
-def _add_at(array: np.ndarray, where: tuple, values: np.ndarray) -> None:
-    """Add values at places that may repeat; NumPy is quick at it in one dimension only."""
-    if array.ndim > 1 and array.flags.c_contiguous:
-        flat = np.ravel_multi_index(np.broadcast_arrays(*where), array.shape)
-        np.add.at(array.reshape(-1), flat.reshape(-1), np.ascontiguousarray(values).reshape(-1))
-    else:
-        np.add.at(array, where, values)
 
 
 @op()

@@ -32,7 +32,7 @@ from rushlight.ops.shape import reshape
 
 class IndexSelectBackward0(PlacedNode):
     def backward(self, grad):
-        return grad.new_zeros(self.shape).index_add(self.dim, self.index, grad)
+        return grad.new_zeros(self.shape).index_add_(self.dim, self.index, grad)
 
 
 @op()
@@ -116,7 +116,12 @@ def _few(positions: np.ndarray) -> bool:
 
 
 def _add_rows(array: np.ndarray, dim: int, positions: np.ndarray, added: np.ndarray) -> None:
-    if added.size:
+    if dim and added.size and array.dtype.char in "fd":
+        where = positions.astype(np.int64, copy=False).reshape(-1, *(1,) * (array.ndim - 1 - dim))
+        K.scatter_add(
+            array, np.ascontiguousarray(np.broadcast_to(where, added.shape)), np.ascontiguousarray(added), dim
+        )
+    elif added.size:
         moved = np.moveaxis(array, dim, 0)
         rows = np.ascontiguousarray(np.moveaxis(added, dim, 0)).reshape(positions.size, -1)
         moved += K.embedding_backward(rows, positions, moved.shape[0]).reshape(moved.shape)

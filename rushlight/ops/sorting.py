@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
+from rushlight import kernels as K
 from rushlight import return_types
+from rushlight.kernels.reference.positions import order
 from rushlight.ops.common import Tensor, check_tensor, not_implemented, promote, wrap, write_out
 from rushlight.ops.extremum import TakenNode, axis_of, with_indices
 from rushlight.ops.registry import numpy_names, op
@@ -20,17 +22,11 @@ class SortBackward1(TakenNode):
 
 
 def _order(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
-    """Indices that sort along a dimension; equal elements keep their order, nan counts as the largest."""
-    if not x.ndim:
-        return np.zeros((), np.int64)
-    if not descending:
-        return np.argsort(x, axis, kind="stable")
-    backwards = np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
-    return x.shape[axis] - 1 - backwards
+    return order(x, axis, descending) if x.ndim else np.zeros((), np.int64)
 
 
 def _take(x: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
-    return np.take_along_axis(x, indices, axis) if x.ndim else x.copy()
+    return K.gather(x, indices, axis) if x.ndim else x.copy()
 
 
 @op()
@@ -132,14 +128,11 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
 
 def _top(x: np.ndarray, k: int, axis: int, largest: bool) -> np.ndarray:
     """The indices of the k largest or smallest, in order."""
-    n = x.shape[axis]
-    if not k or k * 4 >= n or x.dtype.kind == "V":
-        return np.take(_order(x, axis, largest), np.arange(k), axis)
-    if largest:
-        some = np.take(np.argpartition(x, n - k, axis), np.arange(n - k, n), axis)
-    else:
-        some = np.take(np.argpartition(x, k - 1, axis), np.arange(k), axis)
-    return np.take_along_axis(some, _order(np.take_along_axis(x, some, axis), axis, largest), axis)
+    if axis == x.ndim - 1:
+        return K.topk(x, k, bool(largest))
+    return np.ascontiguousarray(
+        np.moveaxis(K.topk(np.ascontiguousarray(np.moveaxis(x, axis, -1)), k, bool(largest)), -1, axis)
+    )
 
 
 class KthvalueBackward0(TakenNode):
