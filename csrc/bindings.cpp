@@ -1,6 +1,7 @@
 // The Python module rushlight._native: raw kernels on NumPy arrays.
 #define RUSHLIGHT_IMPORT_ARRAY
 #include "common.h"
+#include "norm_loops.h"
 #include "positions.h"
 
 NB_MODULE(_native, m) {
@@ -20,6 +21,7 @@ NB_MODULE(_native, m) {
   rushlight::bind_attention(m);
   rushlight::bind_ctc(m);
   rushlight::bind_norm(m);
+  rushlight::bind_group_norm(m);
   rushlight::bind_pool(m);
   rushlight::bind_resample(m);
   rushlight::bind_grid(m);

@@ -1,6 +1,6 @@
 // Batch and layer normalisation. Sums are taken in float64 over blocks that depend on the shape alone, so results
 // don't depend on the number of threads.
-#include "nn_arrays.h"
+#include "norm_loops.h"
 
 #include <algorithm>
 #include <cmath>
@@ -190,6 +190,8 @@ RUSHLIGHT_INLINE void layer_row_backward(const T* g, const T* x, T mean, T rstd,
   }
 }
 
+}  // namespace
+
 #define RUSHLIGHT_NORM_LOOPS(T)                                                                                         \
   RUSHLIGHT_CLONES void moments(const T* x, const T* p, i64 rows, i64 width, double* a, double* b) {               \
     sum_rows<false, T>(x, x, p, rows, width, a, b);                                                                     \
@@ -207,18 +209,18 @@ RUSHLIGHT_INLINE void layer_row_backward(const T* g, const T* x, T mean, T rstd,
     scale_rows<T>(x, s, t, y, rows, width);                                                                             \
   }                                                                                                                     \
   RUSHLIGHT_CLONES void normalise_plane(const T* x, T s, T t, T* y, i64 n) { scale_plane<T>(x, s, t, y, n); }           \
-  RUSHLIGHT_CLONES void backward_rows(const T* g, const T* x, const T* a, const T* m, const T* k, const T* s, T* gx,    \
+  RUSHLIGHT_CLONES static void backward_rows(const T* g, const T* x, const T* a, const T* m, const T* k, const T* s, T* gx,    \
                                       i64 rows, i64 width) {                                                            \
     gradient_rows<T>(g, x, a, m, k, s, gx, rows, width);                                                                \
   }                                                                                                                     \
-  RUSHLIGHT_CLONES void backward_plane(const T* g, const T* x, T a, T m, T k, T s, T* gx, i64 n) {                      \
+  RUSHLIGHT_CLONES static void backward_plane(const T* g, const T* x, T a, T m, T k, T s, T* gx, i64 n) {                      \
     gradient_plane<T>(g, x, a, m, k, s, gx, n);                                                                         \
   }                                                                                                                     \
-  RUSHLIGHT_CLONES void layer_rows(const T* x, const T* w, const T* b, double eps, T* y, T* mean, T* rstd, i64 n,       \
+  RUSHLIGHT_CLONES static void layer_rows(const T* x, const T* w, const T* b, double eps, T* y, T* mean, T* rstd, i64 n,       \
                                    i64 begin, i64 end) {                                                                \
     for (i64 r = begin; r < end; ++r) layer_row<T>(x + r * n, w, b, eps, y + r * n, mean + r, rstd + r, n);             \
   }                                                                                                                     \
-  RUSHLIGHT_CLONES void layer_rows_backward(const T* g, const T* x, const T* mean, const T* rstd, const T* w, T* gx,    \
+  RUSHLIGHT_CLONES static void layer_rows_backward(const T* g, const T* x, const T* mean, const T* rstd, const T* w, T* gx,    \
                                             double* gw, double* gb, i64 n, i64 begin, i64 end) {                        \
     for (i64 r = begin; r < end; ++r)                                                                                   \
       layer_row_backward<T>(g + r * n, x + r * n, mean[r], rstd[r], w, gx + r * n, gw, gb, n);                          \
@@ -226,6 +228,8 @@ RUSHLIGHT_INLINE void layer_row_backward(const T* g, const T* x, T mean, T rstd,
 RUSHLIGHT_NORM_LOOPS(float)
 RUSHLIGHT_NORM_LOOPS(double)
 #undef RUSHLIGHT_NORM_LOOPS
+
+namespace {
 
 // -- per-channel coefficients -----------------------------------------------------------------------
 

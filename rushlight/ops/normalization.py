@@ -326,27 +326,21 @@ class NativeGroupNormBackward0(Node):
                 None if e is None else t.new_zeros(t.shape)
                 for e, t in zip(self.edges, (x, w, b), strict=True)
             )
+        if not MODE.enabled and grad._array.dtype == x._array.dtype:
+            w = None if w is None else w._array
+            groups = len(self.mean) // len(x._array)
+            found = K.group_norm_backward(grad._array, x._array, self.mean, self.rstd, w, groups)
+            gx, gw, gb = (None if e is None else wrap(a) for e, a in zip(self.edges, found, strict=True))
+            return gx, gw, gb if gb is None else gb.to(b.dtype)
         column = (1, -1, *(1,) * (x._array.ndim - 2))
         dims = (0, *range(2, x._array.ndim))
         scaled = grad if w is None else grad * w.reshape(column)
-        if MODE.enabled:
-            gx, normal = self._composed(scaled, x)
-        else:
-            gx, normal = self._fused(scaled, x, to_w is not None)
+        gx, normal = self._composed(scaled, x)
         return (
             gx if to_x is not None else None,
             (grad * normal).sum(dims).to(w.dtype) if to_w is not None else None,
             grad.sum(dims).to(b.dtype) if to_b is not None else None,
         )
-
-    def _fused(self, scaled, x, with_normal: bool):
-        rows = (len(self.mean), -1)
-        flat = x._array.reshape(rows)
-        gx = K.layer_norm_backward(scaled._array.reshape(rows), flat, self.mean, self.rstd, None)[0]
-        normal = None
-        if with_normal:
-            normal = wrap(((flat - self.mean[:, None]) * self.rstd[:, None]).reshape(x._array.shape))
-        return wrap(gx.reshape(x._array.shape)), normal
 
     def _composed(self, scaled, x):
         shape, rows = x._array.shape, (len(self.mean), -1)
@@ -407,22 +401,17 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
     tensor([[-1.0000,  1.0000,  0.0000,  0.0000]])
     """
     _check_groups(input, num_groups, weight, bias)
-    x = input._strided()
-    rows = x.shape[0] * num_groups
-    if x.size:
-        y, mean, rstd = K.layer_norm(x.reshape(rows, -1), None, None, eps)
-    else:
-        y, mean, rstd = np.empty(x.shape, x.dtype), np.zeros(rows, x.dtype), np.zeros(rows, x.dtype)
-    y = y.reshape(x.shape)
-    column = (-1, *(1,) * (x.ndim - 2))
-    if weight is not None:
-        y = K.mul(y, weight._array.reshape(column).astype(y.dtype, copy=False))
-    if bias is not None:
-        y = K.add(y, bias._array.reshape(column).astype(y.dtype, copy=False))
+    x = input._array
+    w, b = None if weight is None else weight._array, None if bias is None else bias._array
+    y, mean, rstd = K.group_norm(x, w, b, num_groups, eps)
     if MODE.enabled and recording(input, weight, bias):
         fields = {"mean": mean, "rstd": rstd, "eps": eps}
-        return record(y, NativeGroupNormBackward0, (input, weight, bias), input, weight, bias, **fields)
-    return wrap(y)
+        out = record(y, NativeGroupNormBackward0, (input, weight, bias), input, weight, bias, **fields)
+    else:
+        out = wrap(y)
+    if input._format is not None or input._base is not None:
+        mark_format(out, input)
+    return out
 
 
 @op(method=False)

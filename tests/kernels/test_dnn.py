@@ -75,6 +75,9 @@ MATMUL = [
     ((2, 3, 64, 32), (2, 3, 32, 64)),
     ((0, 3, 4), (0, 4, 5)),
     ((1100, 300), (300, 1030)),
+    ((1, 300), (300, 517)),
+    ((517, 300), (300, 1)),
+    ((1, 37), (37, 1)),
 ]
 
 
@@ -116,6 +119,7 @@ LINEAR = [
     (0, 3, 2),
     (3, 5, 1),
     (256, 300, 10),
+    (1, 300, 270),
 ]
 
 
@@ -457,6 +461,48 @@ def test_layer_norm(K, shape, affine, dtype):
             close(gb, tb.grad, 8)
 
 
+GROUPS = [
+    ((2, 6, 5, 7), 3),
+    ((3, 64, 9), 4),
+    ((4, 8), 2),
+    ((2, 4, 3, 2, 3), 4),
+    ((1, 20, 33, 40), 1),
+    ((0, 4, 3), 2),
+]
+
+
+@kernels
+@dtypes
+@layouts
+@pytest.mark.parametrize("affine", [True, False], ids=["affine", "plain"])
+@pytest.mark.parametrize("shape, groups", GROUPS, ids=str)
+def test_group_norm(K, shape, groups, affine, layout, dtype):
+    x, g = rand(*shape, dtype=dtype) + dtype(2), rand(*shape, dtype=dtype, seed=3)
+    w, b = (rand(shape[1], dtype=dtype, seed=s) if affine else None for s in (1, 2))
+    tx, tw, tb = leaf(x), (leaf(w) if affine else None), (leaf(b) if affine else None)
+    expected = F.group_norm(tx, groups, tw, tb, 1e-5)
+    expected.backward(torch.from_numpy(g))
+    x, g = LAYOUTS[layout](x), LAYOUTS[layout](g)
+    y, mean, rstd = K.group_norm(x, w, b, groups, 1e-5)
+    close(y, expected, 8)
+    if x.size:
+        gx, gw, gb = K.group_norm_backward(g, x, mean, rstd, w, groups)
+        close(gx, tx.grad, 16)
+        if affine:
+            close(gw, tw.grad, 16)
+            close(gb, tb.grad, 16)
+
+
+@kernels
+def test_group_norm_is_accurate_far_from_zero(K):
+    x = np.float32(300) + rand(2, 8, 40, 41)
+    y, mean, _ = K.group_norm(x, None, None, 2, 1e-5)
+    wide = x.astype(np.float64).reshape(4, -1)
+    np.testing.assert_allclose(mean, wide.mean(1), rtol=1e-6)
+    normal = (wide - wide.mean(1, keepdims=True)) / wide.std(1, keepdims=True)
+    np.testing.assert_allclose(y.reshape(4, -1), normal, atol=1e-4)
+
+
 # -- resampling and embedding -----------------------------------------------------------------------
 
 UPSAMPLE = [
@@ -540,6 +586,12 @@ def valid_calls():
         "batch_norm_backward": (x, x, v, v, v, True),
         "layer_norm": (rows, v, v, 1e-5),
         "layer_norm_backward": (rows, rows, rand(5), rand(5), v),
+        "group_norm": (x, v, v, 3, 1e-5),
+        "group_norm_backward": (x, x, rand(6), rand(6), v, 3),
+        "scan": (rows, 1, True, True),
+        "gather": (rows, np.arange(6).reshape(3, 2) % 3, 1),
+        "topk": (rows, 2, True),
+        "scatter_add": (rand(5, 3), np.arange(6).reshape(3, 2) % 3, rand(3, 2), 1),
         "resample": (x, taps),
         "resample_backward": (rand(2, 3, 5, 4), x.shape, taps),
         "embedding_backward": (rows, np.arange(5), 7),
@@ -657,9 +709,12 @@ def test_results_do_not_depend_on_threads():
                 u, v = LAYOUTS[layout](x), LAYOUTS[layout](g)
                 y, mean, rstd, _ = cpu.batch_norm_train(u, None, None, 1e-5)
                 found += [y, mean, *cpu.batch_norm_backward(v, u, mean, rstd, None, True)]
+                y, mean, rstd = cpu.group_norm(u, None, None, 4, 1e-5)
+                found += [y, mean, *cpu.group_norm_backward(v, u, mean, rstd, None, 4)]
             found += cpu.layer_norm_backward(
                 g.reshape(-1, 81), x.reshape(-1, 81), *np.ones((2, 1320), "f"), None
             )
+            found += [cpu.matmul(rand(1, 300), rand(300, 900)), cpu.matmul(rand(900, 300), rand(300, 1))]
             one = rand(40, 1, 20, 20)
             how = ((1, 1), (1, 1), (1, 1), 1)
             found += cpu.conv_backward_weight(

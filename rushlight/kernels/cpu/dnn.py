@@ -86,6 +86,10 @@ layer_norm = _native_first("layer_norm", types=lambda x, *_: (x.dtype, None, Non
 layer_norm_backward = _native_first(
     "layer_norm_backward", types=lambda g, x, mean, rstd, w: (x.dtype, *(_parameter(x, w),) * 2)
 )
+group_norm = _native_first("group_norm", types=lambda x, *_: (x.dtype, None, None))
+group_norm_backward = _native_first(
+    "group_norm_backward", types=lambda g, x, mean, rstd, w, groups: (x.dtype, *(_parameter(x, w),) * 2)
+)
 
 max_pool_backward = _native_first("max_pool_backward", types=_first)
 embedding_backward = _native_first("embedding_backward", types=_first)

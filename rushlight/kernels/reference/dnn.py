@@ -18,6 +18,8 @@ from rushlight.kernels.reference.normalization import (
     batch_norm_backward,
     batch_norm_eval,
     batch_norm_train,
+    group_norm,
+    group_norm_backward,
     layer_norm,
     layer_norm_backward,
 )
@@ -54,6 +56,8 @@ __all__ = [
     "embedding_backward",
     "grid_sample",
     "grid_sample_backward",
+    "group_norm",
+    "group_norm_backward",
     "layer_norm",
     "layer_norm_backward",
     "linear",

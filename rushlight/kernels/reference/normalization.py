@@ -69,6 +69,32 @@ def layer_norm(x, w, b, eps):
     return _affine(normal, w, b).astype(x.dtype, copy=False), mean, rstd
 
 
+def group_norm(x, w, b, groups, eps):
+    """Normalise groups of channels of each sample of x[N, C, ...], then scale and shift by w[C], b[C].
+
+    Returns y, mean[N * groups], rstd[N * groups].
+    """
+    rows = x.shape[0] * groups
+    if not x.size:
+        return np.empty_like(x), np.zeros(rows, widen(x).dtype), np.zeros(rows, widen(x).dtype)
+    normal, mean, rstd = layer_norm(widen(np.ascontiguousarray(x)).reshape(rows, -1), None, None, eps)
+    w, b = (None if v is None else _per_channel(v, x) for v in (w, b))
+    return _affine(normal.reshape(x.shape), w, b).astype(x.dtype, copy=False), mean, rstd
+
+
+def group_norm_backward(g, x, mean, rstd, w, groups):
+    """Gradients of `group_norm`'s x, w and b."""
+    rows = (x.shape[0] * groups, -1)
+    axes = (0, *range(2, x.ndim))
+    wide, flat = widen(g), widen(np.ascontiguousarray(x)).reshape(rows)
+    normal = ((flat - mean[:, None]) * rstd[:, None]).reshape(x.shape)
+    scaled = wide if w is None else wide * _per_channel(widen(w), x)
+    gx = layer_norm_backward(scaled.reshape(rows), flat, mean, rstd, None)[0].reshape(x.shape)
+    kind = x.dtype if w is None else w.dtype
+    gw, gb = np.sum(wide * normal, axes, np.float64), np.sum(wide, axes, np.float64)
+    return gx.astype(x.dtype, copy=False), gw.astype(kind), gb.astype(kind)
+
+
 def layer_norm_backward(g, x, mean, rstd, w):
     """Gradients of `layer_norm`'s x, w and b."""
     normal = (widen(x) - mean[:, None]) * rstd[:, None]
