@@ -1,6 +1,7 @@
 // Matrix products through oneDNN, operands read as they lie wherever their strides can be expressed.
 #include "dnn_cache.h"
 #include "dnn_few.h"
+#include "dnn_vector.h"
 
 #include <algorithm>
 
@@ -86,6 +87,15 @@ void multiply_tiny(const Matrix& a, const Matrix& b, const Matrix& c, const floa
 bool multiply(const Matrix& a, const Matrix& b, const Matrix& c, void* bias, bool relu, memory::data_type type) {
   if (is_tiny(a, b, type)) {
     multiply_tiny(a, b, c, static_cast<const float*>(bias), relu);
+    return true;
+  }
+  if (type == memory::data_type::f32 && a.dims.size() == 2 && (a.dims[0] == 1 || b.dims[1] == 1)) {
+    const bool row = a.dims[0] == 1;
+    const Matrix &m = row ? b : a, &v = row ? a : b;
+    const auto* from = static_cast<const float*>(v.data);
+    const VectorProduct product = {m.dims[row ? 1 : 0],    m.dims[row ? 0 : 1],   static_cast<const float*>(m.data),
+                                   m.strides[row ? 1 : 0], m.strides[row ? 0 : 1], from, v.strides[row ? 1 : 0]};
+    multiply_vector(product, static_cast<const float*>(bias), !row, relu, static_cast<float*>(c.data), c.strides[row ? 1 : 0]);
     return true;
   }
   Key key;
