@@ -87,6 +87,7 @@ bool make_plan(PyArrayObject* x, const bool* reduce, const int* order, Plan& pla
 
 double join(Reduce op, double a, double b) {
   if (op == Reduce::sum || op == Reduce::squares) return a + b;
+  if (op == Reduce::prod) return a * b;
   if (a != a) return a;
   if (op == Reduce::max) return a >= b ? a : b;
   return a <= b ? a : b;
@@ -94,7 +95,7 @@ double join(Reduce op, double a, double b) {
 
 double start_of(Reduce op) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  return op == Reduce::max ? -infinity : op == Reduce::min ? infinity : 0;
+  return op == Reduce::max ? -infinity : op == Reduce::min ? infinity : op == Reduce::prod;
 }
 
 // The innermost axis is reduced: runs of it, gathered into pieces of about kPiece elements, for each output.
@@ -265,7 +266,7 @@ template <class T> void store(const double* from, void* to, std::int64_t n, doub
     for (std::int64_t i = 0; i < n; ++i) t[i] = static_cast<T>(from[i] / divisor);
 }
 
-enum Kind { kSum, kMean, kMax, kMin, kVar };
+enum Kind { kSum, kMean, kMax, kMin, kVar, kNorm, kProd };
 
 PyObject* reduction_attempt(const Call& call) {
   int kind = -1;
@@ -323,7 +324,10 @@ PyObject* reduction_attempt(const Call& call) {
     }
     divisor = std::max(0.0, count - correction);
   } else {
-    reduce(plan, what == kMax ? Reduce::max : what == kMin ? Reduce::min : Reduce::sum, kind, data, nullptr, result);
+    constexpr Reduce ops[] = {Reduce::sum, Reduce::sum, Reduce::max, Reduce::min, Reduce::squares, Reduce::squares, Reduce::prod};
+    const Reduce op = ops[what];
+    reduce(plan, op, kind, data, nullptr, result);
+    for (std::int64_t i = 0; i < plan.outputs && what == kNorm; ++i) result[i] = std::sqrt(result[i]);
     if (what == kMean) divisor = count;
   }
   if (kind == 0)
@@ -404,6 +408,34 @@ PyObject* arg_attempt(const Call& call) {
 
 enum Soft { kSoftmax, kLogSoftmax, kSoftmaxBackward, kLogSoftmaxBackward };
 
+// Along an axis that is not the innermost: neighbouring columns together, the result laid out as x. Invalid without an
+// exception where that does not pay.
+nb::object softmax_columns(PyArrayObject* x, PyArrayObject* y, int what, int kind, int axis) {
+  const npy_intp item = PyArray_ITEMSIZE(x), stride = PyArray_STRIDE(x, axis);
+  const std::int64_t n = PyArray_DIM(x, axis), inner = stride / item;
+  if (inner < 16 || n < 2 || !dense(x)) return nb::object();
+  if (x != y && !(dense(y) && same_order(x, y))) return nb::object();
+  nb::object out = nb::steal(PyArray_NewLikeArray(x, NPY_KEEPORDER, nullptr, 0));
+  if (!out.is_valid() || !same_order(array(out), x)) return nb::object();
+  const ReduceLoops& loops = reduce_loops();
+  const ColumnsLoop loop = what == kSoftmax           ? loops.softmax_columns[kind]
+                           : what == kLogSoftmax      ? loops.log_softmax_columns[kind]
+                           : what == kSoftmaxBackward ? loops.softmax_columns_backward[kind]
+                                                      : loops.log_softmax_columns_backward[kind];
+  const char *from = PyArray_BYTES(x), *second = PyArray_BYTES(y);
+  char* to = data<char>(out);
+  const std::int64_t tiles = (inner + kColumnTile - 1) / kColumnTile, outer = PyArray_SIZE(x) / (n * inner);
+  const std::int64_t work = n * std::min(inner, kColumnTile);
+  parallel_for(outer * tiles, std::max<std::int64_t>(1, kGrain / 4 / work), [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      const std::int64_t begin = i % tiles * kColumnTile;
+      const npy_intp at = (i / tiles * n * inner + begin) * item;
+      loop(from + at, to + at, n, inner, std::min(kColumnTile, inner - begin), second + at);
+    }
+  });
+  return out;
+}
+
 // softmax and log_softmax of x; their gradients from g and the output y.
 PyObject* softmax_attempt(const Call& call) {
   const ReduceLoops& loops = reduce_loops();
@@ -413,6 +445,8 @@ PyObject* softmax_attempt(const Call& call) {
   PyArrayObject *x = operand(call[0], kind), *y = backward ? as_array(call[1]) : x;
   if (!x || !y || PyArray_NDIM(x) == 0 || !read_axis(call[backward ? 2 : 1], PyArray_NDIM(x), axis)) return nullptr;
   if (backward && (!same_shape(x, y) || PyArray_TYPE(y) != PyArray_TYPE(x) || !readable(y))) return nullptr;
+  if (nb::object out = softmax_columns(x, y, what, kind, axis); out.is_valid()) return out.release().ptr();
+  if (PyErr_Occurred()) return nullptr;
   nb::object px = with_rows(x, axis), py = backward ? with_rows(y, axis) : px;
   if (!px.is_valid() || !py.is_valid()) return nullptr;
   const RowsLoop loop = what == kSoftmax           ? loops.softmax[kind]
@@ -605,6 +639,8 @@ constexpr Entry kEntries[] = {
     {"amax", reduction_attempt, kMax},
     {"amin", reduction_attempt, kMin},
     {"var", reduction_attempt, kVar},
+    {"norm", reduction_attempt, kNorm},
+    {"prod", reduction_attempt, kProd},
     {"argmax", arg_attempt, kArgmax},
     {"argmin", arg_attempt, kArgmin},
     {"max_with_index", arg_attempt, kMaxIndex},

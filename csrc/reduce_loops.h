@@ -6,7 +6,7 @@
 namespace rushlight {
 
 // `squares` adds up squared deviations from a mean.
-enum class Reduce { sum, squares, max, min, count };
+enum class Reduce { sum, squares, prod, max, min, count };
 
 // Rows of n elements, `stride` elements apart: each row, or each column, is joined to its accumulator, which holds a
 // start already. `means` (null for none): one for each accumulator.
@@ -14,6 +14,10 @@ using ReduceLoop = void (*)(const void* x, std::int64_t rows, std::int64_t strid
 
 // Rows of n contiguous elements. The last argument is unused, or a second input.
 using RowsLoop = void (*)(const void* x, void* out, std::int64_t rows, std::int64_t n, const void* second);
+
+// `width` columns (512 at most) of n elements, `stride` elements apart; the last argument as above.
+using ColumnsLoop = void (*)(const void* x, void* out, std::int64_t n, std::int64_t stride, std::int64_t width, const void* second);
+constexpr std::int64_t kColumnTile = 512;
 
 struct CrossEntropy {
   const std::int64_t* target;
@@ -27,6 +31,7 @@ struct ReduceLoops {
   std::int64_t (*argmax[2])(const void* x, std::int64_t n);
   std::int64_t (*argmin[2])(const void* x, std::int64_t n);
   RowsLoop softmax[2], log_softmax[2], softmax_backward[2], log_softmax_backward[2];
+  ColumnsLoop softmax_columns[2], log_softmax_columns[2], softmax_columns_backward[2], log_softmax_columns_backward[2];
   // Loss and probabilities of rows; returns the sum of their weights. Targets are in range or ignored.
   double (*cross_entropy[2])(const void* x, void* loss, void* probabilities, std::int64_t rows, std::int64_t n,
                              const CrossEntropy& how);

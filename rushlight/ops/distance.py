@@ -60,6 +60,8 @@ def norm_slope(x: Tensor, y: Tensor, grad: Tensor, order: float, axes) -> Tensor
 def _norm_array(x: np.ndarray, order: float, axes, keepdim: bool) -> np.ndarray:
     if x.dtype.itemsize == 2:  # squares soon exceed the range of float16
         return _norm_array(x.astype(np.float32), order, axes, keepdim).astype(x.dtype)
+    if order == 2 and x.dtype.kind == "f":
+        return K.norm(x, axes, keepdim)
     size = K.abs(x)
     if order == 2:
         return K.sqrt(K.sum(K.mul(size, size), axes, keepdim))

@@ -322,7 +322,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, kee
     x = input._array
     kind = np.int64 if x.dtype.kind in "iub" and dtype is None else x.dtype
     axes = axes_of(dim, x.ndim)
-    array = np.asarray(np.prod(x, axes, dtype=kind, keepdims=keepdim)).astype(kind, copy=False)
+    array = K.prod(x, axes, bool(keepdim)).astype(kind, copy=False)
     result = reduced(array, ProdBackward0 if dim is None else ProdBackward1, input, axes, keepdim)
     if result._node is not None:
         result._node.save_output(result, input)

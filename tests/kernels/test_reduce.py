@@ -76,6 +76,13 @@ def test_reductions(case, dtype):
         loose = 2e-5 if dtype == np.float32 else 1e-11
         agree(K.sum(x, axes, keepdims), t.double().sum(dims, keepdim=keepdims).to(t.dtype), atol=loose)
         agree(K.mean(x, axes, keepdims), t.double().mean(dims, keepdim=keepdims).to(t.dtype))
+        agree(K.norm(x, axes, keepdims), torch.linalg.vector_norm(t, 2, dims, keepdim=keepdims))
+        near = np.asarray(1 + x * dtype(1e-3), dtype)
+        agree(
+            K.prod(near, axes, keepdims),
+            np.prod(near.astype(np.float64), axes, keepdims=keepdims).astype(dtype),
+            2e-4,
+        )
         agree(K.amax(x, axes, keepdims), t.amax(dims, keepdim=keepdims))
         agree(K.amin(x, axes, keepdims), t.amin(dims, keepdim=keepdims))
         agree(K.logsumexp(x, axes or tuple(dims), keepdims), t.logsumexp(dims, keepdim=keepdims))
@@ -161,7 +168,12 @@ SOFT = {
     "columns": (lambda d: rand(10, 64, dtype=d), 0),
     "channels": (lambda d: rand(2, 6, 9, 9, dtype=d), 1),
     "channels last": (lambda d: nhwc(2, 6, 9, 9, dtype=d), 1),
+    "wide columns": (lambda d: rand(19, 1100, dtype=d), 0),
+    "between": (lambda d: rand(3, 21, 33, dtype=d), 1),
+    "short rows": (lambda d: rand(70, 17, dtype=d), 1),
+    "rows of 64": (lambda d: rand(33, 64, dtype=d), 1),
     "transposed": (lambda d: rand(30, 20, dtype=d).T, 1),
+    "permuted": (lambda d: rand(7, 20, 30, dtype=d).transpose(2, 0, 1), 2),
     "sliced": (lambda d: rand(30, 20, dtype=d)[::2, ::2], 1),
 }
 
@@ -185,12 +197,16 @@ def test_softmax(name, case, dtype):
 
 
 def test_softmax_of_extremes():
-    for n in (4, 200):
+    for n in (4, 40, 200):
         x = np.zeros((4, n), np.float32)
         x[0, 0], x[1, 0], x[2], x[3, 1] = 1000, -math.inf, -math.inf, math.nan
         t = torch.from_numpy(x)
         agree(K.softmax(x, 1), torch.softmax(t, 1))
         agree(K.log_softmax(x, 1), torch.log_softmax(t, 1))
+        columns = np.repeat(x.T, 20, axis=1)
+        t = torch.from_numpy(columns)
+        agree(K.softmax(columns, 0), torch.softmax(t, 0))
+        agree(K.log_softmax(columns, 0), torch.log_softmax(t, 0))
 
 
 LOSS = list(itertools.product([(5, 4), (64, 10), (1, 1), (3000, 10), (7, 300)], (False, True), (0.0, 0.1)))

@@ -38,6 +38,13 @@ def sum(x, axes=None, keepdims=False):
 
 
 @_quiet
+def prod(x, axes=None, keepdims=False):
+    """Product over `axes`; integers and booleans multiply to int64."""
+    kind = np.dtype(np.int64) if x.dtype.kind in "iub" else x.dtype
+    return np.asarray(np.prod(x, axes, _accumulator(x), keepdims=keepdims)).astype(kind, copy=False)
+
+
+@_quiet
 def mean(x, axes=None, keepdims=False):
     """Mean over `axes` of floating-point or complex numbers."""
     total = np.asarray(np.sum(x, axes, _accumulator(x), keepdims=keepdims))
@@ -66,6 +73,14 @@ def argmax(x, axis=None, keepdims=False):
 def argmin(x, axis=None, keepdims=False):
     """Index of the first smallest element, or of the first nan."""
     return np.asarray(np.argmin(x, axis, keepdims=keepdims)).astype(np.int64, copy=False)
+
+
+@_quiet
+def norm(x, axes=None, keepdims=False):
+    """The root of the sum of squares over `axes` of floating-point numbers."""
+    return np.sqrt(np.asarray(np.sum(np.square(x), axes, _accumulator(x), keepdims=keepdims))).astype(
+        x.dtype, copy=False
+    )
 
 
 @_quiet
