@@ -603,6 +603,12 @@ PyObject* arithmetic_attempt(const Call& call) {
   return apply(loops, 3, call, false, params);
 }
 
+// fmod, remainder and floor_divide of float32 (and of 16 bits, by it).
+PyObject* rest_attempt(const Call& call) {
+  const double params[3] = {};
+  return apply(elementwise_loops().rest + call.kernel.op, 1, call, false, params);
+}
+
 PyObject* compare_attempt(const Call& call) {
   const double params[3] = {};
   return apply(elementwise_loops().compare[call.kernel.op], 3, call, true, params);
@@ -751,6 +757,9 @@ const std::unordered_map<std::string, Entry>& entries() {
     (*t)["add"] = {arithmetic_attempt, static_cast<int>(Binary::add), 0};
     (*t)["sub"] = {arithmetic_attempt, static_cast<int>(Binary::sub), 1};
     (*t)["mul"] = {arithmetic_attempt, static_cast<int>(Binary::mul), 2};
+    (*t)["fmod"] = {rest_attempt, 0, 0};
+    (*t)["remainder"] = {rest_attempt, 1, 0};
+    (*t)["floor_divide"] = {rest_attempt, 2, 0};
     (*t)["sgn"] = (*t)["sign"];
     (*t)["erfc"] = {special_attempt, kErfc, 0};
     (*t)["erfinv"] = {special_attempt, kErfinv, 0};

@@ -17,7 +17,7 @@ namespace rushlight {
 
 // Two operands of the result's type. The second may be a number.
 #define RUSHLIGHT_BINARY(X)                                                                                    \
-  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(fmax) X(fmin) X(mul_add) X(relu_backward)                \
+  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(fmax) X(fmin) X(hypot) X(mul_add) X(relu_backward)       \
   X(sigmoid_backward) X(tanh_backward) X(gelu_backward) X(gelu_tanh_backward) X(silu_backward)                 \
   X(mish_backward) X(logsigmoid_backward) X(softplus_backward) X(elu_backward) X(leaky_relu_backward)          \
   X(hardtanh_backward) X(clamp_backward) X(hardsigmoid_backward) X(hardswish_backward) X(hardshrink_backward)  \
@@ -49,6 +49,7 @@ struct ElementwiseLoops {
   UnaryLoop test[static_cast<int>(Test::count)][2];
   BinaryLoop binary[static_cast<int>(Binary::count)][2];
   BinaryLoop compare[static_cast<int>(Compare::count)][3];
+  BinaryLoop rest[3];        // fmod, remainder, floor_divide of float
   BinaryLoop integer[3];     // add, sub, mul of int64
   BinaryLoop mask_scale[2];  // the second operand is bytes
   WhereLoop where[4];        // for elements of 1, 2, 4, 8 bytes

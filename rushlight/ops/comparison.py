@@ -457,6 +457,16 @@ def clamp_max(input, max, *, out=None):
     return shown_as(name, clamp(input, max=max, out=out))
 
 
+def _plain(number, *tensors) -> bool:
+    """Whether a formula may run on the arrays: a number, floats of one type and shape, nothing to record."""
+    if type(number) not in (float, int) or recording(*tensors):
+        return False
+    x = tensors[0]._array
+    return x.dtype.kind == "f" and all(
+        isinstance(t, Tensor) and t._array.dtype is x.dtype and t._array.shape == x.shape for t in tensors
+    )
+
+
 @op(inplace=True)
 def lerp(input, end, weight, *, out=None):
     """input + weight * (end - input), a straight line between the two.
@@ -469,6 +479,11 @@ def lerp(input, end, weight, *, out=None):
         raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
     if input._array.dtype.kind in "iub":
         raise not_implemented("lerp_kernel_scalar", input)
+    if _plain(weight, input, end):
+        x, y = input._array, end._array
+        between = K.sub(y, x)
+        array = K.mul_add(x, between, weight) if weight < 0.5 else K.mul_add(y, between, weight - 1)
+        return write_out(wrap(array), out)
     far = weight._array >= 0.5 if isinstance(weight, Tensor) else weight >= 0.5
     if isinstance(far, np.ndarray) or isinstance(weight, Tensor):
         near = input + weight * (end - input)
@@ -487,6 +502,9 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     >>> torch.addcmul(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([3.0]), value=0.5)
     tensor([4.])
     """
+    if _plain(value, input, tensor1, tensor2):
+        array = K.mul_add(input._array, K.mul(tensor1._array, tensor2._array), value)
+        return write_out(wrap(array), out)
     product = tensor1 * tensor2
     if value != 1:
         product = product * (int(value) if product._array.dtype.kind in "iu" else value)
@@ -507,6 +525,9 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
             "Integer division with addcdiv is no longer supported: expected floating-point tensors. Convert with "
             ".float() first."
         )
+    if _plain(value, input, tensor1, tensor2):
+        array = K.add(input._array, K.div(K.mul(tensor1._array, value), tensor2._array))
+        return write_out(wrap(array), out)
     quotient = value * tensor1 / tensor2 if value != 1 else tensor1 / tensor2
     return write_out(shown_as("AddcdivBackward0", input + quotient), out)
 

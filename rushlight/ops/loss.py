@@ -234,11 +234,11 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta. Got {beta}")
     size = K.abs(_difference("smooth_l1_loss", input, target))
-    array = (
-        K.where(K.lt(size, beta), K.mul(K.mul(size, size), 0.5 / beta), K.sub(size, 0.5 * beta))
-        if beta
-        else size
-    )
+    if beta:  # (m / beta) (size - m / 2), m the smaller of size and beta
+        near = K.minimum(size, beta)
+        array = K.mul(K.div(near, beta), K.mul_add(size, near, -0.5))
+    else:
+        array = size
     return fused(array, SmoothL1LossBackward0, input, target, reduction, beta=beta)
 
 
@@ -270,7 +270,8 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta. Got {delta}")
     size = K.abs(_difference("huber_loss", input, target))
-    array = K.where(K.lt(size, delta), K.mul(K.mul(size, size), 0.5), K.mul(K.sub(size, 0.5 * delta), delta))
+    near = K.minimum(size, delta)
+    array = K.mul(near, K.mul_add(size, near, -0.5))
     if weight is None:
         return fused(array, HuberLossBackward0, input, target, reduction, delta=delta)
     if weight._array.shape != input._array.shape:

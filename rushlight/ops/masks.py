@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight import kernels as K
 from rushlight.autograd.node import connect
 from rushlight.autograd.views import after, before, check_writable
 from rushlight.dtypes import SCALAR_NAMES
@@ -123,12 +124,16 @@ def masked_fill(input, mask, value, *, out=None):
     """
     chosen, number, tensors = _masked_fill_args(check_tensor("masked_fill", input), mask, value)
     array = input._array
-    if chosen.shape == array.shape or chosen.ndim <= array.ndim:
+    plain = chosen.shape == array.shape and type(number) is float and array.dtype.kind == "f"
+    if plain and chosen.flags.c_contiguous and array.flags.c_contiguous:
+        found = K.where(chosen, number, array)
+        chosen = None
+    elif chosen.shape == array.shape or chosen.ndim <= array.ndim:
         found = array.copy(order="K")
     else:
         found = None
     try:
-        if found is not None:
+        if found is not None and chosen is not None:
             _fill_masked(found, chosen, number)
     except ValueError:
         found = None

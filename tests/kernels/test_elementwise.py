@@ -94,6 +94,21 @@ def test_binary_is_pytorchs(name, dtype):
     agree(getattr(K, name)(x, y), getattr(torch, name)(torch.from_numpy(x), torch.from_numpy(y)), rtol=2e-5)
 
 
+def test_rests_of_large_quotients():
+    """Beyond 2^28 the rest of a division in double would not be exact."""
+    x = np.float32([1e30, -1e30, 3e38, 1e9, -1e9, 7, -7, 0, -0.0, np.inf, 5, 1e-40, 2**28 + 32, 16777216])
+    for divisor in (3.0, -3.0, 1e-3, 0.7, np.inf, -np.inf, 0.0, np.nan, 1e-42):
+        y = np.full_like(x, divisor)
+        rest = K.fmod(x, y)
+        with np.errstate(all="ignore"):
+            expected = np.fmod(x, y)
+        np.testing.assert_array_equal(rest, expected)
+        np.testing.assert_array_equal(np.signbit(rest)[expected == 0], np.signbit(expected)[expected == 0])
+        np.testing.assert_array_equal(K.fmod(x, float(y[0])), rest)
+        theirs = torch.remainder(torch.from_numpy(x[5:9]), torch.from_numpy(y[5:9])).numpy()
+        np.testing.assert_array_equal(K.remainder(x[5:9], y[5:9]), theirs)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("row", ACTIVATIONS, ids=lambda r: f"{r[0]}{list(r[1])}")
 def test_activation_is_pytorchs(row, dtype):
