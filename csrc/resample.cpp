@@ -81,13 +81,34 @@ template <class T, class Visit> RUSHLIGHT_INLINE void each_point(const Taps<T>& 
       }
 }
 
+// One tap, of weight 1, per output: copies. An output row that comes from the same input row as the one before is its copy.
+template <class T> RUSHLIGHT_INLINE void repeat(const Taps<T>& t, const T* x, T* y, i64 channels, i64 from, i64 to) {
+  const i64 width = t.out[2] * channels;
+  i64 previous = -1;
+  for (i64 d = 0; d < t.out[0]; ++d)
+    for (i64 h = 0; h < t.out[1]; ++h, y += width) {
+      const i64 row = i64{t.index[0][d]} * t.size[1] + t.index[1][h];
+      const T* line = x + row * t.size[2] * channels;
+      if (row == previous && to - from == channels) {
+        std::memcpy(y, y - width, static_cast<size_t>(width) * sizeof(T));
+      } else if (channels == 1) {
+        for (i64 w = 0; w < t.out[2]; ++w) y[w] = line[t.index[2][w]];
+      } else {
+        for (i64 w = 0; w < t.out[2]; ++w) {
+          const T* source = line + t.index[2][w] * channels;
+          for (i64 c = from; c < to; ++c) y[w * channels + c] = source[c];
+        }
+      }
+      previous = row;
+    }
+}
+
+template <class T> bool one_tap(const Taps<T>& t) { return t.count[0] * t.count[1] * t.count[2] == 1; }
+
 template <class T> RUSHLIGHT_INLINE void sample(const Taps<T>& t, const T* x, T* y, i64 channels, i64 from, i64 to) {
+  if (one_tap(t)) return repeat(t, x, y, channels, from, to);
   each_point(t, [&](i64 out, const Point<T>& p) __attribute__((always_inline)) {
     T* result = y + out * channels;
-    if (p.count == 1) {
-      std::memcpy(result + from, x + p.position[0] * channels + from, static_cast<size_t>(to - from) * sizeof(T));
-      return;
-    }
     i64 c = from;
     for (; c + kEight <= to; c += kEight) {
       Values<T> sum = {}, v;
@@ -115,7 +136,7 @@ template <class T> RUSHLIGHT_INLINE void spread(const Taps<T>& t, const T* g, T*
   });
 }
 
-// -- contiguous: one plane, by rows; `row` holds one row of the input ---------------------------------
+// -- contiguous: one plane, by rows; `row` holds one row of the input or output -----------------------
 
 // visit(row number, weight) for the input rows of one output row.
 template <class T, class Visit> RUSHLIGHT_INLINE void each_row(const Taps<T>& t, i64 d, i64 h, const Visit& visit) {
@@ -125,7 +146,10 @@ template <class T, class Visit> RUSHLIGHT_INLINE void each_row(const Taps<T>& t,
 }
 
 template <class T> RUSHLIGHT_INLINE void sample_plane(const Taps<T>& t, const T* x, T* y, T* row) {
+  if (one_tap(t)) return repeat(t, x, y, 1, 0, 1);
   const i64 n = t.size[2], taps = t.count[2];
+  const Index* index = t.index[2];
+  const T* weights = t.weight[2];
   for (i64 d = 0; d < t.out[0]; ++d)
     for (i64 h = 0; h < t.out[1]; ++h, y += t.out[2]) {
       for (i64 k = 0; k < n; ++k) row[k] = 0;
@@ -133,9 +157,14 @@ template <class T> RUSHLIGHT_INLINE void sample_plane(const Taps<T>& t, const T*
         const T* from = x + number * n;
         for (i64 k = 0; k < n; ++k) row[k] += weight * from[k];
       });
+      if (taps == 2) {
+        for (i64 w = 0; w < t.out[2]; ++w)
+          y[w] = row[index[2 * w]] * weights[2 * w] + row[index[2 * w + 1]] * weights[2 * w + 1];
+        continue;
+      }
       for (i64 w = 0; w < t.out[2]; ++w) {
         T sum = 0;
-        for (i64 k = w * taps; k < (w + 1) * taps; ++k) sum += row[t.index[2][k]] * t.weight[2][k];
+        for (i64 k = w * taps; k < (w + 1) * taps; ++k) sum += row[index[k]] * weights[k];
         y[w] = sum;
       }
     }
@@ -144,6 +173,19 @@ template <class T> RUSHLIGHT_INLINE void sample_plane(const Taps<T>& t, const T*
 template <class T> RUSHLIGHT_INLINE void spread_plane(const Taps<T>& t, const T* g, T* gx, T* row) {
   const i64 n = t.size[2], taps = t.count[2];
   std::memset(gx, 0, static_cast<size_t>(t.plane()) * sizeof(T));
+  if (one_tap(t)) {  // output rows that come from one input row are added up before they are folded
+    const i64 width = t.out[2], last = t.out[0] * t.out[1];
+    for (i64 i = 0; i < last;) {
+      const auto input_row = [&](i64 o) { return i64{t.index[0][o / t.out[1]]} * t.size[1] + t.index[1][o % t.out[1]]; };
+      const i64 number = input_row(i);
+      std::memcpy(row, g + i * width, static_cast<size_t>(width) * sizeof(T));
+      for (++i; i < last && input_row(i) == number; ++i)
+        for (i64 w = 0; w < width; ++w) row[w] += g[i * width + w];
+      T* to = gx + number * n;
+      for (i64 w = 0; w < width; ++w) to[t.index[2][w]] += row[w];
+    }
+    return;
+  }
   for (i64 d = 0; d < t.out[0]; ++d)
     for (i64 h = 0; h < t.out[1]; ++h, g += t.out[2]) {
       for (i64 k = 0; k < n; ++k) row[k] = 0;
@@ -184,7 +226,7 @@ void each_part(const Taps<T>& t, i64 images, i64 channels, bool channels_last, c
   const i64 blocks = channels_last ? (channels + kChannelBlock - 1) / kChannelBlock : channels;
   const i64 each = std::max(t.out_plane(), t.plane()) * (channels_last ? std::min(channels, kChannelBlock) : 1);
   parallel_for(images * blocks, std::max<i64>(1, kGrain / each), [&](i64 begin, i64 end) {
-    std::vector<T> row(static_cast<size_t>(t.size[2]));
+    std::vector<T> row(static_cast<size_t>(std::max(t.size[2], t.out[2])));
     for (i64 part = begin; part < end; ++part) {
       if (channels_last) {
         const i64 from = part % blocks * kChannelBlock;
