@@ -33,7 +33,8 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 struct Header {
   Header* next;       // on a list of free blocks
-  std::int32_t size;  // size class
+  std::int32_t size;   // size class
+  std::int32_t asked;  // that of the request it serves, which counts as memory in use
 };
 
 // Size class of a request, and the bytes that blocks of a class hold.
@@ -149,37 +150,38 @@ int class_with_block(const Pool& p, int size) {
 // A block for `bytes`; `fresh` tells whether it is new from the system.
 Header* allocate(std::size_t bytes, bool& fresh) {
   if (bytes > std::size_t{1} << 46) return nullptr;
-  int size = class_of(bytes);
-  std::size_t held;
+  const int asked = class_of(bytes);
+  int size;
   Pool& p = pool();
   Header* block;
   {
     Lock lock(p.flag);
-    size = class_with_block(p, size);
-    held = class_bytes(size);
+    size = class_with_block(p, asked);
     ++p.requests;
-    p.current += held;
+    p.current += class_bytes(asked);
     p.peak = std::max(p.peak, p.current);
     if ((block = p.free[size])) {
       p.free[size] = block->next;
-      p.cached -= held;
+      p.cached -= class_bytes(size);
     } else {
       ++p.system_allocations;
     }
   }
   fresh = !block;
-  if (block) return block;
-  block = system_allocate(size);
-  if (!block) {  // what other classes hold may be what is missing
-    release();
+  if (!block) {
     block = system_allocate(size);
-  }
-  if (block) {
+    if (!block) {  // what other classes hold may be what is missing
+      release();
+      block = system_allocate(size);
+    }
+    if (!block) {
+      Lock lock(p.flag);
+      p.current -= class_bytes(asked);
+      return nullptr;
+    }
     block->size = size;
-  } else {
-    Lock lock(p.flag);
-    p.current -= held;
   }
+  block->asked = asked;
   return block;
 }
 
@@ -271,7 +273,7 @@ void pool_free(void* data) {
   Header* spill = nullptr;
   {
     Lock lock(p.flag);
-    p.current -= held;
+    p.current -= class_bytes(block->asked);
     if (p.cached + held > p.limit) spill = take_cached(p);  // start afresh: sizes in use change over time
     if (held <= p.limit) {
       block->next = p.free[block->size];
