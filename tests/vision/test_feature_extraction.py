@@ -247,6 +247,8 @@ def test_functions_can_be_leaves():
     names, _ = get_graph_node_names(Net(), **options)
     assert names == ["x", "halve"]
     assert create_feature_extractor(Net(), ["halve"], **options)(torch.ones(1))["halve"].item() == 0.5
+    with pytest.raises(ValueError, match="in a condition"):  # only for as long as it is asked for
+        get_graph_node_names(Net())
 
 
 def test_values_are_freed_when_nothing_needs_them():

@@ -4,6 +4,7 @@ A stand-in (`Proxy`) notes what is done with it. Modules of `rushlight.nn` are s
 """
 
 import dis
+import functools
 import operator
 import re
 import sys
@@ -237,7 +238,6 @@ _add_operators()
 
 _ACTIVE = threading.local()  # .tracer: the one at work in this thread
 _lock = threading.Lock()  # one model at a time: functions of all threads take the detours
-_detours: dict[FunctionType, Detour] = {}
 _names: dict[FunctionType, str] = {}
 _wrapped: list[FunctionType] = []
 
@@ -268,14 +268,17 @@ def _functions() -> dict:
     return {function: name for function, name in names.items() if isinstance(function, FunctionType)}
 
 
-def _handler(function: FunctionType):
+@functools.cache
+def _detour(function: FunctionType) -> Detour:
+    """What notes a function's calls with stand-ins."""
+
     def handle(original, args, kwargs):
         tracer = getattr(_ACTIVE, "tracer", None)
         if tracer is None or not _has_proxy((args, kwargs)):
             return original(*args, **kwargs)
         return tracer.record("call_function", function, args, kwargs)
 
-    return handle
+    return Detour(function, handle)
 
 
 def _has_proxy(value) -> bool:
@@ -341,12 +344,10 @@ class Tracer:
     def _traced(self, args: list, kwargs: dict):
         if not _names:
             _names.update(_functions())
-        _names.update((f, f.__name__) for f in self.functions)
-        for function in _names:
-            if function not in _detours:
-                _detours[function] = Detour(function, _handler(function))
+        self.names = {**_names, **{f: f.__name__ for f in self.functions}}
+        detours = [_detour(function) for function in self.names]
         hidden = self._hide_parameters()
-        for detour in _detours.values():
+        for detour in detours:
             detour.on()
         _ACTIVE.tracer = self
         nn.Module.__call__, nn.Module.__getattr__ = _call_module, _get_member
@@ -355,7 +356,7 @@ class Tracer:
         finally:
             nn.Module.__call__, nn.Module.__getattr__ = _plain_call, _plain_get_member
             _ACTIVE.tracer = None
-            for detour in _detours.values():
+            for detour in detours:
                 detour.off()
             for state, name, parameter in hidden:
                 state[name] = parameter
@@ -423,7 +424,7 @@ class Tracer:
         if isinstance(node.target, str):
             own = re.sub(r"[^0-9a-zA-Z_]+", "_", re.sub(r"(?<=[a-z])([A-Z])", r"_\1", node.target).lower())
         else:
-            own = _names.get(node.target, node.target.__name__)
+            own = self.names.get(node.target, node.target.__name__)
         return f"{self.path}.{own}" if self.path else own
 
     def _unique(self, name: str) -> str:
