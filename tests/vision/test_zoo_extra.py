@@ -174,3 +174,11 @@ def test_dcgan_sizes_and_initialization():
     model = models.dcgan_discriminator()
     assert abs(model.main[2].weight.std().item() - 0.02) < 1e-3
     assert models.dcgan_generator(image_size=128, width=4)(torch.randn(1, 100)).shape == (1, 3, 128, 128)
+
+
+def test_quantised_networks_are_refused():
+    from rushlight.vision.models import quantization
+
+    with pytest.raises(NotImplementedError, match=r"models.quantization.resnet18: networks with 8-bit weights"):
+        quantization.resnet18()
+    assert not hasattr(quantization, "__path__")
