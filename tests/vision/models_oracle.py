@@ -8,16 +8,20 @@ from tests.vision.datasets_oracle import torchvision
 
 
 def pair(builder, *, seed=0, space="models", **options):
-    """Our model and torchvision's, each made with the same seed, after their entries were compared."""
+    """Our model and torchvision's, each made with the same seed, after their entries were compared.
+
+    `builder` is a name in `space`, or a function of the space that makes the model.
+    """
     import torch as oracle
 
     theirs_space, ours_space = torchvision(), vision
     for step in space.split("."):
         theirs_space, ours_space = getattr(theirs_space, step), getattr(ours_space, step)
+    make = builder if callable(builder) else lambda space: getattr(space, builder)(**options)
     oracle.manual_seed(seed)
-    theirs = getattr(theirs_space, builder)(**options)
+    theirs = make(theirs_space)
     torch.manual_seed(seed)
-    ours = getattr(ours_space, builder)(**options)
+    ours = make(ours_space)
     expected, found = theirs.state_dict(), ours.state_dict()
     assert list(found) == list(expected)
     for key, value in expected.items():
@@ -39,8 +43,8 @@ def close(ours, theirs, relative=1e-4, what=""):
     assert worst <= relative, f"{what}: {worst:.2e} relative to the largest value"
 
 
-def compare(ours, theirs, size, relative=1e-4, modes=(False, True)):
-    """Outputs and the gradient of the input agree, in evaluation and in training mode.
+def compare(ours, theirs, size, relative=1e-4, modes=(False, True), kinds=("float32", "float64")):
+    """Outputs and the gradient of the input agree, in evaluation and in training mode, each in its own type.
 
     Training is compared in float64: in float32 single values change the side of a rectifier's bend, and PyTorch differs
     from itself in float64 by up to 1e-2.
@@ -52,10 +56,10 @@ def compare(ours, theirs, size, relative=1e-4, modes=(False, True)):
         results = []
         for torch_, model in ((torch, ours), (oracle, theirs)):
             for module in model.modules():  # other random draws would not agree for other reasons
-                if "Dropout" in type(module).__name__:
+                if "Dropout" in type(module).__name__ or type(module).__name__ == "StochasticDepth":
                     module.p = 0.0
             model.train(training)
-            kind = "float64" if training else "float32"
+            kind = kinds[training]
             model.to(getattr(torch_, kind))
             leaf = torch_.from_numpy(x.astype(kind)).requires_grad_()
             found = outputs(model(leaf))

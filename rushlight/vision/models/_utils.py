@@ -103,19 +103,20 @@ def _is_legacy(kwargs: dict[str, Any], name: str, old: str) -> bool:
 
 
 def _replace_legacy(kwargs: dict[str, Any], name: str, old: str, default, builder: str) -> None:
-    if name in kwargs:  # given by position, where `pretrained` used to be
+    by_position = name in kwargs  # where `pretrained` used to be
+    if by_position:
         kwargs[old] = kwargs.pop(name)
-    else:
-        warnings.warn(
-            f"The parameter '{old}' is deprecated since 0.13 and may be removed in the future, please use '{name}' "
-            "instead.",
-            stacklevel=4,
-        )
     chosen = None
     if kwargs[old]:
         chosen = default(kwargs) if callable(default) else default
         if not isinstance(chosen, WeightsEnum):
             raise ValueError(f"No weights available for model {builder}")
+    if not by_position:
+        warnings.warn(
+            f"The parameter '{old}' is deprecated since 0.13 and may be removed in the future, please use '{name}' "
+            "instead.",
+            stacklevel=4,
+        )
     message = (
         f"Arguments other than a weight enum or `None` for '{name}' are deprecated since 0.13 and may be removed in "
         f"the future. The current behavior is equivalent to passing `{name}={chosen}`."

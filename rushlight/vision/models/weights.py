@@ -82,6 +82,9 @@ class WeightsEnum(Enum):
         """
         return load_state_dict_from_url(self.url, *args, **kwargs)
 
+    def __reduce_ex__(self, protocol):
+        return getattr, (type(self), self._name_)  # by name: values may hold NaN, which equals nothing
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}.{self._name_}"
 
