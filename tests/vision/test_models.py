@@ -177,7 +177,7 @@ def undrawn(monkeypatch):
 
     for name in INIT:
         for init in (nn.init, reference.nn.init):
-            monkeypatch.setattr(init, name, lambda tensor, *args, **kwargs: tensor)
+            monkeypatch.setattr(init, name, lambda tensor, *args, **kwargs: tensor, raising=False)
 
 
 def test_all_keys_and_shapes(undrawn):
@@ -190,7 +190,7 @@ def test_all_keys_and_shapes(undrawn):
         assert [(key, tuple(value.shape)) for key, value in ours.state_dict().items()] == expected, name
         count = sum(p.numel() for p in ours.parameters())
         if name != "googlenet":  # whose weights are counted without the auxiliary classifiers
-            assert count == models.get_model_weights(name).DEFAULT.meta["num_params"], name
+            assert count in {w.meta["num_params"] for w in models.get_model_weights(name)}, name
 
 
 def test_all_weights():
