@@ -74,7 +74,9 @@ def _promoted(tensors: list) -> list:
 
 
 def _is_channels_last(array: np.ndarray) -> bool:
-    return array.ndim > 2 and not array.flags.c_contiguous and np.moveaxis(array, 1, -1).flags.c_contiguous
+    if array.ndim < 3 or array.flags.c_contiguous:
+        return False
+    return array.transpose(0, *range(2, array.ndim), 1).flags.c_contiguous
 
 
 def empty_like_layout(array: np.ndarray, shape: tuple) -> np.ndarray:

@@ -59,9 +59,20 @@ class Transform(Module):
     def forward(self, *inputs):
         """The sample, given as one or as several inputs, changed."""
         inputs = inputs if len(inputs) > 1 else inputs[0]
+        if isinstance(inputs, Tensor) or _is_pil_image(inputs):
+            return self._transformed_one(inputs)
         flat, spec = tree_flatten(inputs)
         self.check_inputs(flat)
         return self._transformed(flat, spec) if self._applies() else inputs
+
+    def _transformed_one(self, inpt):
+        """The usual case, a sample of nothing but one picture, without the cost of nesting."""
+        self.check_inputs([inpt])
+        if not self._applies():
+            return inpt
+        needs = check_type(inpt, self._transformed_types)
+        params = self.make_params([inpt] if needs else [])
+        return self.transform(inpt, params) if needs else inpt
 
     def _applies(self) -> bool:
         return True
@@ -113,7 +124,10 @@ class RandomApplied(Transform):
 
 def check_type(obj, types_or_checks: tuple) -> bool:
     """Whether it is of one of the types, or one of the checks says so."""
-    return any(isinstance(obj, check) if isinstance(check, type) else check(obj) for check in types_or_checks)
+    for check in types_or_checks:  # noqa: SIM110 (a generator would take twice as long)
+        if isinstance(obj, check) if isinstance(check, type) else check(obj):
+            return True
+    return False
 
 
 def has_any(flat_inputs: list, *types_or_checks) -> bool:

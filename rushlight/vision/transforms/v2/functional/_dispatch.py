@@ -25,13 +25,11 @@ def _parameters(kernel) -> dict:
     return dict(list(inspect.signature(kernel).parameters.items())[1:])
 
 
-def _on_pixels(kernel, accepted):
+def _on_pixels(kernel):
     """A kernel of plain tensors for images, masks and videos."""
 
     def call(inpt, arguments):
-        out = kernel(
-            tv_tensors.as_kind(inpt, Tensor), **{k: v for k, v in arguments.items() if k in accepted}
-        )
+        out = kernel(tv_tensors.as_kind(inpt, Tensor), **arguments)
         if isinstance(out, tuple):  # the crops of five_crop
             return tuple(tv_tensors.wrap(part, like=inpt) for part in out)
         return tv_tensors.wrap(out, like=inpt)
@@ -106,10 +104,10 @@ def functional(doc: str, image, pil=None, mask=False, bounding_boxes=None, keypo
     call.names, call.defaults, call.table, call.kernels = names, defaults, {}, {}
     call.table[Tensor] = lambda inpt, arguments: image(inpt, **arguments)
     if image.__name__.endswith("_image"):
-        call.table[tv_tensors.Image] = _on_pixels(image, names)
+        call.table[tv_tensors.Image] = _on_pixels(image)
         call.kernels["image"] = image
     if video:
-        call.table[tv_tensors.Video] = _on_pixels(image, names)
+        call.table[tv_tensors.Video] = _on_pixels(image)
         call.kernels["video"] = image
     if pil is not None and F_pil.Image is not None:
         accepted = _parameters(pil)
@@ -118,7 +116,7 @@ def functional(doc: str, image, pil=None, mask=False, bounding_boxes=None, keypo
         )
     if mask:
         kernel = _mask_kernel(image if mask is True else mask, name)
-        call.table[tv_tensors.Mask] = _on_pixels(kernel, names)
+        call.table[tv_tensors.Mask] = _on_pixels(kernel)
         call.kernels["mask"] = kernel
     if bounding_boxes is not None:
         call.table[tv_tensors.BoundingBoxes] = _on_marks(bounding_boxes, _parameters(bounding_boxes))

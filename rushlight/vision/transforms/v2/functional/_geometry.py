@@ -255,10 +255,10 @@ def pad_image(image, padding, fill=None, padding_mode="constant"):
     fill = 0 if fill is None else fill
     if isinstance(fill, (tuple, list)) and len(fill) == 1:
         fill = fill[0]
-    flat = image.reshape(-1, *image.shape[-3:])
+    flat = image if image.ndim <= 4 else image.reshape(-1, *image.shape[-3:])
     if isinstance(fill, (int, float)):
         out = F_t.pad(flat, [left, top, right, bottom], fill, padding_mode)
-        return out.reshape(*image.shape[:-2], *out.shape[-2:])
+        return out if image.ndim <= 4 else out.reshape(*image.shape[:-2], *out.shape[-2:])
     if padding_mode != "constant":
         raise ValueError(f"Padding mode '{padding_mode}' is not supported if fill is not scalar")
     out = F_t.pad(flat, [left, top, right, bottom])
