@@ -56,7 +56,7 @@ class UNet(nn.Module):
         super().__init__()
         if depth < 1:
             raise ValueError(f"UNet: depth is the number of halvings, at least 1, got {depth}")
-        self.carries_to_upper_size = padding > 0
+        self.keeps_size = padding > 0
         widths = [width * 2**i for i in range(depth + 1)]
         if bilinear:
             widths[-1] //= 2  # interpolation leaves the channels as they are
@@ -84,7 +84,7 @@ class UNet(nn.Module):
         carried.pop()
         for up, decoder in zip(self.ups, self.decoders, strict=True):
             x, across = up(x), carried.pop()
-            if self.carries_to_upper_size:
+            if self.keeps_size:
                 x = fit(x, across.shape[-2:])
             else:
                 across = fit(across, x.shape[-2:])
