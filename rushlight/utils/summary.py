@@ -136,6 +136,11 @@ def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
+def _address(tensor: Tensor) -> int:
+    """Where its memory begins. Unlike `data_ptr` this leaves its layout as it is."""
+    return tensor._array.ctypes.data
+
+
 class _Recorder:
     """Follows one run of a model, layer by layer, in the order in which they are called."""
 
@@ -196,7 +201,7 @@ class _Recorder:
         report = self._report(module)
         tensors = _tensors([args, kwargs])
         report.input_shapes = [list(t.shape) for t in tensors]
-        self.open.append((module, {t.data_ptr(): t for t in tensors}))
+        self.open.append((module, {_address(t): t for t in tensors}))
 
     def _leave(self, module: Module, args, output) -> None:
         _, present = self.open.pop()
@@ -205,12 +210,12 @@ class _Recorder:
         report.output_shapes = [list(t.shape) for t in results]
         report.calls += 1
         for tensor in results:
-            if tensor.data_ptr() not in present:
-                present[tensor.data_ptr()] = tensor
+            if _address(tensor) not in present:
+                present[_address(tensor)] = tensor
                 report.forward_bytes += _bytes(tensor)
                 report.backward_bytes += _bytes(tensor)
         if self.open:  # the caller did not make these, even if it returns them
-            self.open[-1][1].update((t.data_ptr(), t) for t in results)
+            self.open[-1][1].update((_address(t), t) for t in results)
 
     def _count(self, amount: int) -> None:
         if self.open:

@@ -16,19 +16,20 @@ def count(model, *size, **options):
 
 def test_a_table():
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(64, 10))
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.AvgPool2d(4), nn.Flatten(), nn.Linear(4, 10))
     text = str(count(net, 2, 1, 6, 6))
-    assert text.splitlines()[1:9] == [
-        "Layer (class)  Input         Output        Params  Mult-adds  Forward  Backward",
-        "===============================================================================",
-        "Sequential     [2, 1, 6, 6]  [2, 10]           --         --       --        --",
-        "  0 (Conv2d)   [2, 1, 6, 6]  [2, 4, 4, 4]      40      1,152    512 B     672 B",
-        "  1 (ReLU)     [2, 4, 4, 4]  [2, 4, 4, 4]      --         --       --        --",
-        "  2 (Flatten)  [2, 4, 4, 4]  [2, 64]           --         --       --        --",
-        "  3 (Linear)   [2, 64]       [2, 10]          650      1,280     80 B   2.68 kB",
-        "===============================================================================",
+    assert text.splitlines()[1:10] == [
+        "Layer (class)    Input         Output        Params  Mult-adds  Forward  Backward",
+        "=================================================================================",
+        "Sequential       [2, 1, 6, 6]  [2, 10]           --         --       --        --",
+        "  0 (Conv2d)     [2, 1, 6, 6]  [2, 4, 4, 4]      40      1,152    512 B     672 B",
+        "  1 (ReLU)       [2, 4, 4, 4]  [2, 4, 4, 4]      --         --       --        --",
+        "  2 (AvgPool2d)  [2, 4, 4, 4]  [2, 4, 1, 1]      --         --     32 B      32 B",
+        "  3 (Flatten)    [2, 4, 1, 1]  [2, 4]            --         --       --        --",
+        "  4 (Linear)     [2, 4]        [2, 10]           50         80     80 B     280 B",
+        "=================================================================================",
     ]
-    assert "Parameters: 690, of which 690 learn" in text and "Mult-adds: 2.43 K" in text
+    assert "Parameters: 90, of which 90 learn" in text and "Mult-adds: 1.23 K" in text
 
 
 # The multiply-adds of one layer: a model, shapes of its inputs, the number.
