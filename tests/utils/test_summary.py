@@ -16,7 +16,9 @@ def count(model, *size, **options):
 
 def test_a_table():
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.AvgPool2d(4), nn.Flatten(), nn.Linear(4, 10))
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.AvgPool2d(4), nn.Flatten(), nn.Linear(4, 10)
+    )
     text = str(count(net, 2, 1, 6, 6))
     assert text.splitlines()[1:10] == [
         "Layer (class)    Input         Output        Params  Mult-adds  Forward  Backward",

@@ -179,6 +179,8 @@ def test_dcgan_sizes_and_initialization():
 def test_quantised_networks_are_refused():
     from rushlight.vision.models import quantization
 
-    with pytest.raises(NotImplementedError, match=r"models.quantization.resnet18: networks with 8-bit weights"):
+    with pytest.raises(
+        NotImplementedError, match=r"models.quantization.resnet18: networks with 8-bit weights"
+    ):
         quantization.resnet18()
     assert not hasattr(quantization, "__path__")
