@@ -1,0 +1,386 @@
+"""LightningModule: a network with its losses, optimizers and data in one class."""
+
+import contextlib
+
+import rushlight as torch
+from rushlight import nn
+from rushlight.lightning.core.hooks import CheckpointHooks, DataHooks, ModelHooks
+from rushlight.lightning.core.hparams import HyperparametersMixin
+from rushlight.lightning.core.saving import load_from_checkpoint
+from rushlight.lightning.utilities.exceptions import MisconfigurationException
+from rushlight.lightning.utilities.rank_zero import rank_zero_warn
+
+__all__ = ["LightningModule"]
+
+
+class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHooks, nn.Module):
+    """A network together with what a training run needs to know.
+
+    A subclass defines `training_step` and `configure_optimizers`, usually `forward`, and `validation_step`, `test_step`,
+    `predict_step` and hooks as it needs them. `Trainer` runs it.
+
+    >>> import rushlight as torch
+    >>> from rushlight import lightning as pl
+    >>> class Line(pl.LightningModule):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.layer = torch.nn.Linear(1, 1)
+    ...     def training_step(self, batch, batch_idx):
+    ...         x, y = batch
+    ...         loss = torch.nn.functional.mse_loss(self.layer(x), y)
+    ...         self.log("loss", loss)
+    ...         return loss
+    ...     def configure_optimizers(self):
+    ...         return torch.optim.SGD(self.parameters(), lr=0.1)
+    >>> x = torch.linspace(-1, 1, 32)[:, None]
+    >>> data = torch.utils.data.TensorDataset(x, 3 * x + 1)
+    >>> trainer = pl.Trainer(max_epochs=20, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+    ...                      enable_model_summary=False, log_every_n_steps=1)
+    >>> trainer.fit(Line(), torch.utils.data.DataLoader(data, 8))
+    >>> bool(trainer.callback_metrics["loss"] < 1e-2)
+    True
+    """
+
+    CHECKPOINT_HYPER_PARAMS_KEY = "hyper_parameters"
+    CHECKPOINT_HYPER_PARAMS_NAME = "hparams_name"
+    CHECKPOINT_HYPER_PARAMS_TYPE = "hparams_type"
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._trainer = None
+        self._log_hyperparams = False
+        self.example_input_array = None
+        self.automatic_optimization = True
+        self.strict_loading = True
+        self._toggled: dict = {}
+
+    # -- the run that it is in --------------------------------------------------------------------------
+
+    @property
+    def trainer(self):
+        """The Trainer that runs it.
+
+        Raises:
+            RuntimeError: there is none.
+        """
+        if self._trainer is None:
+            raise RuntimeError(f"{type(self).__qualname__} is not attached to a `Trainer`.")
+        return self._trainer
+
+    @trainer.setter
+    def trainer(self, trainer) -> None:
+        for child in self.children():
+            if isinstance(child, LightningModule):
+                child.trainer = trainer
+        self._trainer = trainer
+
+    def __getstate__(self):
+        return {**self.__dict__, "_trainer": None}  # copies and pickles are of the model alone
+
+    @property
+    def current_epoch(self) -> int:
+        """Number of the epoch, from 0."""
+        return self._trainer.current_epoch if self._trainer else 0
+
+    @property
+    def global_step(self) -> int:
+        """How many optimizer steps were taken."""
+        return self._trainer.global_step if self._trainer else 0
+
+    @property
+    def logger(self):
+        """The first logger; None without one."""
+        return self._trainer.logger if self._trainer else None
+
+    @property
+    def loggers(self) -> list:
+        """All loggers."""
+        return self._trainer.loggers if self._trainer else []
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the parameters."""
+        return next((p.dtype for p in self.parameters()), torch.get_default_dtype())
+
+    global_rank = local_rank = property(lambda self: 0, doc="Number of this process: the only one.")
+    on_gpu = property(lambda self: self.device.type == "cuda", doc="Whether the parameters are on a GPU.")
+    fabric = property(lambda self: None, doc="None: there is no Fabric.")
+
+    def optimizers(self, use_pl_optimizer: bool = True):
+        """The optimizer, or the list of them, for manual optimization.
+
+        Args:
+            use_pl_optimizer: wrapped, so that their steps are counted and hooks called.
+        """
+        trainer = self.trainer
+        found = trainer._wrapped_optimizers if use_pl_optimizer else trainer.optimizers
+        return found[0] if len(found) == 1 else found
+
+    def lr_schedulers(self):
+        """The scheduler, the list of them, or None."""
+        found = [config.scheduler for config in self.trainer.lr_scheduler_configs]
+        return found[0] if len(found) == 1 else (found or None)
+
+    def print(self, *args, **kwargs) -> None:
+        """Print without disturbing the progress bar."""
+        bar = self.trainer.progress_bar_callback
+        (bar.print if bar is not None and bar.is_enabled else print)(*args, **kwargs)
+
+    # -- logging ----------------------------------------------------------------------------------------
+
+    def log(
+        self, name: str, value, prog_bar: bool = False, logger: bool | None = None, on_step: bool | None = None,
+        on_epoch: bool | None = None, reduce_fx="mean", enable_graph: bool = False, sync_dist: bool = False,
+        sync_dist_group=None, add_dataloader_idx: bool = True, batch_size: int | None = None,
+        metric_attribute: str | None = None, rank_zero_only: bool = False,
+    ) -> None:  # fmt: skip
+        """Log a value.
+
+        Args:
+            name: under which name; logged both per step and per epoch, it becomes `name_step` and `name_epoch`.
+            value: a number, a tensor with one element, or a metric with `compute` and `reset`.
+            prog_bar: show it in the progress bar.
+            logger: give it to the loggers; True by default.
+            on_step, on_epoch: log the value itself, or what `reduce_fx` makes of an epoch's values. In training steps
+                the former by default, in all others the latter.
+            reduce_fx: "mean", "sum", "min" or "max"; the mean is weighted with the sizes of the batches.
+            add_dataloader_idx: with several loaders, add the number of the loader to the name.
+            batch_size: the size of the batch, where it can't be seen from the batch.
+            enable_graph, sync_dist, sync_dist_group, metric_attribute, rank_zero_only: accepted; there is one process,
+                and values are kept without their graph.
+        Raises:
+            MisconfigurationException: not here, or twice with different arguments. ValueError: such a value can't be
+                logged.
+        """
+        trainer = self._trainer
+        if trainer is None:
+            rank_zero_warn(
+                "You are trying to `self.log()` but the `self.trainer` reference is not registered on the model yet. "
+                "This is most likely because the model hasn't been passed to the `Trainer`"
+            )
+            return
+        results = trainer._results
+        if results is None:
+            raise MisconfigurationException(
+                "You are trying to `self.log()` outside of fit, validate and test, for instance in a `predict` hook, "
+                "which doesn't support logging"
+            )
+        results.log(
+            name, value, prog_bar, logger is None or logger, on_step, on_epoch, reduce_fx, add_dataloader_idx,
+            batch_size,
+        )  # fmt: skip
+
+    def log_dict(self, dictionary, *args, **kwargs) -> None:
+        """Log several values.
+
+        Args:
+            dictionary: of names and values; metric collections have `items` too.
+            *args, **kwargs: those of `log`.
+        """
+        for name, value in dictionary.items():
+            self.log(name, value, *args, **kwargs)
+
+    # -- what a subclass defines ------------------------------------------------------------------------
+
+    def forward(self, *args, **kwargs):
+        """Same as `torch.nn.Module.forward`."""
+        return super().forward(*args, **kwargs)
+
+    def training_step(self, *args, **kwargs):
+        """From (batch, batch_idx) to the loss: a tensor, a dictionary with "loss", or None to skip the batch."""
+        raise MisconfigurationException(
+            "`training_step` must be implemented to be used with the Lightning Trainer"
+        )
+
+    def validation_step(self, *args, **kwargs):
+        """What to do with a batch (batch, batch_idx, dataloader_idx=0) in validation."""
+
+    def test_step(self, *args, **kwargs):
+        """What to do with a batch (batch, batch_idx, dataloader_idx=0) in testing."""
+
+    def predict_step(self, *args, **kwargs):
+        """The prediction for (batch, batch_idx, dataloader_idx=0): by default `self(batch)`."""
+        return self(args[0] if args else kwargs["batch"])
+
+    def configure_callbacks(self):
+        """A callback or a list of them, added to those of the trainer; of the same kind, they take their places."""
+        return []
+
+    def configure_optimizers(self):
+        """The optimizers and schedulers.
+
+        Returns:
+            An optimizer; a list of them; (list of optimizers, list of schedulers); a dictionary {"optimizer": ...,
+            "lr_scheduler": a scheduler or {"scheduler", "interval", "frequency", "monitor", "strict", "name"},
+            "monitor": ...} or several; or None.
+        """
+        raise MisconfigurationException(
+            "`configure_optimizers` must be implemented to be used with the Lightning Trainer"
+        )
+
+    # -- optimization -----------------------------------------------------------------------------------
+
+    def manual_backward(self, loss, *args, **kwargs) -> None:
+        """Compute gradients in manual optimization; use it instead of `loss.backward()`.
+
+        Args:
+            loss: a loss without dimensions.
+        Raises:
+            MisconfigurationException: optimization is automatic.
+        """
+        if self.automatic_optimization:
+            raise MisconfigurationException(
+                "After `loss.backward()` or `self.manual_backward(loss)` in automatic optimization the trainer would "
+                "do it again. Set `self.automatic_optimization = False` in `__init__`"
+            )
+        self.trainer.fit_loop.backward(loss, *args, **kwargs)
+
+    def backward(self, loss, *args, **kwargs) -> None:
+        """Compute gradients."""
+        loss.backward(*args, **kwargs)
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer, optimizer_closure=None) -> None:
+        """Take a step.
+
+        Args:
+            epoch, batch_idx: where the run is.
+            optimizer: whose.
+            optimizer_closure: runs `training_step`, clears the gradients and computes them; must be called.
+        """
+        optimizer.step(closure=optimizer_closure)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer) -> None:
+        """Clear the gradients."""
+        optimizer.zero_grad()
+
+    def lr_scheduler_step(self, scheduler, metric=None) -> None:
+        """Step a scheduler; `metric` is what it monitors, or None."""
+        if metric is None:
+            scheduler.step()
+        else:
+            scheduler.step(metric)
+
+    def configure_gradient_clipping(
+        self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
+    ) -> None:
+        """Clip gradients, before each step.
+
+        Args:
+            optimizer: whose parameters.
+            gradient_clip_val, gradient_clip_algorithm: those of the Trainer.
+        """
+        self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def clip_gradients(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
+        """Clip gradients by their norm or their value.
+
+        Args:
+            optimizer: whose parameters.
+            gradient_clip_val: the largest norm or value; None or 0 for no clipping.
+            gradient_clip_algorithm: "norm", the default, or "value".
+        Raises:
+            MisconfigurationException: another algorithm.
+        """
+        if not gradient_clip_val:
+            return
+        algorithm = str(getattr(gradient_clip_algorithm, "value", gradient_clip_algorithm or "norm")).lower()
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        if algorithm == "value":
+            nn.utils.clip_grad_value_(parameters, gradient_clip_val)
+        elif algorithm == "norm":
+            nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+        else:
+            raise MisconfigurationException(
+                f'`gradient_clip_algorithm` must be "norm" or "value", got {gradient_clip_algorithm!r}'
+            )
+
+    def toggle_optimizer(self, optimizer) -> None:
+        """Have only this optimizer's parameters require gradients, until `untoggle_optimizer`.
+
+        Args:
+            optimizer: one of `self.optimizers()`.
+        """
+        everything = {p for o in self.trainer.optimizers for group in o.param_groups for p in group["params"]}
+        own = {p for group in optimizer.param_groups for p in group["params"]}
+        object.__setattr__(self, "_toggled", {p: p.requires_grad for p in everything})
+        for p in everything:
+            p.requires_grad = p in own and self._toggled[p]
+
+    def untoggle_optimizer(self, optimizer) -> None:
+        """Undo `toggle_optimizer`."""
+        for p, required in self._toggled.items():
+            p.requires_grad = required
+        object.__setattr__(self, "_toggled", {})
+
+    @contextlib.contextmanager
+    def toggled_optimizer(self, optimizer):
+        """`toggle_optimizer` for a `with` block."""
+        self.toggle_optimizer(optimizer)
+        try:
+            yield
+        finally:
+            self.untoggle_optimizer(optimizer)
+
+    # -- freezing, saving -------------------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """No parameter learns any longer, and the model is in evaluation mode."""
+        for p in self.parameters():
+            p.requires_grad = False
+        self.eval()
+
+    def unfreeze(self) -> None:
+        """All parameters learn, and the model is in training mode."""
+        for p in self.parameters():
+            p.requires_grad = True
+        self.train()
+
+    @classmethod
+    def load_from_checkpoint(
+        cls, checkpoint_path, map_location=None, hparams_file=None, strict: bool | None = None,
+        weights_only: bool | None = None, **kwargs,
+    ):  # fmt: skip
+        """A model from a checkpoint: made with the hyperparameters that it holds, with its weights.
+
+        Args:
+            checkpoint_path: the file.
+            map_location: "cpu", for files saved from a GPU.
+            hparams_file: a .yaml file with hyperparameters, where the checkpoint has none.
+            strict: whether the names of the weights must agree exactly.
+            weights_only: True refuses files that hold more than data; by default they are trusted.
+            **kwargs: arguments of `__init__` that the checkpoint doesn't hold, or that replace those it holds.
+        Raises:
+            FileNotFoundError: no such file. RuntimeError: weights that don't fit.
+        """
+        return load_from_checkpoint(
+            cls, checkpoint_path, map_location, hparams_file, strict, weights_only, kwargs
+        )
+
+    def to_torchscript(self, *args, **kwargs):
+        """There is no TorchScript here."""
+        raise NotImplementedError(
+            "to_torchscript: there is no TorchScript here. Save the weights: torch.save(state_dict)"
+        )
+
+
+def is_overridden(name: str, instance, parent=None) -> bool:
+    """Whether an object defines a method of its own instead of its base class's.
+
+    Args:
+        name: of the method.
+        instance: the object.
+        parent: the base class; found by itself for models and datamodules.
+    """
+    if instance is None:
+        return False
+    if parent is None:
+        parent = LightningModule if isinstance(instance, LightningModule) else DataHooks
+    if name in getattr(instance, "__dict__", ()):
+        return True
+    own = getattr(type(instance), name, None)
+    return own is not None and own is not getattr(parent, name, None)

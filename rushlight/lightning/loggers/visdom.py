@@ -1,0 +1,57 @@
+"""Curves in a Visdom server."""
+
+import importlib.util
+
+from rushlight.lightning.loggers.logger import Logger, plain
+
+
+class VisdomLogger(Logger):
+    """Show metrics as curves in a running Visdom server.
+
+    Args:
+        env: the environment in Visdom.
+        server, port: where it runs.
+        prefix: before every name.
+        **kwargs: further arguments of `visdom.Visdom`.
+    Raises:
+        ModuleNotFoundError: visdom is not installed.
+    """
+
+    def __init__(
+        self,
+        env: str = "main",
+        server: str = "http://localhost",
+        port: int = 8097,
+        prefix: str = "",
+        **kwargs,
+    ):
+        if importlib.util.find_spec("visdom") is None:
+            raise ModuleNotFoundError("VisdomLogger needs visdom: pip install visdom")
+        self._options = {"env": env, "server": server, "port": port, **kwargs}
+        self._prefix = prefix
+        self._experiment = None
+
+    name = property(lambda self: self._options["env"], doc="The environment.")
+    version = property(lambda self: None, doc="None: curves go on.")
+
+    @property
+    def experiment(self):
+        """The client."""
+        if self._experiment is None:
+            import visdom
+
+            self._experiment = visdom.Visdom(**self._options)
+        return self._experiment
+
+    def log_metrics(self, metrics: dict, step: int | None = None) -> None:
+        """A point for each curve."""
+        for key, value in metrics.items():
+            name = f"{self._prefix}-{key}" if self._prefix else key
+            self.experiment.line(
+                Y=[value], X=[step or 0], win=name, update="append", opts={"title": name, "xlabel": "step"}
+            )
+
+    def log_hyperparams(self, params, *args, **kwargs) -> None:
+        """A window with them."""
+        rows = "".join(f"<tr><td>{key}</td><td>{value}</td></tr>" for key, value in plain(params).items())
+        self.experiment.text(f"<table>{rows}</table>", win="hyperparameters")
