@@ -17,7 +17,13 @@ from importlib.util import find_spec
 
 from rushlight import torch_version
 
-ALIASES = {"torch": "rushlight", "torchvision": "rushlight.vision"}
+ALIASES = {
+    "torch": "rushlight",
+    "torchvision": "rushlight.vision",
+    "pytorch_lightning": "rushlight.lightning",
+    "lightning": "rushlight.lightning",
+    "lightning.pytorch": "rushlight.lightning",
+}
 
 
 class _AliasLoader(Loader):
@@ -48,10 +54,11 @@ class AliasFinder(MetaPathFinder):
         Raises:
             ModuleNotFoundError: PyTorch may have that module, Rushlight does not.
         """
-        root, dot, rest = fullname.partition(".")
+        root = fullname.partition(".")[0]
         if root not in ALIASES:
             return None
-        real = ALIASES[root] + dot + rest
+        alias = max((a for a in ALIASES if f"{fullname}.".startswith(f"{a}.")), key=len)
+        real = ALIASES[alias] + fullname[len(alias) :]
         found = find_spec(real)
         if found is None:
             raise ModuleNotFoundError(

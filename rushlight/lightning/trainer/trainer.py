@@ -151,7 +151,7 @@ class Trainer(HookCaller):
         self._detect_anomaly = detect_anomaly
         self._tuning = False
         self._stop_signal: int | None = None
-        self.should_stop = False
+        self.should_stop = self.enable_validation = False
         self.ckpt_path: str | None = None
         self.inference_mode, self.barebones = inference_mode, barebones
         self.enable_autolog_hparams = enable_autolog_hparams
@@ -434,6 +434,7 @@ class Trainer(HookCaller):
         self._attach_callbacks(module)
         self._forget_hooks()
         self._check_methods(fn)
+        self.enable_validation = fitting and runs_validation(self)
         for owner in (self.datamodule, module):
             if owner is not None:
                 owner.prepare_data()

@@ -22,9 +22,9 @@ class CombinedLoader(Iterable):
     Each item is (batch, its number, number of the loader).
 
     >>> from rushlight.lightning.utilities import CombinedLoader
-    >>> [batch for batch, _, _ in CombinedLoader({"a": [1, 2], "b": [3]}, "max_size_cycle")]
+    >>> [batch for batch, _, _ in CombinedLoader({"a": range(1, 3), "b": range(3, 4)}, "max_size_cycle")]
     [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}]
-    >>> list(CombinedLoader([[1, 2], [3]], "sequential"))
+    >>> list(CombinedLoader([range(1, 3), range(3, 4)], "sequential"))
     [(1, 0, 0), (2, 1, 0), (3, 0, 1)]
     """
 
