@@ -2,6 +2,7 @@
 // 16 bits are widened a block at a time; where operands are broadcast, kernel.cpp widens them as a whole.
 #include "elementwise_loops.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -603,10 +604,22 @@ PyObject* arithmetic_attempt(const Call& call) {
   return apply(loops, 3, call, false, params);
 }
 
-// fmod, remainder and floor_divide of float32 (and of 16 bits, by it).
+// Whether integers are divided by something that may be 0, which the reference kernel reports.
+bool divides_by_zero(PyObject* o) {
+  PyArrayObject* y = as_array(o);
+  if (!y) return PyLong_CheckExact(o) && PyObject_IsTrue(o) != 1;
+  if (PyArray_TYPE(y) != NPY_INT64) return false;
+  if (!PyArray_IS_C_CONTIGUOUS(y) || !readable(y)) return true;
+  const std::int64_t* v = static_cast<const std::int64_t*>(PyArray_DATA(y));
+  return std::find(v, v + PyArray_SIZE(y), 0) != v + PyArray_SIZE(y);
+}
+
+// fmod, remainder and floor_divide of float32 (and of 16 bits, by it) and int64.
 PyObject* rest_attempt(const Call& call) {
+  PyArrayObject *x = as_array(call[0]), *y = as_array(call[1]), *first = x ? x : y;
+  if (!first || !call[1] || (PyArray_TYPE(first) == NPY_INT64 && divides_by_zero(call[1]))) return nullptr;
   const double params[3] = {};
-  return apply(elementwise_loops().rest + call.kernel.op, 1, call, false, params);
+  return apply(elementwise_loops().rest[call.kernel.op], 3, call, false, params);
 }
 
 PyObject* compare_attempt(const Call& call) {

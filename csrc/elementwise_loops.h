@@ -49,7 +49,7 @@ struct ElementwiseLoops {
   UnaryLoop test[static_cast<int>(Test::count)][2];
   BinaryLoop binary[static_cast<int>(Binary::count)][2];
   BinaryLoop compare[static_cast<int>(Compare::count)][3];
-  BinaryLoop rest[3];        // fmod, remainder, floor_divide of float
+  BinaryLoop rest[3][3];     // fmod, remainder, floor_divide of float and int64
   BinaryLoop integer[3];     // add, sub, mul of int64
   BinaryLoop mask_scale[2];  // the second operand is bytes
   WhereLoop where[4];        // for elements of 1, 2, 4, 8 bytes

@@ -482,7 +482,8 @@ def lerp(input, end, weight, *, out=None):
     if _plain(weight, input, end):
         x, y = input._array, end._array
         between = K.sub(y, x)
-        array = K.mul_add(x, between, weight) if weight < 0.5 else K.mul_add(y, between, weight - 1)
+        start, factor = (x, weight) if weight < 0.5 else (y, weight - 1)
+        array = K.mul_add(start, between, factor, out=between)
         return write_out(wrap(array), out)
     far = weight._array >= 0.5 if isinstance(weight, Tensor) else weight >= 0.5
     if isinstance(far, np.ndarray) or isinstance(weight, Tensor):
@@ -503,7 +504,8 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     tensor([4.])
     """
     if _plain(value, input, tensor1, tensor2):
-        array = K.mul_add(input._array, K.mul(tensor1._array, tensor2._array), value)
+        product = K.mul(tensor1._array, tensor2._array)
+        array = K.mul_add(input._array, product, value, out=product)
         return write_out(wrap(array), out)
     product = tensor1 * tensor2
     if value != 1:
@@ -526,7 +528,9 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
             ".float() first."
         )
     if _plain(value, input, tensor1, tensor2):
-        array = K.add(input._array, K.div(K.mul(tensor1._array, value), tensor2._array))
+        part = K.mul(tensor1._array, value)
+        part = K.div(part, tensor2._array, out=part)
+        array = K.add(input._array, part, out=part)
         return write_out(wrap(array), out)
     quotient = value * tensor1 / tensor2 if value != 1 else tensor1 / tensor2
     return write_out(shown_as("AddcdivBackward0", input + quotient), out)

@@ -236,7 +236,8 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     size = K.abs(_difference("smooth_l1_loss", input, target))
     if beta:  # (m / beta) (size - m / 2), m the smaller of size and beta
         near = K.minimum(size, beta)
-        array = K.mul(K.div(near, beta), K.mul_add(size, near, -0.5))
+        array = K.mul_add(size, near, -0.5, out=size)
+        array = K.mul(array, K.div(near, beta, out=near), out=array)
     else:
         array = size
     return fused(array, SmoothL1LossBackward0, input, target, reduction, beta=beta)
@@ -271,7 +272,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
         raise RuntimeError(f"huber_loss does not support non-positive values for delta. Got {delta}")
     size = K.abs(_difference("huber_loss", input, target))
     near = K.minimum(size, delta)
-    array = K.mul(near, K.mul_add(size, near, -0.5))
+    array = K.mul(K.mul_add(size, near, -0.5, out=size), near, out=size)
     if weight is None:
         return fused(array, HuberLossBackward0, input, target, reduction, delta=delta)
     if weight._array.shape != input._array.shape:

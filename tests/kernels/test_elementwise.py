@@ -94,6 +94,21 @@ def test_binary_is_pytorchs(name, dtype):
     agree(getattr(K, name)(x, y), getattr(torch, name)(torch.from_numpy(x), torch.from_numpy(y)), rtol=2e-5)
 
 
+def test_rests_of_integers():
+    low = np.iinfo(np.int64).min
+    x = np.array([7, -7, 0, 6, -6, low, low, low + 1, 2**62, -1])
+    for name, theirs in (("fmod", np.fmod), ("remainder", np.remainder), ("floor_divide", np.floor_divide)):
+        for divisor in (3, -3, 1, -1, 7, low, 2**40):
+            with np.errstate(all="ignore"):
+                expected = theirs(x, np.int64(divisor))
+            np.testing.assert_array_equal(getattr(K, name)(x, divisor), expected)
+            np.testing.assert_array_equal(getattr(K, name)(x, np.full_like(x, divisor)), expected)
+        np.testing.assert_array_equal(getattr(K, name)(20, x[:2]), theirs(20, x[:2]))
+        for zero in (0, np.array([1, 0]), np.array(0)):
+            with pytest.raises(RuntimeError, match="ZeroDivision"):
+                getattr(K, name)(x[:2], zero)
+
+
 def test_rests_of_large_quotients():
     """Beyond 2^28 the rest of a division in double would not be exact."""
     x = np.float32([1e30, -1e30, 3e38, 1e9, -1e9, 7, -7, 0, -0.0, np.inf, 5, 1e-40, 2**28 + 32, 16777216])
