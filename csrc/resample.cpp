@@ -105,8 +105,27 @@ template <class T> RUSHLIGHT_INLINE void repeat(const Taps<T>& t, const T* x, T*
 
 template <class T> bool one_tap(const Taps<T>& t) { return t.count[0] * t.count[1] * t.count[2] == 1; }
 
+// Two taps in each of the last two dimensions: what does not change along a row is looked up once.
+template <class T> RUSHLIGHT_INLINE void sample_four(const Taps<T>& t, const T* x, T* y, i64 channels, i64 from, i64 to) {
+  const Index* index = t.index[2];
+  for (i64 d = 0; d < t.out[0]; ++d)
+    for (i64 h = 0; h < t.out[1]; ++h) {
+      const T *line[2], above = t.weight[0][d] * t.weight[1][2 * h], below = t.weight[0][d] * t.weight[1][2 * h + 1];
+      for (int j = 0; j < 2; ++j)
+        line[j] = x + (i64{t.index[0][d]} * t.size[1] + t.index[1][2 * h + j]) * t.size[2] * channels;
+      for (i64 w = 0; w < t.out[2]; ++w, y += channels) {
+        const i64 left = index[2 * w] * channels, right = index[2 * w + 1] * channels;
+        const T *a = line[0] + left, *b = line[0] + right, *c = line[1] + left, *e = line[1] + right;
+        const T near = t.weight[2][2 * w], far = t.weight[2][2 * w + 1];
+        const T wa = above * near, wb = above * far, wc = below * near, we = below * far;
+        for (i64 i = from; i < to; ++i) y[i] = ((a[i] * wa + b[i] * wb) + c[i] * wc) + e[i] * we;
+      }
+    }
+}
+
 template <class T> RUSHLIGHT_INLINE void sample(const Taps<T>& t, const T* x, T* y, i64 channels, i64 from, i64 to) {
   if (one_tap(t)) return repeat(t, x, y, channels, from, to);
+  if (t.count[0] == 1 && t.count[1] == 2 && t.count[2] == 2) return sample_four(t, x, y, channels, from, to);
   each_point(t, [&](i64 out, const Point<T>& p) __attribute__((always_inline)) {
     T* result = y + out * channels;
     i64 c = from;
