@@ -4,6 +4,7 @@ import bz2
 import copy
 import json
 import pickle
+import tarfile
 
 import numpy as np
 import pytest
@@ -236,9 +237,18 @@ def captions(root):
     ]
 
 
+def clevr(root):
+    base = root / "clevr/CLEVR_v1.0"
+    for name in ("val/1.png", "val/2.png", "test/3.png"):
+        picture(base / "images" / name)
+    found = [{"image_filename": f"{i}.png", "objects": [{}] * i} for i in (2, 1)]
+    write(base / "scenes/CLEVR_val_scenes.json", json.dumps({"scenes": found}))
+    return [("CLEVRClassification", {"split": "val"}), ("CLEVRClassification", {"split": "test"})]
+
+
 MAKERS = [
     dtd, food, aircraft, signs, sun, sst2, imagenette, folders, caltech, places, celeba, wider, expressions, digits, streets,
-    boundaries, cars, captions,
+    boundaries, cars, captions, clevr,
 ]  # fmt: skip
 
 
@@ -323,6 +333,50 @@ def test_faces_in_the_wild(tmp_path, monkeypatch):
     monkeypatch.setattr(theirs().LFWPairs, "_check_integrity", lambda self: True)
     for name, split in (("LFWPeople", "10fold"), ("LFWPeople", "train"), ("LFWPairs", "10fold")):
         same(getattr(datasets, name)(str(tmp_path), split), getattr(theirs(), name)(str(tmp_path), split))
+
+
+def test_imagenet(tmp_path, monkeypatch):
+    """Unpacked from archives like the real ones; then from the folders, as torchvision reads them."""
+    scipy = pytest.importorskip("scipy.io")
+    work, root = tmp_path / "work", tmp_path / "root"
+    root.mkdir()
+    kinds = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("words", "O"), ("gloss", "O"), ("num_children", "O")]
+    entries = [
+        (1, "n01", "tench, Tinca", "a fish", 0),
+        (2, "n02", "goldfish", "a fish", 0),
+        (3, "n00", "fish", "it", 2),
+    ]
+    data = work / "ILSVRC2012_devkit_t12/data"
+    data.mkdir(parents=True)
+    scipy.savemat(data / "meta.mat", {"synsets": np.array(entries, kinds)})
+    write(data / "ILSVRC2012_validation_ground_truth.txt", "2\n1\n2\n")
+    for i in range(3):
+        picture(work / "val" / f"ILSVRC2012_val_{i}.JPEG")
+    for name in ("n01/n01_1.JPEG", "n02/n02_1.JPEG", "n02/n02_2.JPEG"):
+        picture(work / "train" / name)
+
+    def pack(path, folder):
+        with tarfile.open(path, "w") as tar:
+            for file in sorted(folder.iterdir()):
+                tar.add(file, file.name)
+
+    with tarfile.open(root / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as tar:
+        tar.add(work / "ILSVRC2012_devkit_t12", "ILSVRC2012_devkit_t12")
+    pack(root / "ILSVRC2012_img_val.tar", work / "val")
+    for name in ("n01", "n02"):
+        (work / "tars").mkdir(exist_ok=True)
+        pack(work / "tars" / f"{name}.tar", work / "train" / name)
+    pack(root / "ILSVRC2012_img_train.tar", work / "tars")
+    with pytest.raises(RuntimeError, match=r"The archive ILSVRC2012_devkit_t12.tar.gz is not present"):
+        datasets.ImageNet(root)
+    names = {key: (name, None) for key, (name, _) in datasets.imagenet.ARCHIVE_META.items()}
+    monkeypatch.setattr(datasets.imagenet, "ARCHIVE_META", names)
+    for split in ("train", "val"):
+        ours, oracle = datasets.ImageNet(root, split), theirs().ImageNet(root, split)
+        same(ours, oracle)
+        for field in ("wnids", "wnid_to_idx", "classes", "class_to_idx"):
+            assert getattr(ours, field) == getattr(oracle, field)
+    assert ours.targets == [0, 1, 1] and ours.classes[0] == ("tench", "Tinca")
 
 
 DAMAGES = [

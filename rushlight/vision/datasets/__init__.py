@@ -23,6 +23,7 @@ from rushlight.vision.datasets.digits import Digits
 from rushlight.vision.datasets.fakedata import FakeData
 from rushlight.vision.datasets.flowers102 import Flowers102
 from rushlight.vision.datasets.folder import DatasetFolder, ImageFolder
+from rushlight.vision.datasets.imagenet import CLEVRClassification, ImageNet
 from rushlight.vision.datasets.keypoints import FacialKeypoints
 from rushlight.vision.datasets.memory import InMemory
 from rushlight.vision.datasets.mnist import EMNIST, KMNIST, MNIST, QMNIST, FashionMNIST
@@ -51,6 +52,7 @@ __all__ = [
     "SUN397",
     "SVHN",
     "USPS",
+    "CLEVRClassification",
     "CSVDataset",
     "Caltech101",
     "Caltech256",
@@ -71,6 +73,7 @@ __all__ = [
     "Flowers102",
     "Food101",
     "ImageFolder",
+    "ImageNet",
     "Imagenette",
     "InMemory",
     "Kitti",

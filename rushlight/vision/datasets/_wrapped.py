@@ -7,7 +7,17 @@ import numpy as np
 
 import rushlight as torch
 from rushlight.vision import tv_tensors
-from rushlight.vision.datasets import characters, cifar, classified, coco, folder, mnist, people, scenes
+from rushlight.vision.datasets import (
+    characters,
+    cifar,
+    classified,
+    coco,
+    folder,
+    imagenet,
+    mnist,
+    people,
+    scenes,
+)
 from rushlight.vision.datasets.oxford_iiit_pet import OxfordIIITPet
 from rushlight.vision.datasets.vision import VisionDataset
 from rushlight.vision.datasets.voc import VOCDetection, VOCSegmentation
@@ -333,7 +343,8 @@ _WRAPPERS = {
     **dict.fromkeys(
         [
             classified.Caltech256, cifar.CIFAR10, cifar.CIFAR100, mnist.MNIST, mnist.FashionMNIST, classified.GTSRB,
-            folder.DatasetFolder, folder.ImageFolder, classified.Imagenette, coco.CocoCaptions, characters.USPS,
+            folder.DatasetFolder, folder.ImageFolder, classified.Imagenette, imagenet.ImageNet, coco.CocoCaptions,
+            characters.USPS,
         ],
         _unchanged,
     ),
