@@ -2,8 +2,8 @@
 
     python examples/transfer.py --data DATA
 
-Trains on clothes, takes the convolutions over, fits a new last layer, then fine-tunes everything with a smaller learning
-rate for what was taken over; beside it, the same network trained on the 500 digits alone.
+Trains on clothes, takes the convolutions over and fine-tunes everything on the digits, the first layer with a smaller
+learning rate; beside it, the same network trained as long on the 500 digits alone.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import numpy as np
 from pictures import accuracy, network, read, train
 
 import rushlight as torch
-from rushlight.utils.finetune import freeze, load_matching, parameter_groups, unfreeze
+from rushlight.utils.finetune import load_matching, parameter_groups
 
 WIDTHS = (32, 64)
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data"))
     parser.add_argument("--clothes", type=int, default=30_000, help="pictures of clothes to learn from")
     parser.add_argument("--digits", type=int, default=500, help="digits to learn from")
-    parser.add_argument("--epochs", type=int, default=20, help="on the digits")
+    parser.add_argument("--epochs", type=int, default=8, help="on the digits")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
@@ -55,22 +55,20 @@ def main() -> None:
 
     clothes, kinds = read("fashion", args.data, train=True)
     teacher = network(torch, 1, WIDTHS)
-    train(torch, teacher, *tensors(clothes[: args.clothes], kinds[: args.clothes]), 2, 0.05, mirror=False)
+    train(torch, teacher, *tensors(clothes[: args.clothes], kinds[: args.clothes]), 3, 0.05, mirror=False)
 
     images, labels = read("mnist", args.data, train=True)
     few = tensors(images[: args.digits], labels[: args.digits])
     held_out = tensors(*read("mnist", args.data, train=False))
 
     alone = network(torch, 1, WIDTHS)
-    fit(alone, *few, args.epochs, parameter_groups(alone, lr=2e-3))
+    fit(alone, *few, args.epochs, parameter_groups(alone, 3e-3))
 
     pupil = network(torch, 1, WIDTHS)
-    weights = {name: w for name, w in teacher.state_dict().items() if not name.startswith("5.")}
+    last = f"{len(pupil) - 1}."
+    weights = {name: w for name, w in teacher.state_dict().items() if not name.startswith(last)}
     print("taken over:", load_matching(pupil, weights))
-    freeze(pupil, "0", "1")
-    fit(pupil, *few, max(1, args.epochs // 4), [p for p in pupil.parameters() if p.requires_grad])
-    unfreeze(pupil, "0", "1")
-    fit(pupil, *few, args.epochs, parameter_groups(pupil, 2e-3, parts={"0": 1e-3, "1": 1e-3}))
+    fit(pupil, *few, args.epochs, parameter_groups(pupil, 3e-3, parts={"0": 1e-3}))
 
     scratch, transferred = (accuracy(torch, model, *held_out) for model in (alone, pupil))
     print(
