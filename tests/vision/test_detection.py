@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import warnings
 from collections import OrderedDict
 
@@ -19,7 +20,7 @@ from rushlight.vision.models.detection import (
     roi_heads,
     transform,
 )
-from tests.vision.detection_oracle import oracle, same, to_theirs
+from tests.vision.detection_oracle import oracle, same, to_ours, to_theirs
 
 SLOW = pytest.mark.skipif("RUSHLIGHT_SLOW" not in os.environ, reason="slow; set RUSHLIGHT_SLOW=1")
 
@@ -486,6 +487,56 @@ def test_frozen_layers():
         backbone_utils._validate_trainable_layers(True, 6, 5, 3)
 
 
+def renamed(state, pairs):
+    """A state dict with other names, and without versions."""
+    found = OrderedDict()
+    for key, value in state.items():
+        for new, old in pairs:
+            key = re.sub(new, old, key)
+        found[key] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    "make,pairs",
+    [
+        (rcnn("MaskRCNN"), [(r"rpn.head.conv.0.0", "rpn.head.conv"), (r"mask_head.(\d).0", lambda m: f"mask_head.mask_fcn{int(m[1]) + 1}"),
+                            (r"(inner|layer)_blocks.(\d).0", r"\1_blocks.\2")]),
+        (retinanet, [(r"head.conv.(\d).0", lambda m: f"head.conv.{2 * int(m[1])}")]),
+    ],
+    ids=["rcnn", "retinanet"],
+)  # fmt: skip
+def test_weights_of_earlier_versions(make, pairs):
+    """Convolutions had other names before they were blocks: the files that torchvision offers are of that time."""
+    built = []
+    for torch, vision_ops, module in spaces():
+        model = make(torch, vision_ops, module)
+        state = OrderedDict((key, value + 1) for key, value in model.state_dict().items())
+        earlier = renamed(state, pairs)
+        assert list(earlier) != list(state)
+        model.load_state_dict(earlier)
+        same(to_ours(dict(model.state_dict())), to_theirs(dict(state)))
+        built.append(list(earlier))
+    assert built[0] == built[1]
+
+
+def test_pretrained(tmp_path, monkeypatch):
+    """Weights from a local file; the old way to ask for them or for none."""
+    monkeypatch.setenv("RUSHLIGHT_HOME", str(tmp_path))
+    with pytest.warns(UserWarning, match="deprecated since 0.13"):
+        model = detection.ssdlite320_mobilenet_v3_large(pretrained=False, pretrained_backbone=False)
+    (tmp_path / "checkpoints").mkdir()
+    weights = detection.SSDLite320_MobileNet_V3_Large_Weights.DEFAULT
+    rushlight.save(model.state_dict(), tmp_path / "checkpoints" / os.path.basename(weights.url))
+    loaded = detection.ssdlite320_mobilenet_v3_large(weights="COCO_V1")
+    for key, value in model.state_dict().items():
+        assert rushlight.equal(loaded.state_dict()[key], value), key
+    with pytest.raises(ValueError, match="num_classes"):
+        detection.ssdlite320_mobilenet_v3_large(weights=weights, num_classes=4)
+    with pytest.warns(UserWarning, match="already fixed"):
+        detection.ssdlite320_mobilenet_v3_large(weights_backbone=None, size=(3, 3), width_mult=0.35)
+
+
 def small_settings(name):
     """So that a step takes a second."""
     if name.startswith("ssd"):
@@ -508,5 +559,6 @@ def test_builders(name):
     ours, expected = built
     same(dict(ours.state_dict()), dict(expected.state_dict()), 1e-5)
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in expected.parameters())
-    truth = targets(points=17)
-    compare(ours, expected, pictures(), truth, 1e-3)
+    truth = [{k: v.double() if k == "boxes" else v for k, v in own.items()} for own in targets(points=17)]
+    # In float32 the batch normalisation of maps of a few pixels makes much of rounding.
+    compare(ours.double(), expected.double(), pictures(dtype="float64"), truth, 1e-6)

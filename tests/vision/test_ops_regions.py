@@ -162,8 +162,8 @@ POOLS = {
 
 @pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
 def test_gradients_of_pools(pool):
-    x = picture((2, 4, 5, 4)).requires_grad_()
-    own = lambda x: pool(x, regions()[:6])
+    x = picture((2, 4, 4, 3)).requires_grad_()
+    own = lambda x: pool(x, regions()[1:6])
     assert gradcheck(own, (x,)) and gradgradcheck(own, (x,))
     last = lambda x: pool(x.contiguous(memory_format=rushlight.channels_last), regions()[:6])
     assert gradcheck(last, (x,))

@@ -71,7 +71,7 @@ class FeaturePyramidNetwork(nn.Module):
         self.extra_blocks = extra_blocks
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
-        if local_metadata.get("version", 1) < 2:  # the convolutions were no blocks then
+        if (local_metadata.get("version") or 1) < 2:  # the convolutions were no blocks then
             for block in ("inner_blocks", "layer_blocks"):
                 for i in range(len(self.inner_blocks)):
                     rename(state_dict, f"{prefix}{block}.{i}", f"{prefix}{block}.{i}.0")

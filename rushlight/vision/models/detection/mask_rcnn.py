@@ -127,7 +127,7 @@ class MaskRCNNHeads(nn.Sequential):
         init_convolutions(self)
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
-        if local_metadata.get("version", 1) < 2:  # the convolutions had names then
+        if (local_metadata.get("version") or 1) < 2:  # the convolutions had names then
             for i in range(len(self)):
                 rename(state_dict, f"{prefix}mask_fcn{i + 1}", f"{prefix}{i}.0")
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)

@@ -96,7 +96,7 @@ class _Tower(nn.Module):
         )
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
-        if local_metadata.get("version", 1) < 2:  # the convolutions were no blocks then
+        if (local_metadata.get("version") or 1) < 2:  # the convolutions were no blocks then
             for i in range(4):
                 rename(state_dict, f"{prefix}conv.{2 * i}", f"{prefix}conv.{i}.0")
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)

@@ -35,7 +35,7 @@ class RPNHead(nn.Module):
                 nn.init.constant_(layer.bias, 0)
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
-        if local_metadata.get("version", 1) < 2:  # there was one convolution then, and no block
+        if (local_metadata.get("version") or 1) < 2:  # there was one convolution then, and no block
             rename(state_dict, f"{prefix}conv", f"{prefix}conv.0.0")
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
