@@ -253,6 +253,9 @@ Pooling pooling(nb::handle size, double scale, i64 ratio, const std::string& mod
   return {{bins[0], bins[1]}, scale, ratio, mode == "cells" ? kCells : mode == "centre" ? kCentre : kCorner, by_place};
 }
 
+// Where there are several channels to be worked on together, they lie last.
+nb::object in_order(nb::handle x, bool by_place) { return in_layout(x, !by_place && dim(x, 1) >= kEight); }
+
 // Whether every region names an image; what is not the same type or empty is left to the reference.
 template <class T> bool covered(nb::handle rois, const std::vector<i64>& shape) {
   if (!has_type(rois, type_of<T>()) || ndim(rois) != 2 || dim(rois, 1) != 5 || !is_contiguous(rois) || shape.size() != 4) return false;
@@ -272,8 +275,8 @@ nb::object roi_mean(nb::handle x_in, nb::handle rois, nb::handle size, double sc
     const Pooling how = pooling(size, scale, ratio, mode, by_place);
     const std::vector<i64> shape = shape_of(x_in);
     if (!covered<T>(rois, shape)) return nb::none();
-    nb::object x = by_place ? in_layout(x_in, false) : dense(x_in);
-    const Map map = {shape[1], shape[2], shape[3], !by_place && is_channels_last(x)};
+    nb::object x = in_order(x_in, by_place);
+    const Map map = {shape[1], shape[2], shape[3], !by_place && shape[1] >= kEight};
     const i64 channels = map.channels / (by_place ? how.count() : 1), each = channels * how.count();
     const npy_intp out[4] = {dim(rois, 0), channels, how.bins[0], how.bins[1]};
     nb::object y = new_array(4, out, type_of<T>(), map.last);
@@ -298,9 +301,9 @@ nb::object roi_mean_backward(nb::handle g_in, nb::handle rois, nb::handle shape_
     using T = decltype(zero);
     const std::vector<i64> shape = integers(shape_in);
     if (!covered<T>(rois, shape)) return nb::none();
-    nb::object g = by_place ? in_layout(g_in, false) : dense(g_in);
+    nb::object g = in_order(g_in, by_place);
     const Pooling how = {{dim(g, 2), dim(g, 3)}, scale, ratio, mode == "cells" ? kCells : mode == "centre" ? kCentre : kCorner, by_place};
-    const Map map = {shape[1], shape[2], shape[3], !by_place && is_channels_last(g)};
+    const Map map = {shape[1], shape[2], shape[3], !by_place && shape[1] >= kEight};
     const i64 channels = dim(g, 1), count = dim(g, 0), each = channels * how.count();
     const npy_intp out[4] = {shape[0], shape[1], shape[2], shape[3]};
     nb::object gx = new_array(4, out, type_of<T>(), map.last);

@@ -117,6 +117,9 @@ def compare(ours, expected, images, truth, tol=1e-4):
         model.eval()
         with space.no_grad():
             results.append((losses, model(convert(images))))
+    if images[0].dtype == rushlight.float64:
+        # PyTorch's cross entropy has the type of the target, which is float32 here.
+        results = [({k: v.double() for k, v in losses.items()}, found) for losses, found in results]
     same(results[0][0], results[1][0], tol)
     gradients = {name: p.grad for name, p in expected.named_parameters() if p.grad is not None}
     assert {name for name, p in ours.named_parameters() if p.grad is not None} == set(gradients)
@@ -542,7 +545,7 @@ def small_settings(name):
     if name.startswith("ssd"):
         return {}
     return {"min_size": 64, "max_size": 96} | ({} if "retina" in name or "fcos" in name else {
-        "rpn_post_nms_top_n_train": 60, "rpn_post_nms_top_n_test": 40, "box_batch_size_per_image": 16})  # fmt: skip
+        "rpn_post_nms_top_n_train": 20, "rpn_post_nms_top_n_test": 12, "box_batch_size_per_image": 8})  # fmt: skip
 
 
 @SLOW
@@ -561,4 +564,4 @@ def test_builders(name):
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in expected.parameters())
     truth = [{k: v.double() if k == "boxes" else v for k, v in own.items()} for own in targets(points=17)]
     # In float32 the batch normalisation of maps of a few pixels makes much of rounding.
-    compare(ours.double(), expected.double(), pictures(dtype="float64"), truth, 1e-6)
+    compare(ours.double(), expected.double(), pictures(dtype="float64"), truth, 1e-5)
