@@ -125,6 +125,7 @@ class StochasticWeightAveraging(Callback):
             for index, (batch, _, _) in enumerate(trainer.fit_loop.loader):
                 if index >= trainer.fit_loop.max_batches:
                     break
+                trainer._results.fx = "training_step"
                 trainer._steps["training_step", 2](trainer.transfer(batch, 0), index)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

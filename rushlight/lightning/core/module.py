@@ -167,8 +167,8 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
         results = trainer._results
         if results is None:
             raise MisconfigurationException(
-                "You are trying to `self.log()` outside of fit, validate and test, for instance in a `predict` hook, "
-                "which doesn't support logging"
+                "You can't `self.log()` before a run has begun, after it has ended, or in prediction: log in a step or an "
+                "epoch-end hook"
             )
         results.log(
             name, value, prog_bar, logger is None or logger, on_step, on_epoch, reduce_fx, add_dataloader_idx,

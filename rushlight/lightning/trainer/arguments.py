@@ -57,7 +57,7 @@ def check_devices(accelerator, strategy, devices, num_nodes: int) -> None:
     """Check that one process on the CPU is what is asked for.
 
     Raises:
-        MisconfigurationException: it isn't.
+        MisconfigurationException: it isn't. ValueError: there is no such strategy.
     """
     if accelerator not in _ACCELERATORS and type(accelerator).__name__ != "CPUAccelerator":
         raise MisconfigurationException(
@@ -65,7 +65,7 @@ def check_devices(accelerator, strategy, devices, num_nodes: int) -> None:
         )
     name = strategy if isinstance(strategy, str) or strategy is None else type(strategy).__name__
     if name not in _STRATEGIES and name != "SingleDeviceStrategy":
-        raise MisconfigurationException(
+        raise ValueError(
             f"You selected an invalid strategy name: `strategy={strategy!r}`. There is one process here: use strategy='auto'"
         )
     count = len(devices) if isinstance(devices, list | tuple) else devices
