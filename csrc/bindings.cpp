@@ -35,4 +35,5 @@ NB_MODULE(_native, m) {
   rushlight::bind_scan(m);
   rushlight::bind_gather(m);
   rushlight::bind_topk(m);
+  rushlight::bind_replay(m);
 }

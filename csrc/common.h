@@ -40,6 +40,7 @@ void bind_rnn(nb::module_& m);
 void bind_sparse(nb::module_& m);
 void bind_vision(nb::module_& m);
 void bind_deform(nb::module_& m);
+void bind_replay(nb::module_& m);
 
 extern int bfloat16_type;  // NumPy's number for ml_dtypes.bfloat16; -1 before it is known
 

@@ -12,6 +12,8 @@
 
 #include <nanobind/stl/string.h>
 
+#include "arena.h"
+#include "fusion.h"
 #include "kernel.h"
 #include "layout.h"
 #include "levels.h"
@@ -113,6 +115,7 @@ PyObject* run_unary(UnaryLoop loop, PyArrayObject* x, PyObject* out, int type, c
   if (!o || (!fresh && clobbers(o, x))) return give_up(o);
   const char* from = PyArray_BYTES(x);
   const npy_intp item = PyArray_ITEMSIZE(x);
+  if (arenas_in_use() && low < 0) note_unary(loop, params, from, PyArray_BYTES(o), PyArray_SIZE(x), item, PyArray_ITEMSIZE(o));
   run_flat(PyArray_SIZE(x), PyArray_ITEMSIZE(o), PyArray_BYTES(o), fresh,
            [=](std::int64_t begin, char* to, std::int64_t count, bool stream) {
              if (low >= 0)
@@ -505,6 +508,11 @@ PyObject* run_single(const Pair& p, PyArrayObject* x, const void* single, Mode m
   PyArrayObject* o = target(out, x, type, fresh);
   if (!o || (!fresh && clobbers(o, x))) return give_up(o);
   const char* from = PyArray_BYTES(x);
+  if (arenas_in_use() && p.low < 0) {
+    const char* one = static_cast<const char*>(single);
+    note_binary(p.loop, p.params, mode == kSecondSingle ? from : one, mode == kSecondSingle ? one : from, PyArray_BYTES(o), PyArray_SIZE(x),
+                p.x_item, p.y_item, p.out_item, mode);
+  }
   run_flat(PyArray_SIZE(x), p.out_item, PyArray_BYTES(o), fresh, [=](std::int64_t begin, char* to, std::int64_t count, bool stream) {
     const char* one = static_cast<const char*>(single);
     if (mode == kSecondSingle)
@@ -524,6 +532,7 @@ PyObject* run_binary(const Pair& p, PyArrayObject* x, PyArrayObject* y, PyObject
       return fresh ? nullptr : run_broadcast(p, x, y, out, type);
     }
     const char *px = PyArray_BYTES(x), *py = PyArray_BYTES(y);
+    if (arenas_in_use() && p.low < 0) note_binary(p.loop, p.params, px, py, PyArray_BYTES(o), PyArray_SIZE(x), p.x_item, p.y_item, p.out_item, kBoth);
     run_flat(PyArray_SIZE(x), p.out_item, PyArray_BYTES(o), fresh, [=](std::int64_t begin, char* to, std::int64_t count, bool stream) {
       p.run(px + begin * p.x_item, py + begin * p.y_item, to, count, kBoth, stream);
     });

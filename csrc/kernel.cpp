@@ -1,5 +1,6 @@
 #include "kernel.h"
 
+#include "arena.h"
 #include "lowprec.h"
 
 #include <structmember.h>
@@ -33,7 +34,7 @@ PyObject* tried(const Call& call) {
   return result || !call.kernel.widens || PyErr_Occurred() ? result : attempt_widened(call);
 }
 
-PyObject* kernel_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+PyObject* kernel_run(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
   const Kernel* k = reinterpret_cast<const Kernel*>(self);
   const Py_ssize_t given = PyVectorcall_NARGS(nargsf);
   PyObject* result;
@@ -48,6 +49,11 @@ PyObject* kernel_call(PyObject* self, PyObject* const* args, size_t nargsf, PyOb
   }
   if (result || PyErr_Occurred()) return result;
   return call_fallback(k, args, nargsf, names);
+}
+
+PyObject* kernel_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+  if (arenas_in_use() && recording_here()) return record_call(kernel_run, self, args, nargsf, names);
+  return kernel_run(self, args, nargsf, names);
 }
 
 int traverse(PyObject* self, visitproc visit, void* arg) {

@@ -10,6 +10,8 @@
 // while the interpreter ends: the pool is never destroyed.
 #include "pool.h"
 
+#include "arena.h"
+
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -23,19 +25,15 @@
 namespace rushlight {
 namespace {
 
-constexpr std::size_t kAlign = 64;
-constexpr std::size_t kHeader = 64;
+constexpr std::size_t kAlign = kPoolAlign;
+constexpr std::size_t kHeader = kPoolHeader;
 constexpr int kSmallClasses = 8;
 constexpr int kClasses = kSmallClasses + 8 * 40;
 // From this size on blocks are mapped by themselves, with huge pages where the system has them.
 constexpr std::size_t kMapped = std::size_t{1} << 20;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-struct Header {
-  Header* next;       // on a list of free blocks
-  std::int32_t size;   // size class
-  std::int32_t asked;  // that of the request it serves, which counts as memory in use
-};
+using Header = PoolHeader;
 
 // Size class of a request, and the bytes that blocks of a class hold.
 int class_of(std::size_t bytes) {
@@ -190,6 +188,9 @@ void* handler_malloc(void*, std::size_t bytes) { return pool_allocate(bytes); }
 void* handler_calloc(void*, std::size_t count, std::size_t each) {
   std::size_t bytes;
   if (__builtin_mul_overflow(count, each, &bytes)) return nullptr;
+  if (arenas_in_use()) {
+    if (void* data = arena_allocate(bytes)) return std::memset(data, 0, bytes);
+  }
   bool fresh;
   Header* block = allocate(bytes, fresh);
   if (!block) return nullptr;
@@ -206,8 +207,8 @@ void handler_free(void*, void* data, std::size_t) { pool_free(data); }
 void* handler_realloc(void*, void* data, std::size_t bytes) {
   if (!data) return pool_allocate(bytes);
   Header* block = reinterpret_cast<Header*>(static_cast<char*>(data) - kHeader);
-  const std::size_t held = class_bytes(block->size);
-  if (bytes <= held && bytes >= held / 2) return data;
+  const std::size_t held = class_bytes(block->size < 0 ? -1 - block->size : block->size);
+  if (block->size >= 0 && bytes <= held && bytes >= held / 2) return data;
   void* moved = pool_allocate(bytes);
   if (!moved) return nullptr;
   std::memcpy(moved, data, std::min(bytes, held));
@@ -259,7 +260,13 @@ void after_fork() { pool().flag.clear(std::memory_order_release); }
 
 }  // namespace
 
+int pool_class(std::size_t bytes) { return class_of(bytes); }
+std::size_t pool_class_bytes(int size) { return class_bytes(size); }
+
 void* pool_allocate(std::size_t bytes) {
+  if (arenas_in_use()) {
+    if (void* data = arena_allocate(bytes)) return data;
+  }
   bool fresh;
   Header* block = allocate(bytes, fresh);
   return block ? reinterpret_cast<char*>(block) + kHeader : nullptr;
@@ -268,6 +275,7 @@ void* pool_allocate(std::size_t bytes) {
 void pool_free(void* data) {
   if (!data) return;
   Header* block = reinterpret_cast<Header*>(static_cast<char*>(data) - kHeader);
+  if (block->size < 0) return arena_free(data);
   const std::size_t held = class_bytes(block->size);
   Pool& p = pool();
   Header* spill = nullptr;

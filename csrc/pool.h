@@ -6,6 +6,19 @@
 
 namespace rushlight {
 
+constexpr std::size_t kPoolAlign = 64;
+constexpr std::size_t kPoolHeader = 64;
+
+// What stands before the memory of a block.
+struct PoolHeader {
+  PoolHeader* next;   // on a list of free blocks
+  std::int32_t size;   // size class; below 0 where the block belongs to an arena (see arena.h)
+  std::int32_t asked;  // that of the request it serves, which counts as memory in use
+};
+
+int pool_class(std::size_t bytes);         // size class of a request
+std::size_t pool_class_bytes(int size);    // what blocks of a class hold
+
 void* pool_allocate(std::size_t bytes);
 void pool_free(void* block);
 

@@ -1,4 +1,15 @@
-"""`torch.compile` and `torch.compiler`, accepted: functions run as they are."""
+"""`torch.compile` and `torch.compiler`: functions that are recorded once and replayed. See `rushlight.capture`."""
+
+import functools
+import weakref
+
+from rushlight.capture import NATIVE
+from rushlight.capture.compiled import Compiled
+
+_MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
+_RECORDING = ("inductor", "cudagraphs", "aot_ts", "onnxrt", "openxla", "tvm")
+_EAGER = ("eager", "eager_noexcept", "aot_eager", "aot_eager_decomp_partition", "pre_dispatch_eager")
+_all: weakref.WeakSet = weakref.WeakSet()
 
 
 def compile(
@@ -9,50 +20,108 @@ def compile(
     backend="inductor",
     mode=None,
     options=None,
+    name=None,
     disable=False,
-    **_,
+    recompile_limit=None,
+    isolate_recompiles=False,
+    shapes_spec=None,
 ):
-    """A function or module, as it is; as a decorator too.
+    """A function or module that is recorded once and then replayed without Python; as a decorator too.
+
+    The first call runs eagerly, the second is recorded, the third runs both ways and compares the results bit for bit;
+    from the fourth call on the recording is replayed wherever shapes, types, flags, parameters and whatever else the
+    function reaches are as they were. What can't be recorded (reads of data, output, changes of Python objects, results
+    that require grad) runs eagerly, with the same results; `report()` of what this returns tells why. Put the whole
+    training step into one function, `backward()` and `optimizer.step()` included: that gains most.
 
     Args:
         model: a function or a module; none where used as `@torch.compile(...)`.
-        fullgraph, dynamic, backend, mode, options, disable: accepted, without effect.
+        fullgraph: raise an error where Python's control flow depends on data, instead of running eagerly.
+        backend: "inductor" records; "eager", its variants and functions run eagerly.
+        disable: run eagerly.
+        mode, options: checked; one recording serves all.
+        dynamic, name, recompile_limit, isolate_recompiles, shapes_spec: accepted, without effect.
     Returns:
-        The same function or module.
+        A callable like the function; for a module, a module whose `_orig_mod` is the original one.
     Raises:
-        RuntimeError: both mode and options are given.
+        RuntimeError: both mode and options are given, or the mode or the backend is unknown.
         TypeError: the model can't be called.
 
     >>> import rushlight as torch
-    >>> torch.compile(torch.neg)(torch.ones(1))
-    tensor([-1.])
+    >>> double = torch.compile(lambda x: x + x)
+    >>> [double(torch.ones(1)) for _ in range(4)][-1]
+    tensor([2.])
+    >>> print(double.report())
+    <lambda>: 1 recording, replayed 1 time
     """
     if mode is not None and options is not None:
         raise RuntimeError(
             "Either mode or options can be specified, but both can't be specified at the same time."
         )
     if model is None:
-        return lambda function: compile(function)
+        return lambda function: compile(
+            function, fullgraph=fullgraph, backend=backend, mode=mode, options=options, disable=disable
+        )
     if not callable(model):
         raise TypeError(f"compile: expected a function or a module, got {type(model).__name__}")
-    return model
+    if mode is not None and mode not in _MODES:
+        raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
+    if isinstance(backend, str) and backend not in (*_RECORDING, *_EAGER):
+        raise RuntimeError(
+            f"Invalid backend: '{backend}', see `torch._dynamo.list_backends()` for available backends."
+        )
+    eager = disable or not NATIVE or backend not in _RECORDING
+    return _compiled(model, fullgraph, eager)
+
+
+def _compiled(model, fullgraph: bool, eager: bool):
+    from rushlight._dynamo.eval_frame import OptimizedModule
+    from rushlight.nn.module import Module
+
+    if isinstance(model, OptimizedModule):
+        model = model._orig_mod
+    while isinstance(model, Compiled):
+        model = model._function
+    made = Compiled(model, fullgraph, eager)
+    _all.add(made)
+    return OptimizedModule(model, made) if isinstance(model, Module) else made
 
 
 def disable(fn=None, recursive=True, *, reason=None):
-    """A function, as it is; as a decorator too.
+    """A function that compiled functions don't record: what calls it runs eagerly. As a decorator too.
 
     >>> import rushlight as torch
     >>> torch.compiler.disable(torch.neg)(torch.ones(1))
     tensor([-1.])
     """
-    return (lambda f: f) if fn is None else fn
+    if fn is None:
+        return lambda function: disable(function, recursive, reason=reason)
+    from rushlight.nn.module import Module
+
+    if isinstance(fn, Module):
+        return _compiled(fn, False, True)
+    while isinstance(fn, Compiled):
+        fn = fn._function
+
+    @functools.wraps(fn)
+    def disabled(*args, **kwargs):
+        return _unrecorded(fn, args, kwargs)
+
+    return disabled
 
 
-allow_in_graph = disable
+def _unrecorded(function, args: tuple, kwargs: dict):
+    """What the recorder refuses (see `capture.watch`)."""
+    return function(*args, **kwargs)
+
+
+def allow_in_graph(fn):
+    """A function, as it is: every function may be recorded."""
+    return fn
 
 
 def is_compiling() -> bool:
-    """Whether the code is being compiled: never."""
+    """Whether the code is being compiled: never, as what is recorded runs as ever."""
     return False
 
 
@@ -62,17 +131,20 @@ def is_exporting() -> bool:
 
 
 def reset() -> None:
-    """Forget what was compiled; nothing is."""
+    """Forget all recordings; compiled functions start afresh."""
+    for compiled in list(_all):
+        compiled.reset()
 
 
-def list_backends(exclude_tags=()) -> list[str]:
-    """The names of the compilers that there are: "eager" alone.
+def list_backends(exclude_tags=("debug", "experimental")) -> list[str]:
+    """The names of the compilers that there are: "inductor", which records, and among the debugging ones "eager".
 
     >>> import rushlight as torch
     >>> torch.compiler.list_backends()
-    ['eager']
+    ['inductor']
     """
-    return ["eager"]
+    recording = ["inductor"] if NATIVE else []
+    return sorted([*recording, *([] if "debug" in (exclude_tags or ()) else ["eager"])])
 
 
 def cudagraph_mark_step_begin() -> None:

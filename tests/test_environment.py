@@ -101,7 +101,7 @@ def test_switches_keep_what_they_are_given():
 
 def test_compiled_functions_are_the_functions():
     net = rushlight.nn.Linear(2, 2)
-    assert rushlight.compile(net) is net and rushlight.jit.script(net) is net
+    assert rushlight.compile(net)._orig_mod is net and rushlight.jit.script(net) is net
     assert rushlight.jit.trace(net, rushlight.ones(1, 2)) is net
 
     @rushlight.compile(mode="reduce-overhead")

@@ -1,5 +1,6 @@
 """Batch normalization layers."""
 
+from rushlight import kernels as K
 from rushlight.nn import functional as F
 from rushlight.nn import init
 from rushlight.nn.lazy import LazyModuleMixin
@@ -92,7 +93,8 @@ class _BatchNorm(_NormBase):
         if not self.track_running_stats:
             mean = var = None
         elif self.num_batches_tracked is not None:
-            self.num_batches_tracked._array += 1  # add_(1) takes ten times as long
+            count = self.num_batches_tracked._array
+            K.add(count, 1, out=count)  # add_(1) takes ten times as long
             if momentum is None:
                 momentum = 1.0 / float(self.num_batches_tracked)
         return F.batch_norm(input, mean, var, self.weight, self.bias, True, momentum or 0.0, self.eps)

@@ -42,7 +42,7 @@ class _ClassNode(Node):
             return grad.unsqueeze(self.axis) if self.reduction == "none" else grad
         if self.reduction == "none":
             return grad._array.reshape(-1)
-        scale = float(grad._array)
+        scale = float(grad._array.item())
         if self.reduction == "mean":
             return scale / self.total if self.total else math.nan
         return scale

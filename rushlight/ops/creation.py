@@ -534,7 +534,7 @@ def _row(array: np.ndarray, out, requires_grad, warn=False) -> Tensor:
 
 
 def _floating_range(start, step, count: int, kind: dtypes.dtype) -> np.ndarray:
-    return (np.arange(max(count, 0), dtype=np.float64) * step + start).astype(kind.numpy)
+    return np.add(np.multiply(np.arange(max(count, 0), dtype=np.float64), step), start).astype(kind.numpy)
 
 
 @op(method=False)

@@ -89,7 +89,7 @@ def fill_in_order(array: np.ndarray, fill) -> None:
         return fill(array)
     values = np.empty(array.shape, array.dtype)
     fill(values)
-    array[...] = values
+    np.copyto(array, values)
 
 
 def overwrite(t: Tensor, fill, node_type: type[Node], *others: Tensor) -> Tensor:

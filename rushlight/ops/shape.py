@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as as_strided_array
 
+from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import before, check_writable, view_of
 from rushlight.devices import contiguous_format
@@ -56,7 +57,7 @@ class DiagonalBackward0(PartNode):
 def embed(grad: Tensor, shape: tuple, pick) -> Tensor:
     """Zeros of `shape`, with `grad` in the part that `pick` takes."""
     array = np.zeros(shape, grad._array.dtype)
-    pick(array)[...] = grad._array
+    K.copy(pick(array), grad._array)
     if recording(grad):
         return record(array, EmbedBackward0, (grad,), pick=pick)
     return wrap(array)

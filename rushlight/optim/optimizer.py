@@ -6,6 +6,7 @@ import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from copy import deepcopy
+from threading import get_ident
 from typing import Any, TypeAlias
 
 from rushlight.autograd.grad_mode import enable_grad
@@ -32,6 +33,7 @@ _HOOK_TABLES = (
     "_optimizer_load_state_dict_pre_hooks",
     "_optimizer_load_state_dict_post_hooks",
 )
+RECORDERS: dict = {}  # by thread: who records a compiled function there, see rushlight.capture
 _global_pre_hooks: dict = OrderedDict()
 _global_post_hooks: dict = OrderedDict()
 
@@ -51,6 +53,11 @@ def _with_hooks(step):
 
     @functools.wraps(step)
     def stepping(self, *args, **kwargs):
+        if RECORDERS and (recorder := RECORDERS.pop(get_ident(), None)):
+            try:
+                return recorder.step(self, lambda: stepping(self, *args, **kwargs))
+            finally:
+                RECORDERS[get_ident()] = recorder
         if _global_pre_hooks or self._optimizer_step_pre_hooks:
             for hook in (*_global_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
                 changed = hook(self, (self, *args), kwargs)
