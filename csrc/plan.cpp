@@ -13,7 +13,11 @@ namespace rushlight {
 bool unchanged(PyObject* now, PyObject* then) {
   if (now == then) return true;
   if (!now || !then || Py_TYPE(now) != Py_TYPE(then)) return false;
-  if (!PyFloat_CheckExact(now) && !PyLong_CheckExact(now) && !PyUnicode_CheckExact(now) && !PyBytes_CheckExact(now) && !PyArray_IsScalar(now, Generic)) return false;
+  if (PyFloat_CheckExact(now)) {  // 0.0 is not -0.0, and nan is nan
+    const double a = PyFloat_AS_DOUBLE(now), b = PyFloat_AS_DOUBLE(then);
+    return std::memcmp(&a, &b, sizeof a) == 0;
+  }
+  if (!PyLong_CheckExact(now) && !PyUnicode_CheckExact(now) && !PyBytes_CheckExact(now) && !PyArray_IsScalar(now, Generic)) return false;
   return PyObject_RichCompareBool(now, then, Py_EQ) == 1;
 }
 
@@ -75,7 +79,7 @@ class Plan {
   // -- guards
   void guard_tensor(nb::object t) {
     auto* fields = reinterpret_cast<TensorObject*>(t.ptr());
-    tensors_.push_back({t, nb::borrow(fields->array), fields->rg != 0, nb::borrow(fields->node ? fields->node : Py_None), true, false});
+    tensors_.push_back({t, nb::borrow(fields->array), fields->rg != 0, nb::borrow(fields->node ? fields->node : Py_None)});
   }
   void guard_grad(nb::object t, bool is_there) {
     for (Watched& w : tensors_)
@@ -248,7 +252,7 @@ class Plan {
     } free{busy_};
     std::vector<nb::object> fresh;
     reserve(result_, fresh);
-    const int ran = tape_->run(-1);
+    const int ran = tape_->run(segment);
     if (ran < 0) nb::raise_python_error();
     if (ran > 0) return nb::borrow(Py_NotImplemented);
     apply(last_stage_);
@@ -260,15 +264,14 @@ class Plan {
 
  public:
   long calls_ = 0;
+  int segment = -1;  // what a call runs, see Tape::run
 
  private:
   struct Watched {
     nb::object tensor, array;
     bool rg;
     nb::object node;
-    bool unused;
-    bool grad;
-    bool grad_there = false;
+    bool grad = false, grad_there = false;  // whether it matters that there is a gradient
   };
   struct Entries {
     nb::object owner;
@@ -370,6 +373,7 @@ void bind_plan(nb::module_& m) {
         std::vector<TensorObject*> found;
         return p.prepare(args, kwargs, found);
       })
+      .def_rw("segment", &Plan::segment)
       .def_prop_ro("calls", [](const Plan& p) { return p.calls_; })
       .def("call", &Plan::call);
 }

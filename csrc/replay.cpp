@@ -238,6 +238,7 @@ void Tape::first_use(PyObject* o) {
 nb::object Tape::prepare(PyObject* o, Entry& e, bool writes, bool& all_constant, bool top) {
   if (PyArray_CheckExact(o)) {
     PyArrayObject* a = reinterpret_cast<PyArrayObject*>(o);
+    half = half || PyArray_TYPE(a) == NPY_HALF;
     if (PyDataType_REFCHK(PyArray_DESCR(a))) fail("arrays of Python objects");
     const Span span = span_of(a);
     if (span.low != span.high) {
@@ -465,14 +466,15 @@ PyObject* Tape::python(PyObject* now, PyObject* later) {
 // -- finishing -----------------------------------------------------------------------------------------------
 
 // `kept`: arrays of the arena that outlive the call (results, gradients). False, with a reason, where others do.
-bool Tape::finish(nb::list kept) {
+// `graph`: a recorded graph, which has more of it, waits for its backward pass.
+bool Tape::finish(nb::list kept, bool graph) {
   if (!reason.empty()) return false;
   std::unordered_set<int> allowed;
   for (nb::handle k : kept)
     if (const ArenaBlock* block = arena->at(span_of(array(k)).low)) allowed.insert(block->index);
   for (const ArenaBlock* block : pinned) allowed.insert(block->index);
   for (const ArenaBlock* block : arena->blocks()) {
-    if (block->held == 0 || allowed.count(block->index)) continue;
+    if (block->held == 0 || graph || allowed.count(block->index)) continue;
     const auto place = outside_places.find(block->index);
     fail("an array made inside is kept elsewhere" + (block->outside && place != outside_places.end() ? ", from " + place->second : std::string()));
     return false;
@@ -486,6 +488,13 @@ bool Tape::finish(nb::list kept) {
   }
   build();
   return true;
+}
+
+// Whether no array has memory of the arena, constants apart.
+bool Tape::idle() const {
+  return std::all_of(arena->blocks().begin(), arena->blocks().end(), [&](const ArenaBlock* block) {
+    return block->held == 0 || (block->held == 1 && std::find(pinned.begin(), pinned.end(), block) != pinned.end());
+  });
 }
 
 void Tape::build() {
@@ -909,7 +918,9 @@ void bind_replay(nb::module_& m) {
       .def("forget_last", [](Tape& t) { t.last_outside = -1; })
       .def("copied", [](Tape& t, nb::handle source, bool in_order) { t.copied(array(source), in_order); },
            "A method of this array's may have copied it, just now: record that.")
-      .def("finish", &Tape::finish)
+      .def("finish", &Tape::finish, nb::arg("kept"), nb::arg("graph") = false)
+      .def("idle", &Tape::idle)
+      .def_ro("half", &Tape::half, "Whether there are float16 arrays.")
       .def("bind_input", [](Tape& t, int number, nb::handle a) { t.bind_input(number, array(a)); })
       .def("shift", [](Tape& t, int number, nb::handle a) { t.shift(number, PyArray_BYTES(array(a))); })
       .def("exposed", [](Tape& t, nb::handle a) { return t.stand_in(a, true); }, "An array of the arena's memory that keeps the arena.")

@@ -70,7 +70,9 @@ class Tape {
   bool constant_at(const char* data) const;
 
   // -- finishing
-  bool finish(nb::list kept);
+  bool finish(nb::list kept, bool graph);
+  bool idle() const;
+  bool half = false;
   void bind_input(int number, PyArrayObject* a);
   nb::object stand_in(nb::handle a, bool owning);
   int rebindable(nb::handle a);

@@ -373,6 +373,106 @@ def test_two_optimizers():
     assert not NATIVE or twin.replayed() == 6, twin.compiled.report()
 
 
+def losses(make_model, shape, classes=10):
+    """A step in which only the loss is compiled, as most programs have it."""
+
+    def build():
+        model = make_model()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        criterion = nn.CrossEntropyLoss()
+        loss_of = torch.compile(lambda x, y: criterion(model(x), y))
+
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = (loss_of if step.compiled else loss_of._function)(x, y)
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+        step.compiled, step.loss_of = True, loss_of
+        return step, lambda: [model.state_dict(), [p.grad for p in model.parameters()]]
+
+    return build
+
+
+@pytest.mark.parametrize("model", [mlp, conv_net])
+def test_compiled_losses(model):
+    shape = (12,) if model is mlp else (1, 8, 8)
+    twin = Twin(losses(model, shape))
+    twin.eager.compiled = False
+    twin.compiled = twin.compiled._function
+    for n in (4, 4, 4, 4, 3, 4, 3, 3, 3, 4, 4):
+        twin.call(*batch(n, *shape))
+    loss_of = twin.compiled.loss_of
+    assert not NATIVE or sum(plan.calls for plan in loss_of._plans) >= 5, loss_of.report()
+
+
+def test_compiled_modules_train():
+    models = [copy.deepcopy(m) for m in [nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))] * 2]
+    compiled = torch.compile(models[0])
+    optimizers = [torch.optim.SGD(m.parameters(), lr=0.1) for m in (compiled, models[1])]
+    for _ in range(8):
+        x = torch.rand(5, 3)
+        for call, optimizer in zip((compiled, models[1]), optimizers, strict=True):
+            optimizer.zero_grad()
+            out = call(x)
+            (out.square().mean() + out[:, 0].sum()).backward()
+            optimizer.step()
+        same(list(models[0].state_dict().values()), list(models[1].state_dict().values()))
+    assert not NATIVE or compiled._compiled._plans[0].calls == 5, compiled.report()
+
+
+def test_passes_may_overlap():
+    w = torch.ones(3, requires_grad=True)
+
+    def function(x):
+        return (x * w).exp().sum()
+
+    compiled = torch.compile(function)
+    for _ in range(8):
+        first, second, third = torch.rand(3), torch.rand(3), torch.rand(3)
+        w.grad = None
+        (compiled(first) + compiled(second)).backward()
+        loss = compiled(third)
+        loss.backward(retain_graph=True)
+        loss.backward()
+        found, w.grad = w.grad, None
+        (function(first) + function(second)).backward()
+        loss = function(third)
+        loss.backward(retain_graph=True)
+        loss.backward()
+        same(found, w.grad)
+        unused = compiled(first)
+        del unused
+        (grad,) = torch.autograd.grad(compiled(first) / 4, w)
+        same(grad, torch.autograd.grad(function(first) / 4, w)[0])
+
+
+@replays
+def test_what_compiled_backward_passes_refuse():
+    w = torch.ones(3, requires_grad=True)
+    compiled = torch.compile(lambda x: (x * w * w).exp().sum())
+    x = torch.rand(3)
+    for _ in range(5):
+        compiled(x).backward()
+    loss = compiled(x)
+    assert loss.grad_fn.name() == "CompiledFunctionBackward"
+    with pytest.raises(RuntimeError, match="double backward"):
+        torch.autograd.grad(loss, w, create_graph=True)
+    loss.backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+    loss = compiled(x)
+    with torch.no_grad():
+        w.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace"):
+        loss.backward()
+    loss = compiled(x)
+    x.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace"):
+        loss.backward()
+
+
 def branches(x):
     return x * 2 if x.sum() > 1.5 else x - 1
 

@@ -66,6 +66,10 @@ class Compiled:
                     return result
             for recording in self._fresh:
                 if recording.plan.matches(args, kwargs):
+                    if (
+                        not recording.tape.idle()
+                    ):  # the graph of its own call still waits for its backward pass
+                        return self._function(*args, **kwargs)
                     self._fresh.remove(recording)
                     return self._verify(recording, args, kwargs)
             return self._eagerly_or_record(args, kwargs)
@@ -113,10 +117,10 @@ class Compiled:
         if why:
             self._refused(recording.key, why)
             return result
-        recording.settle()
-        self._plans.insert(0, recording.plan)
+        plan = recording.settle()
+        self._plans.insert(0, plan)
         del self._plans[MOST_PLANS:]
-        self._recent = recording.plan
+        self._recent = plan
         return result
 
     def _refused(self, key, reason) -> None:

@@ -8,9 +8,11 @@ from numpy.lib.array_utils import byte_bounds
 
 from rushlight import _native, dtypes
 from rushlight.amp import switch
+from rushlight.autograd import saving
 from rushlight.autograd.engine import ANOMALY
 from rushlight.autograd.grad_mode import MODE
 from rushlight.capture import watch
+from rushlight.capture.backward import DifferentiablePlan, Trial, roots_of
 from rushlight.capture.reach import Reach, Uncapturable
 from rushlight.capture.watch import Number
 from rushlight.nn import hooks
@@ -35,6 +37,7 @@ class Recording:
         self.steps: list = []  # (optimizer, gradients at that time)
         self.kept: list[np.ndarray] = []  # arrays of the arena that are results
         self.new: list[Tensor] = []
+        self.trial = None
 
     # -- before -------------------------------------------------------------------------------------
 
@@ -60,19 +63,20 @@ class Recording:
             return "same", t
         if any(t is i for i in self.inputs):
             raise Uncapturable("one tensor is given twice")
-        array = t._strided()
+        array = t._array
         self.inputs.append(t)
         return "tensor", len(self.inputs) - 1, array, type(t), False, t._format
 
     def guard(self) -> None:
-        if switch._armed or ANOMALY["enabled"]:
-            raise Uncapturable("autocast is on outside, or anomaly detection")
+        if switch._armed or ANOMALY["enabled"] or saving._users[0]:
+            raise Uncapturable("autocast is on outside, or anomaly detection, or hooks on saved tensors")
         if watch.sys.getprofile() is not None:
             raise Uncapturable("a profiler is running")
         plan, reach = self.plan, self.reach
         for name in ("enabled", "inference"):
             plan.guard_attribute(MODE, name)
         plan.guard_item(vars(switch), "_armed")
+        plan.guard_list(saving._users)
         plan.guard_item(vars(dtypes), "_default")
         for table in (ANOMALY, *_global_hooks()):
             plan.guard_dict(table)
@@ -89,10 +93,13 @@ class Recording:
         collecting = gc.isenabled()
         gc.disable()
         _optimizer.RECORDERS[threading.get_ident()] = self
-        watch.FOREIGN.clear()
         try:
             with watch.watching(self.tape, _lock) as self.listener:
-                return self.function(*args, **kwargs)
+                result = self.function(*args, **kwargs)
+                roots = roots_of(result)
+                if roots and not self.tape.reason:
+                    self.trial = Trial(self, roots)
+                return result
         except BaseException:
             self.tape.fail("it raised an error")
             raise
@@ -122,7 +129,7 @@ class Recording:
         """Settle guards, effects and results; Uncapturable where that can't be done."""
         tape, plan, reach = self.tape, self.plan, self.reach
         self._check(tape.reason)
-        stray = watch.FOREIGN - reach.codes
+        stray = self.listener.foreign - reach.codes
         if stray:
             name = next(iter(stray)).co_name
             raise Uncapturable(f"{name}() is reached in a way that can't be guarded")
@@ -142,8 +149,13 @@ class Recording:
         self._check_memory(stepped)
         spec = self._result(result)
         self._release_graph()
-        if not tape.finish([*exposed.arrays, *self.kept]):
+        grads = [] if self.trial is None else self._leaf_gradients()
+        if not tape.finish(
+            [*exposed.arrays, *self.kept, *(g for g in grads if g is not None)], self.trial is not None
+        ):
             raise Uncapturable(tape.reason)
+        self.leaf_grads = [None if g is None else tape.stand_in(g) for g in grads]
+        grads = None
         self._bind()
         self.stages = len(self.steps)
         self.spec = self._placed(spec)
@@ -154,6 +166,8 @@ class Recording:
             if stage == self.stages and array is not None:
                 t._grad._array = array
         self.before = self.steps = None  # they hold gradients
+        if self.trial is not None:
+            self.trial.roots = [None] * len(self.trial.roots)
 
     def _check_memory(self, stepped: set) -> None:
         """Versions that go up, and nothing written but by recorded calls."""
@@ -202,9 +216,18 @@ class Recording:
             return "dict", [self._result(v) for v in value.values()], list(value)
         raise Uncapturable(f"it returns a {type(value).__name__}")
 
+    def _leaf_gradients(self) -> list:
+        """The arrays of the trial's gradients, which it holds no longer."""
+        arrays = [None if g is None else g._array for g in self.trial.found]
+        if any(a is not None and a.size and not self.tape.inside(a) for a in arrays):
+            raise Uncapturable("a gradient lies outside the recorded memory")
+        self.trial.found = None
+        return arrays
+
     def _new_tensor(self, t: Tensor):
         array = t._array
-        if t._rg or t._node is not None:
+        root = self.trial is not None and any(t is r for r in self.trial.roots)
+        if (t._rg or t._node is not None) and not root:
             raise Uncapturable("its result requires grad: compile the whole step, backward included")
         if type(t) is not Tensor or t.is_sparse or not self.tape.inside(array) or t._grad is not None:
             raise Uncapturable("its result is a tensor that shares memory with others")
@@ -218,13 +241,14 @@ class Recording:
         self.kept.append(array)
         self.new.append(t)
         own_format = "fixed" if t._base is not None and not array.flags.c_contiguous else t._format
-        return "tensor", -1, array, type(t), False, own_format
+        return "tensor", -1, array, type(t), root, own_format
 
     def _placed(self, spec):
         """The same with stand-ins that the plan may keep, and with the outputs that can be written at once numbered."""
         kind = spec[0]
         if kind == "tensor":
-            return "tensor", self.tape.rebindable(spec[2]), self.tape.stand_in(spec[2]), *spec[3:]
+            number = self.tape.rebindable(spec[2]) if self.trial is None else -1
+            return "tensor", number, self.tape.stand_in(spec[2]), *spec[3:]
         if kind == "number":
             return kind, self.tape.stand_in(spec[1])
         if kind in ("tuple", "list", "dict"):
@@ -239,6 +263,8 @@ class Recording:
         """Say whose memory each array from outside is."""
         tape = self.tape
         owners = [(*byte_bounds(s.tensor._array), None) for s in self.before]
+        if self.trial is not None:
+            owners += [(*byte_bounds(b), None) for b in self.trial.buffers]
         inputs = [(*byte_bounds(t._array), t._array) for t in self.inputs if t._array.size]
         for low, high, _ in inputs:
             if any(low < last and first < high for first, last, _ in owners):
@@ -267,9 +293,15 @@ class Recording:
             tape.bind_input(i, state.grad._array)
             self.plan.input_gradient(state.tensor, i, tape.stand_in(state.grad._array))
 
-    def settle(self) -> None:
-        """Keep only what replays need."""
-        self.spec = self.sets = self.inputs = self.versions = self.reach = None
+    def settle(self):
+        """The plan; of the recording only what replays need is kept."""
+        if self.trial is None:
+            plan = self.plan
+        else:
+            self.plan.segment = 0
+            plan = DifferentiablePlan(self)
+        self.spec = self.sets = self.inputs = self.versions = self.reach = self.trial = None
+        return plan
 
     def own_results(self, result):
         """The result of the recorded call itself, moved out of the arena."""

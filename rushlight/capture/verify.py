@@ -6,6 +6,7 @@ stretch before it left; the step itself runs once.
 
 import numpy as np
 
+from rushlight.capture.backward import gradients, roots_of
 from rushlight.optim import optimizer as _optimizer
 from rushlight.random import default_generator
 from rushlight.tensor import Tensor
@@ -81,13 +82,15 @@ class _Check:
         self._compare_memory()
         self._compare_gradients()
         self._compare_result(self.recording.spec, result)
+        if self.recording.trial is not None and not self.why:
+            self._compare_backward(result)
         if not self.plan.unchanged():
             self._differs("what it changes in objects that outlive the call")
 
     def _compare_result(self, spec, value) -> None:
         kind = spec[0]
         if kind == "tensor":
-            good = isinstance(value, Tensor) and not value._rg and _equal(value._array, spec[2])
+            good = isinstance(value, Tensor) and value._rg == spec[4] and _equal(value._array, spec[2])
         elif kind == "number":
             good = type(value) is float and np.array(value).tobytes() == np.array(spec[1].item()).tobytes()
         elif kind == "value":
@@ -104,6 +107,27 @@ class _Check:
                     self._compare_result(part, item)
         if not good:
             self._differs("its result")
+
+    def _compare_backward(self, result) -> None:
+        """The gradients of the leaves, from gradients of ones."""
+        trial, roots = self.recording.trial, roots_of(result)
+        if len(roots) != len(trial.roots):
+            return self._differs("which results require grad")
+        expected = gradients(roots, [np.ones_like(r._array) for r in roots], trial.leaves)
+        for buffer in trial.buffers:
+            buffer.fill(1)
+        try:
+            done = self.tape.run(1)
+        except Exception as error:
+            done, self.why = False, f"its backward pass failed in replay: {error}"
+        for grad, array in zip(expected, self.recording.leaf_grads, strict=True):
+            same = (grad is None) == (array is None)
+            if (
+                not done
+                or not same
+                or (grad is not None and not np.array_equal(grad._array, array, equal_nan=True))
+            ):
+                self._differs("a gradient")
 
     def _differs(self, what: str) -> None:
         self.why = self.why or f"replay and eager execution differ in {what}"

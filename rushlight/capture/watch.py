@@ -259,6 +259,8 @@ def _exchange(on: bool) -> None:
 #: Functions that hold arrays and store by subscript, but not into them.
 _HARMLESS = {
     ("engine.py", "run"),
+    ("engine.py", "take"),
+    ("engine.py", "results"),
     ("engine.py", "_accumulate"),
     ("engine.py", "_deliver"),
     ("tensor.py", "_bump"),
@@ -284,6 +286,7 @@ class _Listener:
         self.tape = tape
         self.filling = self.converting = self.copying = None
         self.by_data = False
+        self.foreign: set = set()  # code of the user's and of other libraries
 
     def __call__(self, frame, event, value):
         if event == "call":
@@ -314,7 +317,7 @@ class _Listener:
             self.by_data = self.by_data or not self.tape.reason
             self._refuse(f"{_READS[code]}() reads a tensor's data", frame.f_back)
         elif origin(code.co_filename) == "user":
-            FOREIGN.add(code)
+            self.foreign.add(code)
 
     def _returned(self, frame) -> None:
         """NumPy's arrays may be written by subscript where nothing hears it: code that might do so is refused."""
@@ -383,6 +386,3 @@ class _Listener:
             frame = frame.f_back
         place = f", at {frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
         self.tape.fail(what + place)
-
-
-FOREIGN: set = set()

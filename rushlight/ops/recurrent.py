@@ -122,7 +122,8 @@ def _joint_bias(cell: str, b_ih, b_hh, hidden: int) -> tuple:
     if b_hh is None:
         return b_ih, None
     joint = np.zeros_like(b_hh) if b_ih is None else b_ih.copy()
-    joint[: 2 * hidden] += b_hh[: 2 * hidden]
+    gates = joint[: 2 * hidden]
+    K.add(gates, b_hh[: 2 * hidden], out=gates)
     return joint, b_hh[2 * hidden :]
 
 
