@@ -23,6 +23,7 @@ ALIASES = {
     "pytorch_lightning": "rushlight.lightning",
     "lightning": "rushlight.lightning",
     "lightning.pytorch": "rushlight.lightning",
+    "tensorboardX": "rushlight.utils.tensorboardx",
 }
 
 
