@@ -1,23 +1,17 @@
 """Event files for TensorBoard."""
 
-import importlib
-import importlib.util
 import os
+from importlib.util import find_spec
 
 from rushlight.lightning.core.saving import save_hparams_to_yaml
 from rushlight.lightning.loggers.logger import FolderLogger, flattened, plain
 from rushlight.lightning.utilities.rank_zero import rank_zero_warn
+from rushlight.utils.tensorboard import SummaryWriter
 
-_WRITERS = ("rushlight.utils.tensorboard", "tensorboardX")
 
-
-def summary_writer():
-    """The class that writes event files; None where nothing can."""
-    if importlib.util.find_spec("tensorboard") and importlib.util.find_spec(_WRITERS[0]):
-        return importlib.import_module(_WRITERS[0]).SummaryWriter
-    if importlib.util.find_spec(_WRITERS[1]):
-        return importlib.import_module(_WRITERS[1]).SummaryWriter
-    return None
+def can_be_shown() -> bool:
+    """Whether TensorBoard is installed. Its files are written without it."""
+    return find_spec("tensorboard") is not None
 
 
 class TensorBoardLogger(FolderLogger):
@@ -33,8 +27,6 @@ class TensorBoardLogger(FolderLogger):
         prefix: before every name.
         sub_dir: a folder within that of the run.
         **kwargs: arguments of the SummaryWriter.
-    Raises:
-        ModuleNotFoundError: neither tensorboard nor tensorboardX is installed.
 
     `logger.experiment` is the SummaryWriter, for pictures, histograms and so on.
     """
@@ -46,11 +38,6 @@ class TensorBoardLogger(FolderLogger):
         default_hp_metric: bool = True, prefix: str = "", sub_dir=None, **kwargs,
     ):  # fmt: skip
         super().__init__(save_dir, name, version)
-        self._writer_class = summary_writer()
-        if self._writer_class is None:
-            raise ModuleNotFoundError(
-                "TensorBoardLogger needs `tensorboard` or `tensorboardX`: pip install tensorboardX. CSVLogger needs nothing"
-            )
         self._log_graph, self._default_hp_metric = log_graph, default_hp_metric
         self._prefix, self._sub_dir, self._options = prefix, sub_dir, kwargs
         self._experiment = None
@@ -69,7 +56,7 @@ class TensorBoardLogger(FolderLogger):
         """The SummaryWriter."""
         if self._experiment is None:
             os.makedirs(self.log_dir, exist_ok=True)
-            self._experiment = self._writer_class(log_dir=self.log_dir, **self._options)
+            self._experiment = SummaryWriter(log_dir=self.log_dir, **self._options)
         return self._experiment
 
     def log_hyperparams(self, params, metrics=None, step: int | None = None) -> None:
@@ -93,9 +80,7 @@ class TensorBoardLogger(FolderLogger):
             for key, value in flattened(self.hparams).items()
         }
         self.log_metrics(metrics, step or 0)
-        writer = self.experiment
-        if hasattr(writer, "add_hparams"):
-            writer.add_hparams(shown, dict(metrics), run_name=".")
+        self.experiment.add_hparams(shown, dict(metrics), run_name=".")
 
     def log_metrics(self, metrics: dict, step: int | None = None) -> None:
         """Take values."""

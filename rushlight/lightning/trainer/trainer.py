@@ -26,7 +26,7 @@ from rushlight.lightning.core.module import LightningModule, is_overridden
 from rushlight.lightning.core.optimizer import LightningOptimizer, understand
 from rushlight.lightning.core.saving import write_checkpoint
 from rushlight.lightning.loggers import CSVLogger, DummyLogger, TensorBoardLogger
-from rushlight.lightning.loggers.tensorboard import summary_writer
+from rushlight.lightning.loggers.tensorboard import can_be_shown
 from rushlight.lightning.profilers import PassThroughProfiler, Profiler, SimpleProfiler
 from rushlight.lightning.trainer import arguments, checkpoint, data
 from rushlight.lightning.trainer.calls import HookCaller, fitted
@@ -214,7 +214,7 @@ class Trainer(HookCaller):
         if self.fast_dev_run:
             return [DummyLogger()]
         if logger is None or logger is True:
-            kind = TensorBoardLogger if summary_writer() is not None else CSVLogger
+            kind = TensorBoardLogger if can_be_shown() else CSVLogger
             return [kind(self.default_root_dir)]
         return list(logger) if isinstance(logger, Iterable) else [logger]
 

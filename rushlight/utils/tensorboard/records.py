@@ -29,7 +29,7 @@ def masked_crc32c(data: bytes) -> int:
 
     >>> from rushlight.utils.tensorboard.records import masked_crc32c
     >>> masked_crc32c(b"123456789")
-    4022421265
+    3347755237
     """
     table, crc = _TABLE, 0xFFFFFFFF
     for byte in data:
