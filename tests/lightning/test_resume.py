@@ -18,7 +18,7 @@ def killed_at_random(folder, whole, duration, kills, rng, workers=0):
     while done < kills:
         process = start(folder, workers)
         try:
-            process.wait(rng.uniform(0.3, 1.0) * duration)
+            process.communicate(timeout=rng.uniform(0.3, 1.0) * duration)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()

@@ -195,17 +195,15 @@ class BackboneFinetuning(BaseFinetuning):
         self.verbose, self.rounding = verbose, rounding
         self.previous_backbone_lr: float | None = None
 
-    def on_fit_start(self, trainer, pl_module) -> None:
-        """Check that there is a backbone.
+    def setup(self, trainer, pl_module, stage: str) -> None:
+        """Check that there is a backbone, and freeze it.
 
         Raises:
             MisconfigurationException: there is none.
         """
         if not isinstance(getattr(pl_module, "backbone", None), nn.Module):
-            raise MisconfigurationException(
-                "The LightningModule should have a nn.Module `backbone` attribute"
-            )
-        super().on_fit_start(trainer, pl_module)
+            raise MisconfigurationException("The LightningModule should have a nn.Module `backbone` attribute")
+        super().setup(trainer, pl_module, stage)
 
     def freeze_before_training(self, pl_module) -> None:
         """Freeze the backbone."""
