@@ -202,7 +202,9 @@ class BackboneFinetuning(BaseFinetuning):
             MisconfigurationException: there is none.
         """
         if not isinstance(getattr(pl_module, "backbone", None), nn.Module):
-            raise MisconfigurationException("The LightningModule should have a nn.Module `backbone` attribute")
+            raise MisconfigurationException(
+                "The LightningModule should have a nn.Module `backbone` attribute"
+            )
         super().setup(trainer, pl_module, stage)
 
     def freeze_before_training(self, pl_module) -> None:
