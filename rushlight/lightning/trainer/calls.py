@@ -53,28 +53,25 @@ class _Found(dict):
         super().__init__()
         self.find = find
 
+    def __bool__(self) -> bool:
+        return True
+
     def __missing__(self, key):
         self[key] = found = self.find(key)
         return found
 
 
-class _Hook:
-    """A method to call, with as many arguments as it takes."""
-
-    def __init__(self, method, first: tuple, fill):
-        self.method, self.first = method, first
-        self.fitted = _Found(lambda count: fitted(method, count, fill))
-
-    def __call__(self, *args):
-        args = (*self.first, *args)
-        return self.fitted[len(args)](*args)
+def _bound(method, first: tuple, count: int, fill):
+    """A hook with its first arguments filled in, that takes so many more."""
+    method = fitted(method, len(first) + count, fill)
+    return functools.partial(method, *first) if first else method
 
 
 class HookCaller:
     """The part of the Trainer that calls hooks.
 
     Attributes:
-        hooks: the methods to call, by the name of the hook; an empty list where there are none.
+        hooks: the methods to call, by the name of the hook and the number of arguments; nothing where there are none.
         own: whether the model defines a method itself, by its name.
     """
 
@@ -93,7 +90,7 @@ class HookCaller:
         results = self._results
         previous = None if results is None else results.fx
         answer = None
-        for hook in hooks:
+        for hook in hooks[len(args)]:
             if results is not None:
                 results.fx = name
             given = hook(*args)
@@ -102,7 +99,7 @@ class HookCaller:
             results.fx = previous
         return answer
 
-    def _find(self, name: str) -> list:
+    def _find(self, name: str) -> dict:
         module = self.lightning_module
         fill = 0 if "batch" in name else None
         early, late = [], []
@@ -116,14 +113,15 @@ class HookCaller:
                     method = self._timed(
                         f"[Callback]{type(callback).__qualname__}.{hook}", getattr(callback, hook)
                     )
-                    (late if is_late else early).append(_Hook(method, (self, module), fill))
+                    (late if is_late else early).append((method, (self, module)))
         for hook in (name, *_OLD.get(name, ())):
             if is_overridden(hook, module, LightningModule):
                 method = self._timed(
                     f"[LightningModule]{type(module).__qualname__}.{hook}", getattr(module, hook)
                 )
-                early.append(_Hook(method, (), fill))
-        return early + late
+                early.append((method, ()))
+        hooks = early + late
+        return _Found(lambda count: [_bound(*hook, count, fill) for hook in hooks]) if hooks else {}
 
     def _timed(self, action: str, function):
         """The function, timed by the profiler if there is one."""

@@ -77,7 +77,7 @@ class Entry:
         if on_step:
             if self.metric is not None and self.options[4]:
                 return _number(self.options[0], getattr(self.metric, "_forward_cache", None))
-            return self.last
+            return _number(self.options[0], self.last)
         if not self.options[5]:
             return None
         if self.metric is not None:
@@ -132,6 +132,7 @@ class Results:
     def __init__(self, training: bool):
         self.training = training
         self.entries: dict[tuple, Entry] = {}
+        self.steps: dict[tuple, Entry] = {}  # those logged per step only, by hook and name
         self.fx: str | None = None
         self.batch = None
         self.batch_size: int | None = None
@@ -150,6 +151,8 @@ class Results:
         if entry is None or entry.asked != asked:
             entry = self._entry(key, *asked, suffixed)
             entry.asked = asked
+            if entry.options[4:6] == (True, False) and key[2] is None:
+                self.steps[key[:2]] = entry
         if type(value) is not torch.Tensor and hasattr(value, "compute") and hasattr(value, "reset"):
             entry.metric, entry.touched = value, True
             return
@@ -230,7 +233,7 @@ class Results:
         """What an epoch that isn't over has collected."""
         entries = [
             {"fx": key[0], "options": list(e.options), "count": e.count, "touched": e.touched,
-             "total": _saved(e.total), "last": _saved(e.last)}
+             "total": _saved(e.total), "last": _saved(e.value(True))}
             for key, e in self.entries.items()
             if e.metric is None
         ]  # fmt: skip
@@ -238,7 +241,7 @@ class Results:
 
     def load_state_dict(self, state: dict) -> None:
         """Take back what `state_dict` gave."""
-        self.entries = {}
+        self.entries, self.steps = {}, {}
         for item in state["entries"]:
             options = tuple(item["options"])
             entry = self.entries[(item["fx"], options[0], options[1])] = Entry(options)

@@ -190,7 +190,8 @@ class FitLoop(Optimization):
         self.batch_idx += 1
         self.total_batches += 1
         self.position.given += 1
-        batch = trainer.transfer(batch, 0)
+        if trainer._transfers != [] or trainer.precision_plugin.dtype is not None:
+            batch = trainer.transfer(batch, 0)
         self.results.start_batch(batch)
         skips = (
             trainer.hooks["on_train_batch_start"]
@@ -215,7 +216,7 @@ class FitLoop(Optimization):
     def _after_batch(self, phase: str) -> None:
         """Log, validate, and let schedulers see the result; as far as it isn't done."""
         trainer = self.trainer
-        stepped = not self.accumulating
+        stepped = trainer.accumulate_grad_batches == 1 or not self.accumulating
         if phase == "batch_end" and (stepped or not trainer.lightning_module.automatic_optimization):
             every = trainer.log_every_n_steps
             if every and (

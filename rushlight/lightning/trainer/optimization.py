@@ -33,7 +33,8 @@ class Optimization:
     def _with_optimizer(self, batch, optimizer, number: int | None = None) -> dict:
         trainer = self.trainer
         output: dict = {}
-        if optimizer is None or self.accumulating:
+        every = trainer.accumulate_grad_batches
+        if optimizer is None or (every != 1 and self.accumulating):
             self._closure(batch, optimizer, number, output)
         elif not trainer.own["optimizer_step"] and trainer._plain_steps:
             self._closure_and_clip(batch, optimizer, number, output)

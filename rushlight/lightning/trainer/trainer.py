@@ -617,10 +617,10 @@ class Trainer(HookCaller):
 
     def transfer(self, batch, loader: int):
         """A batch as the model gets it: in the right type, after the model's or datamodule's own changes."""
-        if self.precision_plugin.dtype is not None:
-            batch = self.precision_plugin.batch(batch)
         if self._transfers is None:
             self._transfers = list(self._transfer_hooks())
+        if self.precision_plugin.dtype is not None:
+            batch = self.precision_plugin.batch(batch)
         for name, owner in self._transfers:
             device = (self.lightning_module.device,) if name == "transfer_batch_to_device" else ()
             batch = self._ask(owner, name, batch, *device, loader)

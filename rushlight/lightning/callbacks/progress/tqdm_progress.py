@@ -85,7 +85,8 @@ class TQDMProgressBar(ProgressBar):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
         """Further."""
-        self._advance("train", batch_idx + 1, trainer, pl_module)
+        if time.monotonic() - self._shown >= _INTERVAL or trainer.fit_loop.is_last_batch:
+            self._advance("train", batch_idx + 1, trainer, pl_module)
 
     def on_train_epoch_end(self, trainer, pl_module) -> None:
         """The epoch's values, and the bar is done."""
