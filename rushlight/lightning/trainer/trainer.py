@@ -1,17 +1,14 @@
 """The Trainer: its arguments, what was asked of it, and what it says about itself. The loops are in `loops.py`."""
 
 import contextlib
-import copy
 import importlib.util
 import os
-import signal
 from collections.abc import Iterable
 
 import rushlight as torch
 from rushlight.lightning.callbacks import (
     Callback,
     Checkpoint,
-    EarlyStopping,
     GradientAccumulationScheduler,
     ModelCheckpoint,
     ModelSummary,
@@ -21,35 +18,28 @@ from rushlight.lightning.callbacks import (
     Timer,
     TQDMProgressBar,
 )
-from rushlight.lightning.core.hooks import DataHooks
-from rushlight.lightning.core.module import LightningModule, is_overridden
-from rushlight.lightning.core.optimizer import LightningOptimizer, understand
+from rushlight.lightning.core.module import LightningModule
 from rushlight.lightning.core.saving import write_checkpoint
 from rushlight.lightning.loggers import CSVLogger, DummyLogger, TensorBoardLogger
 from rushlight.lightning.loggers.tensorboard import can_be_shown
 from rushlight.lightning.profilers import PassThroughProfiler, Profiler, SimpleProfiler
 from rushlight.lightning.trainer import arguments, checkpoint, data
-from rushlight.lightning.trainer.calls import HookCaller, fitted
+from rushlight.lightning.trainer.facts import Facts
 from rushlight.lightning.trainer.logging import MetricConnector
-from rushlight.lightning.trainer.loops import EvaluationLoop, FitLoop, runs_validation
-from rushlight.lightning.trainer.precision import Anomalies, Precision
-from rushlight.lightning.trainer.signals import StopSignals
-from rushlight.lightning.trainer.states import RunningStage, TrainerFn, TrainerState, TrainerStatus
+from rushlight.lightning.trainer.loops import EvaluationLoop, FitLoop
+from rushlight.lightning.trainer.precision import Precision
+from rushlight.lightning.trainer.runs import Runs, listed
+from rushlight.lightning.trainer.states import TrainerFn, TrainerState, TrainerStatus
 from rushlight.lightning.utilities.exceptions import (
     MisconfigurationException,
-    SIGTERMException,
     _TunerExitException,
 )
-from rushlight.lightning.utilities.parsing import accepts
-from rushlight.lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
-from rushlight.lightning.utilities.seed import isolate_rng
+from rushlight.lightning.utilities.rank_zero import rank_zero_info
 
 __all__ = ["Trainer"]
 
-_STAGES = {"val": RunningStage.VALIDATING, "test": RunningStage.TESTING, "predict": RunningStage.PREDICTING}
 
-
-class Trainer(HookCaller):
+class Trainer(Runs, Facts):
     """Trains, validates, tests a LightningModule and predicts with it.
 
     Args:
@@ -106,7 +96,7 @@ class Trainer(HookCaller):
         old = arguments.translated(old)
         enable_checkpointing = old.pop("enable_checkpointing", enable_checkpointing)
         if isinstance(enable_checkpointing, Callback):  # Lightning 1.0
-            callbacks = [*_listed(callbacks), enable_checkpointing]
+            callbacks = [*listed(callbacks), enable_checkpointing]
             enable_checkpointing = True
         enable_progress_bar = old.pop("enable_progress_bar", enable_progress_bar)
         enable_model_summary = old.pop("enable_model_summary", enable_model_summary)
@@ -198,7 +188,7 @@ class Trainer(HookCaller):
         if deterministic is not None:
             torch.use_deterministic_algorithms(bool(deterministic), warn_only=deterministic == "warn")
         self.loggers = self._chosen_loggers(logger)
-        self.callbacks = _listed(callbacks)
+        self.callbacks = listed(callbacks)
         if old.pop("stochastic_weight_avg", False):
             self.callbacks.append(StochasticWeightAveraging(1e-2))
         if max_time is not None:
@@ -243,45 +233,6 @@ class Trainer(HookCaller):
 
     def _order_callbacks(self) -> None:
         self.callbacks.sort(key=lambda c: c.saves)
-
-    def _of(self, kind) -> list:
-        return [c for c in self.callbacks if isinstance(c, kind)]
-
-    checkpoint_callbacks = property(
-        lambda self: self._of(ModelCheckpoint), doc="The ModelCheckpoint callbacks."
-    )
-    early_stopping_callbacks = property(
-        lambda self: self._of(EarlyStopping), doc="The EarlyStopping callbacks."
-    )
-
-    @property
-    def checkpoint_callback(self):
-        """The first ModelCheckpoint callback; None without one."""
-        return next(iter(self._of(ModelCheckpoint)), None)
-
-    @property
-    def early_stopping_callback(self):
-        """The first EarlyStopping callback; None without one."""
-        return next(iter(self._of(EarlyStopping)), None)
-
-    @property
-    def progress_bar_callback(self):
-        """The progress bar; None without one."""
-        return next(iter(self._of(ProgressBar)), None)
-
-    @property
-    def logger(self):
-        """The first logger; None without one."""
-        return self.loggers[0] if self.loggers else None
-
-    @logger.setter
-    def logger(self, logger) -> None:
-        self.loggers = [] if not logger else [logger]
-
-    @property
-    def log_dir(self) -> str | None:
-        """The folder of the first logger's run, else `default_root_dir`."""
-        return (self.logger.log_dir or self.logger.save_dir) if self.loggers else self.default_root_dir
 
     # -- what can be asked of it ------------------------------------------------------------------------
 
@@ -427,220 +378,7 @@ class Trainer(HookCaller):
             logger.finalize("failed")
         self.state.stage = None
 
-    # -- a run ------------------------------------------------------------------------------------------
-
-    def _run(self, fn: TrainerFn, ckpt_path, model_given: bool, weights_only):
-        module, fitting = self.lightning_module, fn is TrainerFn.FITTING
-        self._attach_callbacks(module)
-        self._forget_hooks()
-        self._check_methods(fn)
-        self.enable_validation = fitting and runs_validation(self)
-        for owner in (self.datamodule, module):
-            if owner is not None:
-                owner.prepare_data()
-        wants_last = ckpt_path == "last"
-        self.ckpt_path = checkpoint.select(self, ckpt_path, model_given)
-        loaded = checkpoint.read(self, self.ckpt_path, weights_only) if self.ckpt_path else None
-        if loaded and fitting:
-            states = (loaded.get("rushlight") or {}).get("loggers", [])
-            for logger, state in zip(self.loggers, states, strict=False):
-                logger.load_state_dict(state, adopt=wants_last)
-        self._call_stage("setup", fn.value)
-        self._ask(module, "configure_model")
-        if loaded:
-            checkpoint.restore_model(self, loaded)
-        self.metrics.clear()
-        self.precision_plugin.prepare(module)
-        self._forget_hooks()  # `setup` may have made layers and attributes
-        restored = None
-        if fitting:
-            self._configure_optimizers()
-            self.call("on_fit_start")
-        self._log_hyperparameters()
-        if loaded and fitting:
-            restored = checkpoint.restore_training(self, loaded)
-        result = self._run_stage(fn, restored)
-        if fitting:
-            self.call("on_fit_end")
-        self._call_stage("teardown", fn.value)
-        for logger in self.loggers:
-            logger.finalize("success")
-        if self.profiler.active:
-            self.profiler.describe()
-        self.state.status, self.state.stage = TrainerStatus.FINISHED, None
-        return result
-
-    def _run_stage(self, fn: TrainerFn, restored: dict | None):
-        module = self.lightning_module
-        module.zero_grad() if restored is None else None
-        if fn is TrainerFn.VALIDATING:
-            return self.validate_loop.run(verbose=self._verbose)
-        if fn is TrainerFn.TESTING:
-            return self.test_loop.run(verbose=self._verbose)
-        if fn is TrainerFn.PREDICTING:
-            return self.predict_loop.run(keep=self._keep)
-        self.enable_validation = runs_validation(self)
-        self.fit_loop.loader = self.fit_loop.val_loop.loader = None
-        signals = StopSignals(self)
-        self._in_fit_loop = False
-        signals.install()
-        try:
-            if restored is None and self.enable_validation and self.num_sanity_val_steps:
-                with isolate_rng():
-                    self._check_sanity()
-            self.state.stage = RunningStage.TRAINING
-            if self._detect_anomaly:
-                self._anomalies = Anomalies(module)
-            self._in_fit_loop = True
-            with (
-                torch.autograd.set_detect_anomaly(self._detect_anomaly)
-                if self._detect_anomaly
-                else contextlib.nullcontext()
-            ):
-                self.fit_loop.run(restored)
-            if self._stop_signal:
-                self._stop_now()
-        finally:
-            self._in_fit_loop = False
-            signals.remove()
-            self._cleared()
-        return None
-
-    def _cleared(self) -> None:
-        if self._anomalies is not None:
-            self._anomalies.remove()
-            self._anomalies = None
-
-    def _check_sanity(self) -> None:
-        """Some batches of validation, so that its mistakes show at once."""
-        self.call("on_sanity_check_start")
-        self.fit_loop.val_loop.run(self.num_sanity_val_steps)
-        self.call("on_sanity_check_end")
-        self.metrics.clear()
-
-    def _check_methods(self, fn: TrainerFn) -> None:
-        module = self.lightning_module
-        if fn is TrainerFn.FITTING:
-            for name in ("training_step", "configure_optimizers"):
-                if not self.own[name]:
-                    raise MisconfigurationException(
-                        f"No `{name}()` method defined. Lightning `Trainer` expects as minimum a `training_step()`, "
-                        "`train_dataloader()` and `configure_optimizers()` to be defined."
-                    )
-            if not module.automatic_optimization and (
-                self.gradient_clip_val or self.accumulate_grad_batches != 1
-            ):
-                raise MisconfigurationException(
-                    "Automatic gradient clipping and accumulation are not supported for manual optimization. Remove "
-                    f"`Trainer(gradient_clip_val={self.gradient_clip_val}, accumulate_grad_batches="
-                    f"{self.accumulate_grad_batches})` or switch to automatic optimization."
-                )
-            if self._source.defined("val") and not self.own["validation_step"]:
-                rank_zero_warn(
-                    "You passed in a `val_dataloader` but have no `validation_step`. Skipping val loop."
-                )
-        elif fn is TrainerFn.PREDICTING:
-            if not self.own["predict_step"] and not self.own["forward"]:
-                raise MisconfigurationException("`Trainer.predict` requires `forward` method to run.")
-        elif not self.own["validation_step" if fn is TrainerFn.VALIDATING else "test_step"]:
-            step = "validation_step" if fn is TrainerFn.VALIDATING else "test_step"
-            raise MisconfigurationException(f"No `{step}()` method defined to run `Trainer.{fn.value}`.")
-
-    def _attach_callbacks(self, module) -> None:
-        """Add the model's own callbacks; they replace those of the same kind."""
-        added = _listed(module.configure_callbacks())
-        kinds = {type(callback) for callback in added}
-        self.callbacks = [c for c in self.callbacks if type(c) not in kinds or c in added]
-        self.callbacks += [c for c in added if c not in self.callbacks]
-        self._order_callbacks()
-
-    def _call_stage(self, name: str, stage: str) -> None:
-        if self.datamodule is not None:
-            self._ask_stage(self.datamodule, name, stage)
-        for callback in self.callbacks:
-            getattr(callback, name)(self, self.lightning_module, stage)
-        self._ask_stage(self.lightning_module, name, stage)
-
-    def _ask_stage(self, owner, name: str, stage: str) -> None:
-        fitted(getattr(owner, name), 1)(stage)
-
-    def _configure_optimizers(self) -> None:
-        module = self.lightning_module
-        configuration = self._ask(module, "configure_optimizers")
-        self.optimizers, self.lr_scheduler_configs = understand(configuration, module.automatic_optimization)
-        if len(self.optimizers) > 1 and module.automatic_optimization:
-            if not accepts(module.training_step, "optimizer_idx"):
-                raise RuntimeError(
-                    "Training with multiple optimizers is only supported with manual optimization. Set "
-                    "`self.automatic_optimization = False`, then call `self.optimizers()` in `training_step`, or, as in "
-                    "Lightning 1.x, give `training_step` an argument `optimizer_idx`"
-                )
-        # Rushlight's own optimizers take one step for one computation, except for LBFGS; others are asked.
-        self._plain_steps = all(
-            type(o).__module__.startswith("rushlight.optim") and type(o) is not torch.optim.LBFGS
-            for o in self.optimizers
-        )
-        self._wrapped_optimizers = [
-            LightningOptimizer(optimizer, self.fit_loop) for optimizer in self.optimizers
-        ]
-
-    def _log_hyperparameters(self) -> None:
-        if not self.loggers or not self.enable_autolog_hparams or self._tuning:
-            return
-        hparams: dict = {}
-        for owner in (self.datamodule, self.lightning_module):
-            if owner is not None and owner._log_hyperparams:
-                hparams.update(owner.hparams_initial)
-        for logger in self.loggers:
-            if hparams:
-                logger.log_hyperparams(copy.copy(hparams))
-            logger.log_graph(self.lightning_module)
-            logger.save()
-
-    @contextlib.contextmanager
-    def _stage(self, kind: str, limit: float):
-        """The stage of an evaluation, for the time that it runs."""
-        before = self.state.stage
-        self.state.stage = RunningStage.SANITY_CHECKING if limit != data.INFINITE else _STAGES[kind]
-        self._evaluating = kind
-        try:
-            yield
-        finally:
-            self.state.stage = before
-
-    def _capture_modes(self) -> None:
-        self._modes = [(m, m.training) for m in self.lightning_module.modules()]
-
-    def _restore_modes(self) -> None:
-        for module, training in self._modes:
-            module.training = training
-
-    def transfer(self, batch, loader: int):
-        """A batch as the model gets it: in the right type, after the model's or datamodule's own changes."""
-        if self._transfers is None:
-            self._transfers = list(self._transfer_hooks())
-        if self.precision_plugin.dtype is not None:
-            batch = self.precision_plugin.batch(batch)
-        for name, owner in self._transfers:
-            device = (self.lightning_module.device,) if name == "transfer_batch_to_device" else ()
-            batch = self._ask(owner, name, batch, *device, loader)
-        return batch
-
-    def _transfer_hooks(self):
-        """Which of the hooks around a batch's way to the device are defined, and where; the batch is there already."""
-        for name in ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer"):
-            for owner in (self.datamodule, self.lightning_module):
-                if is_overridden(name, owner, DataHooks):
-                    yield name, owner
-                    break
-
-    def _stop_now(self) -> None:
-        """Stop as somebody asked for."""
-        if self._stop_signal == signal.SIGTERM:
-            raise SIGTERMException(128 + signal.SIGTERM)
-        raise KeyboardInterrupt
-
-    # -- what it says about itself ----------------------------------------------------------------------
+    # -- what else it does -----------------------------------------------------------------------------
 
     def save_checkpoint(self, filepath, weights_only: bool | None = False, storage_options=None) -> None:
         """Save a checkpoint.
@@ -676,113 +414,6 @@ class Trainer(HookCaller):
     @staticmethod
     def _scalar(value: float):
         return torch.tensor(float(value))
-
-    def _collected(self, which: str) -> dict:
-        self.metrics.collect()
-        return getattr(self.metrics, which)
-
-    model = property(lambda self: self.lightning_module, doc="The model.")
-    callback_metrics = property(
-        lambda self: self._collected("callback"), doc="What was logged, for callbacks: tensors."
-    )
-    logged_metrics = property(lambda self: self._collected("logged"), doc="What the loggers get: tensors.")
-    progress_bar_metrics = property(
-        lambda self: self._collected("bar"), doc="What the progress bar shows: floats."
-    )
-    current_epoch = property(lambda self: self.fit_loop.epoch, doc="Number of the epoch, from 0.")
-    global_step = property(lambda self: self.fit_loop.steps, doc="How many optimizer steps were taken.")
-    max_epochs = property(lambda self: self.fit_loop.max_epochs, doc="At most so many epochs.")
-    min_epochs = property(lambda self: self.fit_loop.min_epochs, doc="At least so many epochs.")
-    max_steps = property(lambda self: self.fit_loop.max_steps, doc="At most so many steps.")
-    min_steps = property(lambda self: self.fit_loop.min_steps, doc="At least so many steps.")
-    is_last_batch = property(
-        lambda self: self.fit_loop.is_last_batch, doc="Whether this batch is the epoch's last."
-    )
-    precision = property(lambda self: self.precision_plugin.name, doc="The precision of the run.")
-    interrupted = property(
-        lambda self: self.state.status == TrainerStatus.INTERRUPTED, doc="Whether a run failed."
-    )
-    training = property(lambda self: self.state.stage == RunningStage.TRAINING, doc="Whether it trains.")
-    validating = property(
-        lambda self: self.state.stage == RunningStage.VALIDATING, doc="Whether it validates."
-    )
-    testing = property(lambda self: self.state.stage == RunningStage.TESTING, doc="Whether it tests.")
-    predicting = property(
-        lambda self: self.state.stage == RunningStage.PREDICTING, doc="Whether it predicts."
-    )
-    sanity_checking = property(
-        lambda self: self.state.stage == RunningStage.SANITY_CHECKING,
-        doc="Whether it is the check before training.",
-    )
-    is_global_zero = property(lambda self: True, doc="Whether this is the main process.")
-    global_rank = local_rank = node_rank = property(
-        lambda self: 0, doc="Number of this process: the only one."
-    )
-    world_size = num_devices = num_nodes = property(
-        lambda self: 1, doc="How many processes, devices, machines: one."
-    )
-    device_ids = property(lambda self: [0], doc="Numbers of the devices.")
-    received_sigterm = property(lambda self: self._stop_signal == signal.SIGTERM, doc="Whether SIGTERM came.")
-    num_training_batches = property(lambda self: self.fit_loop.max_batches, doc="Batches in an epoch.")
-    num_val_batches = property(
-        lambda self: (
-            (self.validate_loop if self.state.fn == "validate" else self.fit_loop.val_loop).max_batches
-        ),
-        doc="Batches of each validation loader.",
-    )
-    num_test_batches = property(lambda self: self.test_loop.max_batches, doc="Batches of each test loader.")
-    num_predict_batches = property(
-        lambda self: self.predict_loop.max_batches, doc="Batches of each prediction loader."
-    )
-    val_check_batch = property(
-        lambda self: self.fit_loop.val_check_batch, doc="Validation comes after so many batches."
-    )
-    train_dataloader = property(lambda self: _given(self.fit_loop.loader), doc="The loader of training.")
-    val_dataloaders = property(
-        lambda self: _given(
-            self.validate_loop.loader if self.state.fn == "validate" else self.fit_loop.val_loop.loader
-        ),
-        doc="The loaders of validation.",
-    )
-    test_dataloaders = property(lambda self: _given(self.test_loop.loader), doc="The loaders of testing.")
-    predict_dataloaders = property(
-        lambda self: _given(self.predict_loop.loader), doc="The loaders of prediction."
-    )
-
-    @property
-    def evaluating(self) -> bool:
-        """Whether it validates or tests, outside of fitting."""
-        return self.state.fn in ("validate", "test")
-
-    @property
-    def estimated_stepping_batches(self) -> float:
-        """How many optimizer steps a fit takes; loads the training loaders if need be."""
-        self.fit_loop._load()
-        return data.stepping_batches(
-            self.num_training_batches, self.accumulate_grad_batches, self.max_epochs, self.max_steps
-        )
-
-    @property
-    def _last_epoch(self) -> bool:
-        return self.should_stop or self.fit_loop.epochs_done >= (
-            self.max_epochs if self.max_epochs != -1 else data.INFINITE
-        )
-
-    @property
-    def _evaluation_batches(self) -> float:
-        loops = {"val": self.fit_loop.val_loop if self.state.fn == "fit" else self.validate_loop,
-                 "test": self.test_loop, "predict": self.predict_loop}  # fmt: skip
-        return sum(loops[self._evaluating].loader.limits)
-
-
-def _listed(callbacks) -> list:
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-
-
-def _given(loader):
-    return None if loader is None else loader.iterables
 
 
 def _checked(model, name: str) -> LightningModule:
