@@ -1,29 +1,18 @@
 """Pictures of filters and of what layers make of a picture, as figures of matplotlib."""
 
-from importlib import import_module
-
 from rushlight.autograd.grad_mode import no_grad
 from rushlight.nn import Module
 from rushlight.tensor import Tensor
+from rushlight.utils.figure import new_figure
 from rushlight.vision.utils import make_grid
 
 __all__ = ["activation_figure", "activations", "filter_figure"]
 
 
 def _figure(width: float, height: float, rows: int = 1):
-    """A figure that belongs to no window, and its axes.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
-    try:
-        figure = import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
-    except ImportError as error:
-        raise ImportError(
-            f"matplotlib is needed to draw figures, and it cannot be imported ({error}). "
-            "Install it: pip install rushlight[demo]"
-        ) from error
-    return figure, figure.subplots(rows, 1, squeeze=False)[:, 0]
+    """A figure and its axes, one below the other."""
+    figure, axes = new_figure(width, height, rows)
+    return figure, axes[:, 0]
 
 
 def _show(axes, maps: Tensor, columns: int, title: str) -> None:
