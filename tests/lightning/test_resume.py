@@ -7,6 +7,9 @@ import subprocess
 
 import pytest
 
+from rushlight import lightning as pl
+from rushlight.lightning.callbacks import LambdaCallback, ModelCheckpoint
+from tests.lightning.models import QUIET, Checked, loader
 from tests.lightning.runs import assert_same, finish, result, start
 
 KILLS = 50 if os.environ.get("RUSHLIGHT_SLOW") else 3
@@ -38,3 +41,39 @@ def test_kill(tmp_path, undisturbed, workers):
     assert_same(result(tmp_path), result(whole))
     names = {path.name for path in tmp_path.iterdir()} ^ {path.name for path in whole.iterdir()}
     assert not [name for name in names if name.endswith(".ckpt")], names
+
+
+@pytest.mark.filterwarnings("ignore:.*last checkpoint available")
+@pytest.mark.parametrize("kind", ["csv", "tensorboard"])
+def test_going_on_in_the_same_folder(tmp_path, monkeypatch, kind):
+    """Without any folder given, "last" means that of the newest version, and its log goes on."""
+    monkeypatch.chdir(tmp_path)
+    options = {key: value for key, value in QUIET.items() if key != "enable_checkpointing"}
+
+    def run(stop=None):
+        def fail(trainer, module, batch, batch_idx):
+            if trainer.global_step == stop:
+                raise RuntimeError("stopped")
+
+        pl.seed_everything(1, verbose=False)
+        logger = pl.loggers.CSVLogger(".") if kind == "csv" else pl.loggers.TensorBoardLogger(".")
+        callbacks = [
+            ModelCheckpoint(save_last=True, every_n_train_steps=2),
+            LambdaCallback(on_train_batch_start=fail),
+        ]
+        trainer = pl.Trainer(max_epochs=4, callbacks=callbacks, **{**options, "logger": logger})
+        trainer.fit(Checked(), loader(shuffle=True), loader(), ckpt_path="last")
+        return trainer
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        run(13)
+    trainer = run()
+    assert os.listdir("lightning_logs") == ["version_0"] and trainer.global_step == 20
+    if kind == "csv":
+        rows = (tmp_path / "lightning_logs/version_0/metrics.csv").read_text().splitlines()
+        assert len(rows) == 1 + 20 + 4 + 4  # steps, validations, epochs
+        return
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulator.EventAccumulator("lightning_logs/version_0")
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss_step")] == list(range(20))

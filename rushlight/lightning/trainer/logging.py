@@ -77,7 +77,7 @@ class Entry:
         if on_step:
             if self.metric is not None and self.options[4]:
                 return _number(self.options[0], getattr(self.metric, "_forward_cache", None))
-            return _number(self.options[0], self.last)
+            return _number(self.options[0], self.last) if isinstance(self.last, torch.Tensor) else self.last
         if not self.options[5]:
             return None
         if self.metric is not None:
@@ -96,7 +96,7 @@ class Entry:
 
 
 def _number(name: str, value):
-    """A logged value as a NumPy float: float64 stays, all else becomes float32."""
+    """A logged value as a NumPy float: float64 tensors stay so, all else becomes float32."""
     if isinstance(value, torch.Tensor):
         try:
             number = value.item()
@@ -107,9 +107,7 @@ def _number(name: str, value):
             ) from None
         return (np.float64 if value.dtype is torch.float64 else np.float32)(number)
     if isinstance(value, numbers.Number | np.generic):
-        return (np.float64 if isinstance(value, np.float64) and type(value) is not float else np.float32)(
-            value
-        )
+        return np.float32(value)
     if isinstance(value, np.ndarray) and value.size == 1:
         return _number(name, value.reshape(())[()])
     if value is None:
