@@ -9,8 +9,15 @@ import rushlight as torch
 from rushlight import nn
 from rushlight.utils.data import TensorDataset
 from rushlight.validation import (
-    Snapshots, TemperatureScaling, Voting, bagging, dropout_active, expected_calibration_error, max_norm_, mc_dropout,
-)  # fmt: skip
+    Snapshots,
+    TemperatureScaling,
+    Voting,
+    bagging,
+    dropout_active,
+    expected_calibration_error,
+    max_norm_,
+    mc_dropout,
+)
 
 
 def fixed(*logits):

@@ -6,9 +6,16 @@ import pytest
 import rushlight as torch
 from rushlight.utils.data import Subset, TensorDataset
 from rushlight.validation import (
-    KFold, LeaveOneOut, StratifiedKFold, balanced_sampler, class_weights, cross_validate, hold_out, labels_of,
+    KFold,
+    LeaveOneOut,
+    StratifiedKFold,
+    balanced_sampler,
+    class_weights,
+    cross_validate,
+    hold_out,
+    labels_of,
     sample_weights,
-)  # fmt: skip
+)
 
 rng = np.random.default_rng(0)
 LABELS = [rng.integers(0, 3, 37), np.array([2] * 9 + [0] * 4 + [1] * 6), np.array([5, 5, 1, 1, 5, 1, 5, 5])]
