@@ -243,7 +243,10 @@ def test_optimizer_paths():
         "good": lambda p: torch.optim.SGD(p, lr=0.1),
         "wild": lambda p: torch.optim.SGD(p, lr=3e100),
     }
-    figure = drawn(plot.optimizer_paths(lambda x, y: x**4 + y**2, (2, 1), optimizers, steps=10, title="bowl"))
+    with np.errstate(all="ignore"):  # the wild one overflows
+        figure = drawn(
+            plot.optimizer_paths(lambda x, y: x**4 + y**2, (2, 1), optimizers, steps=10, title="bowl")
+        )
     flat, space = figure.axes
     assert (flat.name, space.name, figure.get_suptitle()) == ("rectilinear", "3d", "bowl")
     assert [text.get_text() for text in figure.legends[0].texts] == ["good", "wild"]
