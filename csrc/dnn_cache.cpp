@@ -1,5 +1,7 @@
 #include "dnn_cache.h"
 
+#include <omp.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -87,14 +89,17 @@ Call::Call(const dnnl::primitive& primitive, const memory::desc& scratchpad, con
   if (scratch_bytes_ > 0) add(DNNL_ARG_SCRATCHPAD, scratchpad);
 }
 
-void Call::run(std::initializer_list<void*> pointers) {
+void Call::run(std::initializer_list<void*> pointers, void* work) {
   // The C interface: the C++ one builds a hash map at every call.
   size_t i = 0;
   for (void* pointer : pointers) dnnl_memory_set_data_handle(arguments_[i++].memory, pointer);
-  if (scratch_bytes_ > 0) dnnl_memory_set_data_handle(arguments_[i++].memory, scratch(Scratch::kPad, scratch_bytes_));
+  if (scratch_bytes_ > 0) dnnl_memory_set_data_handle(arguments_[i++].memory, work);
   dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive_.get(), stream().get(), static_cast<int>(i), arguments_.data()),
                           "could not run a primitive");
 }
+
+OneThread::OneThread() { omp_set_num_threads(1); }
+OneThread::~OneThread() { omp_set_num_threads(num_threads()); }
 
 dnnl::primitive_attr attributes(bool relu) {
   dnnl::primitive_attr attr;

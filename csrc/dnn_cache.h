@@ -50,13 +50,24 @@ class Call {
  public:
   using Arguments = std::vector<std::pair<int, memory::desc>>;
   Call(const dnnl::primitive& primitive, const memory::desc& scratchpad, const Arguments& arguments);
-  void run(std::initializer_list<void*> pointers);
+  void run(std::initializer_list<void*> pointers) { run(pointers, scratch_bytes_ ? scratch(Scratch::kPad, scratch_bytes_) : nullptr); }
+  // With scratch memory of the caller's, for several at the same time.
+  void run(std::initializer_list<void*> pointers, void* work);
+  size_t scratch_bytes() const { return scratch_bytes_; }
 
  private:
   dnnl::primitive primitive_;
   std::vector<memory> memories_;
   std::vector<dnnl_exec_arg_t> arguments_;
   size_t scratch_bytes_;
+};
+
+// While it lives, primitives are made for one thread.
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
 };
 
 // The attributes of every primitive: scratch memory is ours, and max(0, .) of the result where `relu`.

@@ -5,17 +5,92 @@
 #include "dnn_small.h"
 #include "dnn_winograd.h"
 
+#include <omp.h>
+
+#include <algorithm>
+
 namespace rushlight {
 namespace {
 
 enum Kind : i64 { kForward, kForwardRelu, kBackwardInput, kBackwardWeight };
+
+// A gradient, part by part of the batch, each on one thread: oneDNN itself would share a batch out differently, and so round
+// differently, for each number of threads.
+class BatchParts {
+ public:
+  // Adds a part of `images`; make(images) gives the call.
+  template <class Make> void add(i64 images, const Make& make) {
+    const OneThread one;
+    calls_.push_back(make(images));
+    first_.push_back(next_);
+    next_ += images;
+    scratch_bytes_ = std::max(scratch_bytes_, (calls_.back().scratch_bytes() + 4095) / 4096 * 4096);
+  }
+
+  // Image i of the gradient and of the input begins i * g_step and i * x_step floats in.
+  void input_gradient(float* g, i64 g_step, float* w, float* gx, i64 x_step) {
+    each([&](Call& call, i64, i64 first, void* work) { call.run({g + first * g_step, w, gx + first * x_step}, work); });
+  }
+
+  // `bytes`: of the weight as the calls lay it out. The parts are added in their order.
+  void weight_gradient(float* g, i64 g_step, float* x, i64 x_step, size_t bytes, float* gw, float* gb, i64 outputs) {
+    const i64 parts = static_cast<i64>(calls_.size()), size = static_cast<i64>(bytes / sizeof(float)), step = size + outputs + 16;
+    float* sums = static_cast<float*>(scratch(Scratch::kResult, static_cast<size_t>(parts * step) * sizeof(float)));
+    each([&](Call& call, i64 p, i64 first, void* work) {
+      float* sum = sums + p * step;
+      if (gb)
+        call.run({g + first * g_step, x + first * x_step, sum, sum + size}, work);
+      else
+        call.run({g + first * g_step, x + first * x_step, sum}, work);
+    });
+    add_up(sums, parts, step, size, gw);
+    if (gb) add_up(sums + size, parts, step, outputs, gb);
+  }
+
+ private:
+  // body(call, number, first image, scratch memory) in threads.
+  template <class Body> void each(const Body& body) {
+    char* work = static_cast<char*>(scratch(Scratch::kPad, scratch_bytes_ * static_cast<size_t>(num_threads()) + 1));
+    parallel_for(static_cast<i64>(calls_.size()), 1, [&](i64 begin, i64 end) {
+      void* own = work + scratch_bytes_ * static_cast<size_t>(omp_get_thread_num());
+      for (i64 p = begin; p < end; ++p) body(calls_[static_cast<size_t>(p)], p, first_[static_cast<size_t>(p)], own);
+    });
+  }
+
+  static void add_up(const float* from, i64 parts, i64 step, i64 n, float* to) {
+    parallel_for(n, kGrain, [&](i64 begin, i64 end) {
+      for (i64 i = begin; i < end; ++i) {
+        float sum = from[i];
+        for (i64 p = 1; p < parts; ++p) sum += from[p * step + i];
+        to[i] = sum;
+      }
+    });
+  }
+
+  std::vector<Call> calls_;
+  std::vector<i64> first_;
+  i64 next_ = 0;
+  size_t scratch_bytes_ = 0;
+};
 
 // A convolution: a primitive between copies of its operands to and from the layouts it works on, or one of our own.
 struct Conv {
   std::optional<Filter3x3> winograd;
   std::optional<FewChannels> small, few;
   std::optional<Call> main, before[2], after;
+  std::optional<BatchParts> parts;
   size_t bytes[3] = {0, 0, 0};
+
+  // One call for the whole batch, or for each of at most `parts` of it; make(images) gives a call.
+  template <class Make> void make_calls(memory::data_type type, i64 images, i64 parts, const Make& make) {
+    const i64 count = std::min(images, parts);
+    if (type != memory::data_type::f32 || count < 2) {
+      main.emplace(make(images));
+      return;
+    }
+    this->parts.emplace();
+    for (i64 p = 0; p < count; ++p) this->parts->add(images * (p + 1) / count - images * p / count, make);
+  }
 
   // Puts the layouts given and wanted of operand `which` on record.
   void stage(int which, const memory::desc& given, const memory::desc& wanted) {
@@ -161,6 +236,23 @@ convolution_forward::primitive_desc forward(const memory::desc& x, const memory:
                                              how.stride, how.dilation, how.padding, how.padding, attributes(relu));
 }
 
+i64 product(const std::vector<i64>& shape) {
+  i64 n = 1;
+  for (const i64 d : shape) n *= d;
+  return n;
+}
+
+// Into how many parts a batch is divided at most, each of which costs some microseconds; by the work, not by the threads.
+i64 batch_parts(const std::vector<i64>& w_shape, const std::vector<i64>& y_shape) {
+  const i64 multiplications = product(y_shape) / w_shape[0] * product(w_shape);
+  return std::clamp<i64>(multiplications >> 25, 4, 8);
+}
+
+// Fewer of a large weight's gradient, of which each part makes one.
+i64 weight_parts(const std::vector<i64>& w_shape, const std::vector<i64>& y_shape) {
+  return std::clamp<i64>((i64{1} << 22) / product(w_shape), 2, batch_parts(w_shape, y_shape));
+}
+
 memory::desc bias_desc(bool given, i64 n, memory::data_type type) {
   return given ? memory::desc({n}, type, memory::format_tag::a) : memory::desc();
 }
@@ -251,13 +343,19 @@ nb::object conv_backward_input(nb::handle g_in, nb::handle w_in, nb::handle x_di
     }
     made->small = how.small(x_shape, w_shape, y_shape, type, small_input_gradient_pays);
     if (made->small) return made;
-    const auto hint = forward(src, any(dims, type), memory::desc(), dst, how, false);
-    const convolution_backward_data::primitive_desc pd(engine(), kDirect, src, any(dims, type), dst, how.stride,
-                                                       how.dilation, how.padding, how.padding, hint, attributes());
-    made->stage(1, plain_weight(dims, type), pd.weights_desc());
-    made->main.emplace(
-        convolution_backward_data(pd), pd.scratchpad_desc(),
-        Call::Arguments{{DNNL_ARG_DIFF_DST, dst}, {DNNL_ARG_WEIGHTS, pd.weights_desc()}, {DNNL_ARG_DIFF_SRC, src}});
+    memory::desc weight = any(dims, type);
+    made->make_calls(type, x_shape[0], batch_parts(w_shape, y_shape), [&](i64 images) {
+      auto in = x_shape, out = y_shape;
+      in[0] = out[0] = images;
+      const auto src = channels_last(in, type), dst = channels_last(out, type);
+      const auto hint = forward(src, weight, memory::desc(), dst, how, false);
+      const convolution_backward_data::primitive_desc pd(engine(), kDirect, src, weight, dst, how.stride, how.dilation,
+                                                         how.padding, how.padding, hint, attributes());
+      weight = pd.weights_desc();
+      return Call(convolution_backward_data(pd), pd.scratchpad_desc(),
+                  {{DNNL_ARG_DIFF_DST, dst}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_DIFF_SRC, src}});
+    });
+    made->stage(1, plain_weight(dims, type), weight);
     return made;
   });
   if (!op) return nb::none();
@@ -272,7 +370,12 @@ nb::object conv_backward_input(nb::handle g_in, nb::handle w_in, nb::handle x_di
     small_input_gradient(*op->small, static_cast<const float*>(gradient), data<const float>(w), data<float>(gx));
     return gx;
   }
-  op->main->run({gradient, op->operand(1, data<void>(w)), data<void>(gx)});
+  void* weight = op->operand(1, data<void>(w));
+  if (op->parts)
+    op->parts->input_gradient(static_cast<float*>(gradient), PyArray_SIZE(array(g)) / x_shape[0], static_cast<float*>(weight),
+                              data<float>(gx), PyArray_SIZE(array(gx)) / x_shape[0]);
+  else
+    op->main->run({gradient, weight, data<void>(gx)});
   return gx;
 }
 
@@ -303,15 +406,21 @@ nb::object conv_backward_weight(nb::handle g_in, nb::handle x_in, nb::handle w_d
     made->winograd = how.winograd(x_shape, w_shape, y_shape, type);
     made->small = how.small(x_shape, w_shape, y_shape, type, small_weight_gradient_pays);
     if (made->winograd || made->small) return made;
-    const auto hint = forward(src, any(dims, type), bias, dst, how, false);
-    const convolution_backward_weights::primitive_desc pd(engine(), kDirect, src, any(dims, type), bias, dst,
-                                                          how.stride, how.dilation, how.padding, how.padding, hint,
-                                                          attributes());
-    made->stage_result(pd.diff_weights_desc(), plain_weight(dims, type));
-    Call::Arguments arguments = {
-        {DNNL_ARG_DIFF_DST, dst}, {DNNL_ARG_SRC, src}, {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()}};
-    if (with_bias) arguments.push_back({DNNL_ARG_DIFF_BIAS, bias});
-    made->main.emplace(convolution_backward_weights(pd), pd.scratchpad_desc(), arguments);
+    memory::desc weight = any(dims, type);  // that of the first part is that of all
+    const auto call = [&](i64 images) {
+      auto in = x_shape, out = y_shape;
+      in[0] = out[0] = images;
+      const auto src = channels_last(in, type), dst = channels_last(out, type);
+      const auto hint = forward(src, weight, bias, dst, how, false);
+      const convolution_backward_weights::primitive_desc pd(engine(), kDirect, src, weight, bias, dst, how.stride,
+                                                            how.dilation, how.padding, how.padding, hint, attributes());
+      weight = pd.diff_weights_desc();
+      Call::Arguments arguments = {{DNNL_ARG_DIFF_DST, dst}, {DNNL_ARG_SRC, src}, {DNNL_ARG_DIFF_WEIGHTS, weight}};
+      if (with_bias) arguments.push_back({DNNL_ARG_DIFF_BIAS, bias});
+      return Call(convolution_backward_weights(pd), pd.scratchpad_desc(), arguments);
+    };
+    made->make_calls(type, x_shape[0], weight_parts(w_shape, y_shape), call);
+    made->stage_result(weight, plain_weight(dims, type));
     return made;
   });
   if (!op) return nb::none();
@@ -329,8 +438,12 @@ nb::object conv_backward_weight(nb::handle g_in, nb::handle x_in, nb::handle w_d
       small_weight_gradient(*op->small, from, seen, data<float>(gw), bias);
     return nb::make_tuple(gw, gb);
   }
-  void* made = op->after ? scratch(Scratch::kResult, op->bytes[2]) : data<void>(gw);
-  if (with_bias)
+  void* made = op->after ? scratch(op->parts ? Scratch::kFirst : Scratch::kResult, op->bytes[2]) : data<void>(gw);
+  if (op->parts)
+    op->parts->weight_gradient(static_cast<float*>(gradient), PyArray_SIZE(array(g)) / x_shape[0], static_cast<float*>(source),
+                   PyArray_SIZE(array(x)) / x_shape[0], op->bytes[2], static_cast<float*>(made),
+                   with_bias ? data<float>(gb) : nullptr, w_shape[0]);
+  else if (with_bias)
     op->main->run({gradient, source, made, data<void>(gb)});
   else
     op->main->run({gradient, source, made});

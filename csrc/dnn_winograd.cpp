@@ -210,7 +210,10 @@ void multiply(char transpose_a, i64 m, i64 n, i64 k, const float* a, i64 lda, co
 }
 
 // Tiles that a thread works on together: their 16 matrices stay in its cache.
-i64 block_of(const Filter3x3& f) { return std::clamp<i64>(16384 / (f.c + f.o), 64, 128); }
+i64 block_of(const Filter3x3& f) {
+  const i64 most = std::clamp<i64>(16384 / (f.c + f.o), 64, 128);
+  return std::clamp<i64>(f.tiles() / 4, 32, most);  // at least four blocks for threads, or three of the smallest size
+}
 
 // Zeros to read in place of what lies outside, then `floats` for each thread.
 struct Workspace {
@@ -226,8 +229,7 @@ struct Workspace {
 
 bool winograd_pays(const Filter3x3& f) {
   if (f.c % kLanes != 0 || f.o % kLanes != 0 || f.c < 32 || f.o < 32) return false;
-  if (f.tiles() < 96 || f.oh < 2 || f.ow < 2) return false;  // transforming the weight would take the gain away
-  return (f.tiles() + block_of(f) - 1) / block_of(f) >= num_threads();
+  return f.tiles() >= 96 && f.oh >= 2 && f.ow >= 2;  // transforming the weight would take the gain away
 }
 
 Filter3x3 winograd_backward(const Filter3x3& f) { return {f.n, f.o, f.oh, f.ow, f.c, f.h, f.w, 2 - f.pad_h, 2 - f.pad_w}; }

@@ -722,6 +722,17 @@ def test_results_do_not_depend_on_threads():
             )
             found.append(cpu.conv(rand(1, 64, 9, 9), rand(200, 64, 3, 3), None, *how))
             found.append(cpu.conv(rand(1, 3, 50, 60), rand(6, 3, 3, 3), None, *how))
+            for size, c, o, k, stride in (
+                (16, 32, 64, 3, 2),
+                (20, 16, 16, 3, 1),
+                (8, 48, 64, 1, 1),
+                (4, 128, 128, 3, 1),
+            ):
+                u, w = rand(9, c, size, size), rand(o, c, k, k)
+                how = ((stride, stride), (k // 2, k // 2), (1, 1), 1)
+                v = cpu.conv(u, w, None, *how)
+                found += [v, cpu.conv_backward_input(v, w, u.shape, *how)]
+                found += cpu.conv_backward_weight(v, u, w.shape, *how)
             results.append(found)
     finally:
         _native.set_num_threads(threads)
