@@ -5,11 +5,15 @@ RUN    := $(VENV)/bin/python
 PIP    := $(RUN) -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find rushlight csrc -name '*.py' -o -name '*.cpp' -o -name '*.h' -o -name '*.npz') CMakeLists.txt pyproject.toml
 
-.PHONY: demo test check bench native clean
+.PHONY: demo examples test check bench native clean
 
 # Train LeNet-5 on handwritten digits, save and reload it, and draw out/digits.png.
 demo: $(VENV)/installed
 	$(RUN) examples/digits.py --out out
+
+# Every example, small; DATA=FOLDER adds those that need real data.
+examples: $(VENV)/tools
+	$(RUN) examples/all.py $(if $(DATA),--data $(DATA))
 
 # The tests, under the native kernels and then under the reference kernels.
 test: check

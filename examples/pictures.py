@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--framework", choices=("rushlight", "torch"), default="rushlight")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--limit", type=int, help="train on this many pictures only")
+    parser.add_argument("--test", type=int, help="test on this many pictures only")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out"))
     args = parser.parse_args()
@@ -149,7 +150,7 @@ def main() -> None:
     start = time.perf_counter()
     train(torch, model, normal(images), torch.from_numpy(labels), epochs, settings["lr"], settings["mirror"])
     seconds = time.perf_counter() - start
-    held_out, truth = read(args.name, args.data, train=False)
+    held_out, truth = (part[: args.test] for part in read(args.name, args.data, train=False))
     share = accuracy(torch, model, normal(held_out), torch.from_numpy(truth))
     args.out.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), args.out / f"{args.name}.pt")
