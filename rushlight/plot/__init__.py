@@ -4,6 +4,7 @@
 """
 
 from rushlight.plot.curves import (
+    calibration,
     confusion_matrix,
     curves,
     learning_rates,
@@ -20,6 +21,7 @@ __all__ = [
     "activation_functions",
     "autograd_dot",
     "autograd_graph",
+    "calibration",
     "confusion_matrix",
     "curves",
     "descend",

@@ -13,8 +13,16 @@ import rushlight as torch
 from rushlight.metrics import AUROC, ROC, AveragePrecision, ConfusionMatrix, PrecisionRecallCurve
 from rushlight.tensor import Tensor
 from rushlight.utils.figure import new_figure
+from rushlight.validation import expected_calibration_error
 
-__all__ = ["confusion_matrix", "curves", "learning_rates", "precision_recall_curve", "roc_curve"]
+__all__ = [
+    "calibration",
+    "confusion_matrix",
+    "curves",
+    "learning_rates",
+    "precision_recall_curve",
+    "roc_curve",
+]
 
 
 def curves(
@@ -295,3 +303,43 @@ def _ranking(scores, expected, names, curve, area, points):
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     ax.grid(alpha=0.3)
     return figure, ax
+
+
+def calibration(probabilities, expected, *, bins: int = 15):
+    """How often a network is right, against how sure it was; below, how often it was so sure.
+
+    Args:
+        probabilities: of each class, (N, classes).
+        expected: the true classes, (N,).
+        bins: how many bins of confidence.
+    Returns:
+        A matplotlib figure.
+    Raises:
+        ImportError: matplotlib is not installed.
+
+    Niculescu-Mizil and Caruana, "Predicting Good Probabilities with Supervised Learning" (2005).
+
+    >>> from rushlight import plot
+    >>> figure = plot.calibration(torch.tensor([[0.8, 0.2], [0.6, 0.4]]), torch.tensor([0, 1]))
+    >>> figure.axes[0].get_title()
+    'calibration error 0.400'
+    """
+    probabilities, expected = torch.as_tensor(probabilities).detach(), torch.as_tensor(expected)
+    error = float(expected_calibration_error(probabilities, expected, bins))
+    confidence, predicted = probabilities.max(1)
+    right = (predicted == expected).numpy()
+    place = np.clip(np.ceil(confidence.numpy() * bins).astype(int) - 1, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    accuracy = np.bincount(place, right, bins) / np.maximum(counts, 1)
+    middles = (np.arange(bins) + 0.5) / bins
+    figure, ((upper,), (lower,)) = new_figure(4.4, 5.2, 2, 1, sharex=True, height_ratios=[3, 1])
+    upper.bar(middles, accuracy, 0.9 / bins, label="is right")
+    upper.plot([0, 1], [0, 1], "--", color="0.4", linewidth=1, label="as sure as right")
+    upper.set(ylim=(0, 1), ylabel="accuracy", title=f"calibration error {error:.3f}")
+    upper.legend(loc="upper left", fontsize=9)
+    lower.bar(middles, counts / counts.sum(), 0.9 / bins, color="0.6")
+    lower.set(xlim=(0, 1), xlabel="confidence", ylabel="share")
+    for ax in (upper, lower):
+        ax.grid(alpha=0.3)
+        ax.set_axisbelow(True)
+    return figure

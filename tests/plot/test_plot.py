@@ -151,6 +151,15 @@ def test_ranking_curves_agree_with_scikit_learn():
     assert pr.axes[0].lines[0].get_label() == f"average {average:.3f}"
 
 
+def test_calibration():
+    probabilities = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.55, 0.45]])
+    figure = drawn(plot.calibration(probabilities, [0, 1, 1, 0], bins=10))
+    upper, lower = figure.axes
+    assert [round(bar.get_height(), 3) for bar in upper.patches][5:] == [1.0, 1.0, 0, 0.5, 0]
+    assert [bar.get_height() for bar in lower.patches][5:] == [0.25, 0.25, 0, 0.5, 0]
+    assert float(upper.get_title().split()[-1]) == pytest.approx(0.3875, abs=1e-3)  # (0.45 + 0.3 + 2 * 0.4) / 4
+
+
 # -- pictures
 
 
