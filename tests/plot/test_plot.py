@@ -157,7 +157,9 @@ def test_calibration():
     upper, lower = figure.axes
     assert [round(bar.get_height(), 3) for bar in upper.patches][5:] == [1.0, 1.0, 0, 0.5, 0]
     assert [bar.get_height() for bar in lower.patches][5:] == [0.25, 0.25, 0, 0.5, 0]
-    assert float(upper.get_title().split()[-1]) == pytest.approx(0.3875, abs=1e-3)  # (0.45 + 0.3 + 2 * 0.4) / 4
+    assert float(upper.get_title().split()[-1]) == pytest.approx(
+        0.3875, abs=1e-3
+    )  # (0.45 + 0.3 + 2 * 0.4) / 4
 
 
 # -- pictures
