@@ -4,9 +4,14 @@ Usage:
     python -m rushlight script.py [arguments]
     python -m rushlight -m module [arguments]
     python -m rushlight -c "commands" [arguments]
+    python -m rushlight --check script.py
+    python -m rushlight train DATA --model NAME [settings]
 
 Inside, `import torch` and its submodules give Rushlight. Everything else is as `python`
 would have it: arguments, `__main__`, the import path, exit codes, tracebacks.
+`rushlight` is the same as `python -m rushlight`, and `rushlight run script.py` as `rushlight script.py`.
+Commands beside `train`, each with `--help`: predict, evaluate, lr-find, tune, summary, check, info.
+A script that is named like a command is run by its path: `python -m rushlight ./train`.
 """
 
 import builtins
@@ -17,13 +22,22 @@ import sys
 import types
 from importlib.machinery import SourceFileLoader
 
+from rushlight import cli
 
-def main(arguments: list[str]) -> None:
+
+def main(arguments: list[str] | None = None) -> None:
     """Run what the arguments name.
 
     Args:
-        arguments: the command line after `python -m rushlight`.
+        arguments: the command line after `python -m rushlight`; that of this process by default.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["--check"]:
+        arguments = ["check", *arguments[1:]]
+    if arguments and arguments[0] in cli.COMMANDS:
+        sys.exit(cli.main(arguments))
+    if arguments[:1] == ["run"]:
+        arguments = arguments[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__.strip())
         sys.exit(0 if arguments else 2)
@@ -119,4 +133,4 @@ def _report(error: BaseException) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
