@@ -21,6 +21,6 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit status: 0, 1 where `check` finds something or a run fails, 2 for wrong arguments or data, 130 after Ctrl-C.
     """
-    from rushlight.cli.main import run
+    from rushlight.cli.commands import run
 
     return run(arguments)

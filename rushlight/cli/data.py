@@ -7,8 +7,9 @@ import numpy as np
 
 import rushlight as torch
 from rushlight.cli import pictures, tables
-from rushlight.cli.errors import CommandError
-from rushlight.utils.data import DataLoader, Dataset, WeightedRandomSampler
+from rushlight.cli.errors import CommandError, told
+from rushlight.utils.data import DataLoader, Dataset
+from rushlight.validation import balanced_sampler, hold_out
 
 
 @dataclass
@@ -84,12 +85,10 @@ def split(count: int, share: float, labels: np.ndarray | None, seed: int) -> tup
     >>> len(train), [int(i) // 5 for i in val]
     (8, [0, 1])
     """
-    order = np.random.default_rng(seed).permutation(count)
-    groups = [order] if labels is None else [order[labels[order] == c] for c in np.unique(labels)]
-    cut = [min(round(len(group) * share), len(group) - 1) for group in groups]
-    val = np.concatenate([group[:n] for group, n in zip(groups, cut, strict=True)])
-    train = np.concatenate([group[n:] for group, n in zip(groups, cut, strict=True)])
-    return np.sort(train), np.sort(val)
+    with told(before="--val-split: "):
+        parts = hold_out(range(count), share, stratify=labels, seed=seed)
+    train, val = (np.sort(list(part)) for part in parts)
+    return train, val
 
 
 def _limited(indices: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
@@ -217,10 +216,7 @@ def loaders(data: Data, settings) -> tuple[DataLoader, DataLoader | None]:
     """Loaders of the training and of the validation data."""
     sampler = None
     if settings.balance == "sampling" and data.task == "classification":
-        weights = class_weights(data)[data.labels]
-        sampler = WeightedRandomSampler(
-            weights.tolist(), len(weights), generator=_generator(settings.seed + 1)
-        )
+        sampler = balanced_sampler(data.labels, generator=_generator(settings.seed + 1))
     train = DataLoader(
         data.train, settings.batch_size, shuffle=sampler is None, sampler=sampler, num_workers=settings.workers,
         drop_last=len(data.train) % settings.batch_size == 1 and len(data.train) > 1, generator=_generator(settings.seed),
@@ -236,9 +232,3 @@ def plain_loader(part: Dataset, settings) -> DataLoader:
 
 def _generator(seed: int):
     return torch.Generator().manual_seed(seed)
-
-
-def class_weights(data: Data) -> np.ndarray:
-    """A weight for each class, in inverse proportion to its samples; their mean over the samples is 1."""
-    counts = np.bincount(data.labels, minlength=len(data.classes))
-    return np.where(counts > 0, len(data.labels) / (len(data.classes) * np.maximum(counts, 1)), 0.0)

@@ -1,7 +1,6 @@
 """The figures of a trained model on data, as dictionaries and as text."""
 
 import rushlight as torch
-from rushlight.cli.figures import confusion
 from rushlight.cli.files import save_figure
 from rushlight.metrics import (
     Accuracy,
@@ -69,7 +68,10 @@ def _value(metric, found, right):
 
 def save_confusion(figures: dict, path: str) -> None:
     """Draw the confusion matrix."""
-    save_figure(confusion(figures["confusion"], [row["class"] for row in figures["classes"]]), path)
+    from rushlight import plot
+
+    names = [row["class"] for row in figures["classes"]]
+    save_figure(plot.confusion_matrix(figures["confusion"], names=names), path)
 
 
 def as_text(figures: dict) -> str:

@@ -24,7 +24,7 @@ def lr_find(flags) -> int:
         )
     settings = resolve(flags)
     settings.progress = "none"
-    _quiet()
+    _silence()
     data, task = prepare(settings)
     train, _ = datasets.loaders(data, settings)
     finder = Tuner(make_trainer(settings, None, task)).lr_find(
@@ -53,7 +53,7 @@ def tune(flags) -> int:
     from rushlight.tune import search
 
     settings = resolve(flags)
-    _quiet()
+    _silence()
     spaces = dict(_space(text) for text in flags.space)
     out = settings.out or "tuning"
     storage = os.path.join(out, "study.journal")
@@ -66,13 +66,14 @@ def tune(flags) -> int:
     mode = mode_of(task.watched)
     with told(OSError, before=f"{out}: "):
         os.makedirs(out, exist_ok=True)
-    trials = flags.trials - _finished(storage) if flags.trials else None
+    done = _finished(storage)
+    trials = flags.trials - done if flags.trials else None
     found = None
     if trials is None or trials > 0:
         with told(ValueError, ModuleNotFoundError):
             found = search(
                 lambda trial: _try(settings, trial, shown != "none"), spaces, method=flags.method, trials=trials,
-                direction="minimize" if mode == "min" else "maximize", pruning=flags.pruning, seed=settings.seed,
+                direction="minimize" if mode == "min" else "maximize", pruning=flags.pruning, seed=settings.seed + done,
                 storage=storage, processes=flags.processes, timeout=flags.timeout,
             )  # fmt: skip
     if found is None:
@@ -92,7 +93,7 @@ def tune(flags) -> int:
     return 0
 
 
-def _quiet() -> None:
+def _silence() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
 
@@ -103,10 +104,11 @@ def _text(value) -> str:
 def _finished(storage: str) -> int:
     if not os.path.exists(storage):
         return 0
-    from rushlight.tune.search import _opened, _optuna
+    from rushlight.tune.search import _opened, _optuna, _quiet
 
     with told(ModuleNotFoundError):
         optuna = _optuna()
+    with _quiet(optuna):
         study = optuna.create_study(storage=_opened(storage), study_name="search", load_if_exists=True)
     return sum(trial.state.is_finished() for trial in study.trials)
 

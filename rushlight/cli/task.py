@@ -40,7 +40,7 @@ class Task(LightningModule):
         self.classifies = described["task"] == "classification"
         if self.classifies:
             self.loss = nn.CrossEntropyLoss(
-                None if weights is None else torch.tensor(weights, dtype=torch.float32),
+                weights,
                 label_smoothing=settings.label_smoothing,
             )
             count = len(described["classes"])
@@ -52,7 +52,6 @@ class Task(LightningModule):
                 "val_mae": MeanAbsoluteError(), "val_rmse": MeanSquaredError(squared=False), "val_r2": R2Score(),
             }  # fmt: skip
         self.metrics = nn.ModuleDict(metrics)
-        self.training_accuracy = Accuracy("multiclass", count) if self.classifies else None
 
     @property
     def figures(self) -> list[str]:
@@ -96,8 +95,8 @@ class Task(LightningModule):
         loss, predicted = self._loss(x, y)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(y))
         if self.classifies:
-            self.training_accuracy.update(predicted.detach(), y)
-            self.log("train_accuracy", self.training_accuracy, on_step=False, on_epoch=True)
+            right = (predicted.argmax(1) == y).float().mean()
+            self.log("train_accuracy", right, on_step=False, on_epoch=True, batch_size=len(y))
         return loss
 
     def validation_step(self, batch, batch_idx: int) -> None:

@@ -9,7 +9,6 @@ import rushlight as torch
 from rushlight.cli import data as datasets
 from rushlight.cli import models
 from rushlight.cli.errors import CommandError
-from rushlight.cli.figures import curves
 from rushlight.cli.files import has_matplotlib, save_figure, write_json
 from rushlight.cli.report import figures_of, save_confusion, scores
 from rushlight.cli.runs import METRICS, RESULTS, WEIGHTS, Run, build_net, free_folder
@@ -23,6 +22,7 @@ from rushlight.lightning.callbacks import (
     TQDMProgressBar,
 )
 from rushlight.lightning.loggers import CSVLogger
+from rushlight.validation import class_weights
 
 
 class _Plain(PlainProgressBar):
@@ -89,7 +89,7 @@ def prepare(settings) -> tuple:
             print(f"Weights: {report}")
     weights = None
     if settings.balance == "weights" and data.task == "classification":
-        weights = datasets.class_weights(data).tolist()
+        weights = class_weights(data.labels, len(data.classes))
     task = Task(net, data.described, settings, "val_loss" if data.val is not None else "train_loss", weights)
     if settings.precision == "64-true":
         task = task.double()
@@ -200,9 +200,17 @@ def _finish(run: Run, trainer: Trainer, task: Task, data, settings, seconds: flo
         if settings.plots and task.classifies and has_matplotlib():
             save_confusion(results["validation"], run.path("confusion.png"))
     if settings.plots and has_matplotlib():
-        save_figure(curves(history), run.path("curves.png"))
+        save_figure(_curves(history), run.path("curves.png"))
     write_json(results, run.path(RESULTS))
     if settings.progress != "none":
         shown = ", ".join(f"{name} {value:.4g}" for name, value in results["best"].items() if name != "lr")
         print(f"Best epoch {results['best_epoch']}: {shown}")
         print(f"Results: {run.folder}")
+
+
+def _curves(history: list[dict]):
+    """A figure of losses, metrics and learning rate over epochs."""
+    from rushlight import plot
+
+    names = dict.fromkeys(name for row in history for name in row)
+    return plot.curves({name: [row.get(name, float("nan")) for row in history] for name in names})

@@ -82,6 +82,8 @@ class Metric(Module):
         """The state by name, as it is now."""
         return {name: getattr(self, name) for name in self._defaults}
 
+    metric_state = property(lambda self: self.state(), doc="The state, under torchmetrics' name.")
+
     def load_state(self, state: dict) -> None:
         """Go on from a state."""
         for name in self._defaults:
