@@ -61,7 +61,7 @@ size_t Key::hash() const {
 }
 
 void* scratch(Scratch use, size_t bytes) {
-  static Region regions[4];
+  static Region regions[static_cast<int>(Scratch::kCount)];
   Region& region = regions[static_cast<int>(use)];
   if (region.bytes < bytes) {
     std::free(region.data);

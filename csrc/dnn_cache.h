@@ -42,7 +42,7 @@ struct KeyHash {
 };
 
 // Reusable memory, one region for each use within an operation: primitives run one at a time.
-enum class Scratch { kPad, kFirst, kSecond, kResult };
+enum class Scratch { kPad, kFirst, kSecond, kResult, kParts, kCount };
 void* scratch(Scratch use, size_t bytes);
 
 // A primitive and its arguments. run() takes their pointers in the order in which they were named.

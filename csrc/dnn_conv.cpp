@@ -35,7 +35,7 @@ class BatchParts {
   // `bytes`: of the weight as the calls lay it out. The parts are added in their order.
   void weight_gradient(float* g, i64 g_step, float* x, i64 x_step, size_t bytes, float* gw, float* gb, i64 outputs) {
     const i64 parts = static_cast<i64>(calls_.size()), size = static_cast<i64>(bytes / sizeof(float)), step = size + outputs + 16;
-    float* sums = static_cast<float*>(scratch(Scratch::kResult, static_cast<size_t>(parts * step) * sizeof(float)));
+    float* sums = static_cast<float*>(scratch(Scratch::kParts, static_cast<size_t>(parts * step) * sizeof(float)));
     each([&](Call& call, i64 p, i64 first, void* work) {
       float* sum = sums + p * step;
       if (gb)
@@ -438,7 +438,7 @@ nb::object conv_backward_weight(nb::handle g_in, nb::handle x_in, nb::handle w_d
       small_weight_gradient(*op->small, from, seen, data<float>(gw), bias);
     return nb::make_tuple(gw, gb);
   }
-  void* made = op->after ? scratch(op->parts ? Scratch::kFirst : Scratch::kResult, op->bytes[2]) : data<void>(gw);
+  void* made = op->after ? scratch(Scratch::kResult, op->bytes[2]) : data<void>(gw);
   if (op->parts)
     op->parts->weight_gradient(static_cast<float*>(gradient), PyArray_SIZE(array(g)) / x_shape[0], static_cast<float*>(source),
                    PyArray_SIZE(array(x)) / x_shape[0], op->bytes[2], static_cast<float*>(made),
