@@ -85,7 +85,9 @@ def tensor_repr(tensor, *, tensor_contents: str | None = None) -> str:
         tensor_contents: what to show in place of its elements.
     """
     kind = type(tensor)
-    ours = kind.__module__.partition(".")[0] == "rushlight" and not hasattr(kind, "_metadata")  # of tv_tensors
+    ours = kind.__module__.partition(".")[0] == "rushlight" and not hasattr(
+        kind, "_metadata"
+    )  # of tv_tensors
     prefix = "tensor(" if ours else f"{kind.__name__}("
     if tensor.layout is not strided:
         return _sparse_repr(tensor, prefix)

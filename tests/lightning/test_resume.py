@@ -39,8 +39,9 @@ def test_kill(tmp_path, undisturbed, workers):
     kills = KILLS if workers == 0 else max(1, KILLS // 5)
     killed_at_random(tmp_path, whole, duration, kills, random.Random(1), workers)
     assert_same(result(tmp_path), result(whole))
-    names = {path.name for path in tmp_path.iterdir()} ^ {path.name for path in whole.iterdir()}
-    assert not [name for name in names if name.endswith(".ckpt")], names
+    # One too many may be left: a kill can come between a new checkpoint and the removal of the one before.
+    lost = {path.name for path in whole.glob("*.ckpt")} - {path.name for path in tmp_path.iterdir()}
+    assert not lost
 
 
 @pytest.mark.filterwarnings("ignore:.*last checkpoint available")

@@ -130,6 +130,8 @@ def fill_zeros(ours, theirs):
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_same_as_torchvision(name):
+    if os.environ.get("RUSHLIGHT_KERNELS") == "reference" and name.startswith("regnet"):
+        pytest.skip("NumPy's kernels take minutes for convolutions of many groups")
     make, size = LIGHT[name]
     ours, theirs = pair(make)
     assert repr(ours) == repr(theirs)
