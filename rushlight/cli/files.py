@@ -13,8 +13,8 @@ def replacing(path: str):
     >>> import os, tempfile
     >>> from rushlight.cli.files import replacing
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replacing(os.path.join(folder, "a.txt")) as name:
-    ...         _ = open(name, "w").write("whole")
+    ...     with replacing(os.path.join(folder, "a.txt")) as name, open(name, "w") as file:
+    ...         _ = file.write("whole")
     ...     os.listdir(folder)
     ['a.txt']
     """
