@@ -83,7 +83,7 @@ NETWORKS = {
 
 def main() -> None:
     """Train and test each."""
-    args = options(__doc__, {"pictures": 100, "epochs": 1}, pictures=6000, epochs=4)
+    args = options(__doc__, {"pictures": 100, "epochs": 1}, pictures=3000, epochs=3)
     x, y = digits(args.data, train=True, limit=args.pictures)
     held_out = digits(args.data, train=False, limit=100 if args.quick else None)
     report = []

@@ -71,7 +71,7 @@ def write(model, letters: str, start: str, count: int) -> str:
 def main() -> None:
     """Train three networks on the same text."""
     quick = {"steps": 15, "size": 32, "length": 30}
-    args = options(__doc__, quick, text="", steps=1200, size=192, batch=32, length=80)
+    args = options(__doc__, quick, text="", steps=500, size=128, batch=32, length=60)
     files = [pathlib.Path(args.text)] if args.text else [ROOT / name for name in TEXTS]
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     letters = "".join(sorted(set(text)))

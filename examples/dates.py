@@ -64,7 +64,7 @@ def rewrite(model, questions):
 
 def main() -> None:
     """Write dates, train, test."""
-    args = options(__doc__, {"steps": 5, "size": 16}, steps=1200, size=64, layers=2, batch=64)
+    args = options(__doc__, {"steps": 5, "size": 16}, steps=800, size=64, layers=2, batch=64)
     rng = random.Random(args.seed)
     start = datetime.date(1970, 1, 1)
     days = [start + datetime.timedelta(n) for n in range(100 * 365 + 25)]

@@ -106,7 +106,7 @@ class Classifier(pl.LightningModule):
 def main() -> None:
     """Fit, test the best."""
     quick = {"epochs": 1, "pictures": 200}
-    args = options(__doc__, quick, epochs=12, pictures=10_000, learning_rate=2e-3, batch=64)
+    args = options(__doc__, quick, epochs=8, pictures=10_000, learning_rate=2e-3, batch=64)
     data = CIFAR10DataModule(args.data, args.pictures, args.batch)
     best = ModelCheckpoint(dirpath=args.out / "cifar10", monitor="val_acc", mode="max")
     trainer = pl.Trainer(
