@@ -9,6 +9,7 @@ from common import accuracy, digits, options, source
 
 import rushlight as torch
 from rushlight import nn
+from rushlight.validation import KFold
 
 
 def fit(width: int, x, y, epochs: int):
@@ -24,18 +25,11 @@ def fit(width: int, x, y, epochs: int):
     return model
 
 
-def folds(count: int, k: int):
-    """K times the samples to train on and those to validate on; each is validated on once."""
-    parts = torch.randperm(count).chunk(k)
-    for i, part in enumerate(parts):
-        yield torch.cat(parts[:i] + parts[i + 1 :]), part
-
-
 def main() -> None:
     """Choose, train on everything, test."""
     args = options(__doc__, {"pictures": 200, "folds": 3, "epochs": 1}, pictures=1200, folds=10, epochs=8)
     x, y = digits(args.data, train=True, limit=args.pictures)
-    splits = list(folds(len(x), args.folds))
+    splits = list(KFold(args.folds, shuffle=True).split(x))
     means = {}
     for width in (4, 16, 64, 256):
         shares = torch.tensor([accuracy(fit(width, x[a], y[a], args.epochs), x[b], y[b]) for a, b in splits])
