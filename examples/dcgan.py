@@ -78,7 +78,7 @@ def judge(x, y, steps: int):
 
 def main() -> None:
     """Compete, draw, judge."""
-    args = options(__doc__, {"steps": 3, "width": 8}, steps=600, width=16, batch=64, noise=32)
+    args = options(__doc__, {"steps": 3, "width": 8}, steps=1500, width=20, batch=64, noise=32)
     x, y = digits(args.data, train=True, limit=20_000)
     x = x * 2 - 1
     artist, critic = (

@@ -62,7 +62,7 @@ def name_shapes(features, x, y, epochs: int) -> None:
 
 def main() -> None:
     """Decoders on a random and on a trained encoder."""
-    args = options(__doc__, {"pictures": 32, "epochs": 1}, weights="", pictures=600, epochs=6)
+    args = options(__doc__, {"pictures": 32, "epochs": 1}, weights="", pictures=1500, epochs=10)
     x, y = drawn(args.pictures, args.seed)
     held_out, truth = drawn(40 if args.quick else 200, args.seed + 1)
     trained = encoder(args.weights)
