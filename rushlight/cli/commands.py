@@ -135,7 +135,10 @@ def run(arguments: list[str]) -> int:
         module, _, name = _HANDLERS[flags.command].partition(":")
         with told(ImportError):
             handler = getattr(importlib.import_module(f"rushlight.cli.{module}"), name)
-        return handler(flags)
+        try:
+            return handler(flags)
+        except SystemExit as stopped:  # by the trainer, after Ctrl-C or SIGTERM
+            return _failed(RuntimeError("stopped"), 130 if stopped.code == 1 else stopped.code)
     except CommandError as error:
         return _failed(error, 2)
     except BrokenPipeError:

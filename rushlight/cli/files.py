@@ -59,4 +59,4 @@ def has_matplotlib() -> bool:
 def save_figure(figure, path: str) -> None:
     """Write a figure as a .png file."""
     with replacing(path) as name:
-        figure.savefig(name, dpi=120)
+        figure.savefig(name, dpi=120, bbox_inches="tight")
