@@ -16,15 +16,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 
 from rushlight import torch_version
-
-ALIASES = {
-    "torch": "rushlight",
-    "torchvision": "rushlight.vision",
-    "pytorch_lightning": "rushlight.lightning",
-    "lightning": "rushlight.lightning",
-    "lightning.pytorch": "rushlight.lightning",
-    "tensorboardX": "rushlight.utils.tensorboardx",
-}
+from rushlight.aliases import ALIASES
 
 
 class _AliasLoader(Loader):

@@ -17,7 +17,7 @@ def compile(
     *,
     fullgraph=False,
     dynamic=None,
-    backend="inductor",
+    backend=None,
     mode=None,
     options=None,
     name=None,
@@ -37,7 +37,7 @@ def compile(
     Args:
         model: a function or a module; none where used as `@torch.compile(...)`.
         fullgraph: raise an error where Python's control flow depends on data, instead of running eagerly.
-        backend: "inductor" records; "eager", its variants and functions run eagerly.
+        backend: "inductor", the default, records; "eager", its variants and functions run eagerly.
         disable: run eagerly.
         mode, options: checked; one recording serves all.
         dynamic, name, recompile_limit, isolate_recompiles, shapes_spec: accepted, without effect.
@@ -65,6 +65,7 @@ def compile(
         raise TypeError(f"compile: expected a function or a module, got {type(model).__name__}")
     if mode is not None and mode not in _MODES:
         raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
+    backend = backend or "inductor"
     if isinstance(backend, str) and backend not in (*_RECORDING, *_EAGER):
         raise RuntimeError(
             f"Invalid backend: '{backend}', see `torch._dynamo.list_backends()` for available backends."

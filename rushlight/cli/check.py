@@ -9,6 +9,7 @@ import warnings
 from dataclasses import dataclass, field
 from inspect import isclass, ismodule
 
+from rushlight.aliases import ALIASES
 from rushlight.cli.errors import CommandError
 
 #: Packages that need PyTorch's own compiled code.
@@ -352,15 +353,11 @@ def _root(name: str) -> str:
 
 def _ours(name: str) -> bool:
     """Whether a module is one that Rushlight stands in for, or can't."""
-    from rushlight.as_torch import ALIASES
-
     return _root(name) in (*_FOREIGN, *(alias for alias in ALIASES if "." not in alias))
 
 
 def _module(path: str):
     """The module of that name, as scripts see it; `_MISSING` if there is none."""
-    from rushlight.as_torch import ALIASES
-
     alias = max((a for a in ALIASES if f"{path}.".startswith(f"{a}.")), key=len, default=None)
     if alias is None:
         return _MISSING

@@ -255,6 +255,7 @@ import os, signal, sys
 from rushlight import cli
 from rushlight.cli.task import Task
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 epoch, batch, number = map(int, sys.argv[1].split(","))
 step = Task.training_step
 

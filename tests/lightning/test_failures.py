@@ -80,7 +80,8 @@ def test_read_only_folder(tmp_path, monkeypatch):
 def test_stopped_by_a_signal(tmp_path, undisturbed, number):
     stopped = tmp_path / "stopped"
     code = (
-        f"import os, runpy, sys; sys.argv = [{str(PROGRAM)!r}, {str(stopped)!r}]\n"
+        f"import os, runpy, signal, sys; sys.argv = [{str(PROGRAM)!r}, {str(stopped)!r}]\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "from rushlight import lightning as pl\n"
         "step = pl.Trainer.transfer\n"
         "count = [0]\n"
