@@ -33,9 +33,6 @@ namespace {
 
 constexpr int kTypes[3] = {NPY_FLOAT, NPY_DOUBLE, NPY_INT64};
 constexpr npy_intp kItems[3] = {4, 8, 8};
-constexpr std::int64_t kBlock = 2048;  // elements; a block of results stays in the first cache
-// Results of this many bytes are written past the caches, which they would only empty.
-constexpr std::int64_t kStreamBytes = std::int64_t{16} << 20;
 
 PyObject* new_like(PyArrayObject* like, int type) {
   const int nd = PyArray_NDIM(like);
@@ -55,8 +52,8 @@ template <class Loop> void run_flat(std::int64_t n, npy_intp item, char* out, bo
     return;
   }
   const bool stream = fresh && n * item >= kStreamBytes && reinterpret_cast<std::uintptr_t>(out) % 64 == 0;
-  parallel_for((n + kBlock - 1) / kBlock, kGrain / kBlock, [&](std::int64_t first, std::int64_t last) {
-    const std::int64_t begin = first * kBlock, end = std::min(n, last * kBlock);
+  parallel_for((n + kLoopBlock - 1) / kLoopBlock, kGrain / kLoopBlock, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t begin = first * kLoopBlock, end = std::min(n, last * kLoopBlock);
     loop(begin, out + begin * item, end - begin, stream);
   });
 }
@@ -397,12 +394,12 @@ template <class T> void spread(const char* from, npy_intp row_step, npy_intp ste
 void run_short_rows(const Walk& w, const Pair& p, const char* x, const char* y, char* out) {
   const std::int64_t n = w.size[1], rows = w.size[0];
   const bool spread_y = w.x[0] == n * p.x_item && w.x[1] == p.x_item;
-  const std::int64_t at_once = kBlock / 2 / n;
+  const std::int64_t at_once = kLoopBlock / 2 / n;
   const npy_intp item = spread_y ? p.y_item : p.x_item;
   const char* source = spread_y ? y : x;
   const npy_intp row_step = spread_y ? w.y[0] : w.x[0], step = spread_y ? w.y[1] : w.x[1];
   parallel_for((rows + at_once - 1) / at_once, std::max<std::int64_t>(1, kGrain / (at_once * n)), [&](std::int64_t first, std::int64_t last) {
-    alignas(64) char block[kBlock * 8];
+    alignas(64) char block[kLoopBlock * 8];
     for (std::int64_t b = first; b < last; ++b) {
       const std::int64_t start = b * at_once, count = std::min(at_once, rows - start);
       if (row_step != 0 || b == first) {

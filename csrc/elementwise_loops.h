@@ -5,6 +5,10 @@
 
 namespace rushlight {
 
+constexpr std::int64_t kLoopBlock = 2048;  // elements; a block of results stays in the first cache
+// Results of this many bytes are written past the caches, which they would only empty.
+constexpr std::int64_t kStreamBytes = std::int64_t{16} << 20;
+
 // One operand; the result has its type.
 #define RUSHLIGHT_UNARY(X)                                                                                     \
   X(neg) X(abs) X(sign) X(square) X(sqrt) X(rsqrt) X(reciprocal) X(floor) X(ceil) X(trunc) X(round) X(frac)    \

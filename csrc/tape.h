@@ -1,4 +1,5 @@
-// A recorded step: calls of kernels with their arguments, in order. See replay.cpp.
+// A recorded step: calls of kernels with their arguments, in order. record.cpp makes it, schedule.cpp arranges it and
+// replay.cpp runs it.
 #pragma once
 
 #include <string>
@@ -113,8 +114,7 @@ class Tape {
   nb::object prepare(PyObject* o, Entry& e, bool writes, bool& all_constant, bool top);
   bool collect(PyObject* o, Entry& e);
   nb::object alias(PyArrayObject* a);
-  void settle(Entry& e, PyObject* result, bool all_constant, bool writes_args);
-  void build();
+  void settle(Entry& e, PyObject* result, bool all_constant);
   void gather_writes();
   bool run_call(Entry& e);
   int run_actions(int segment);
@@ -140,6 +140,32 @@ class Tape {
   nb::object holder_;
 };
 
+// What this thread does.
+struct Here {
+  enum Doing { kOff, kRecord, kReplay };
+  Tape* tape = nullptr;
+  Doing doing = kOff;
+};
+extern thread_local Here here;
+
+// This thread does something else, for a while.
+class Switched {
+ public:
+  Switched(Tape* tape, Here::Doing doing) : before_(here) {
+    here = {tape, doing};
+    ++arena_users;
+  }
+  ~Switched() {
+    here = before_;
+    --arena_users;
+  }
+  Switched(const Switched&) = delete;
+
+ private:
+  Here before_;
+};
+
+void bind_record(nb::module_& m);
 void bind_plan(nb::module_& m);
 
 }  // namespace rushlight
