@@ -1,4 +1,7 @@
-"""Writes docs/compatibility.md from real runs: `python -m tests.compat.report`."""
+"""Writes docs/compatibility.md from real runs: `python -m tests.compat.report`.
+
+What stands below the line `BY_HAND` in that page is written by hand, and kept.
+"""
 
 import pathlib
 import warnings
@@ -6,6 +9,7 @@ import warnings
 from tests.compat import modules, names, ops
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "compatibility.md"
+BY_HAND = "<!-- Below this line the page is written by hand; the generator keeps it. -->"
 REASONS = {
     "chalf": "NumPy has no 32-bit complex numbers",
     "as_strided_scatter": "PyTorch's gradient of the input does not agree with finite differences here; ours does",
@@ -46,6 +50,11 @@ def _dtype(op) -> str:
     return "float32" if ops.torch.float32 in op.supported_dtypes("cpu") else "int64"
 
 
+def _by_hand() -> str:
+    """What people wrote at the end of the page."""
+    return PAGE.read_text().partition(BY_HAND)[2].strip()
+
+
 def main() -> int:
     """Run everything (some minutes) and write the page."""
     with warnings.catch_warnings():
@@ -72,7 +81,8 @@ def main() -> int:
     for namespace, count, missing in names.results():
         shown = ", ".join(f"`{n}`" for n in missing)
         lines.append(f"| `{namespace}` | {count - len(missing)} of {count} | {shown} |")
-    PAGE.write_text("\n".join(lines) + "\n")
+    lines += ["", BY_HAND, "", _by_hand()]
+    PAGE.write_text("\n".join(lines).rstrip() + "\n")
     print(PAGE)
     return 0
 
