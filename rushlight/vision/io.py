@@ -96,9 +96,9 @@ def _converted(image, mode: ImageReadMode):
 
 
 def _tensor(image):
-    """(C, H, W) of uint8, or of uint16 for grey pictures of 16 bits."""
+    """(C, H, W) of uint8, of uint16 for grey pictures of 16 bits, or of int32 or float32 for those of 32."""
     array = np.asarray(image)
-    if image.mode.startswith("I"):
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         array = array.astype(np.uint16)
     array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
     return rl.from_numpy(np.array(array, order="C"))
@@ -114,8 +114,9 @@ def decode_image(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation: bo
         apply_exif_orientation: turn it as its camera noted.
 
     Returns:
-        A tensor of shape (C, H, W) of uint8, or of uint16 for grey PNG files of 16 bits read UNCHANGED (Pillow reads
-        coloured ones with 8 bits); (N, C, H, W) for a GIF of N > 1 frames.
+        A tensor of shape (C, H, W) of uint8; read UNCHANGED, grey pictures of 16 bits are uint16 (Pillow reads coloured
+        ones with 8 bits), TIFF files of 32 bits int32 or float32. (N, C, H, W) for a GIF of N > 1 frames; of other
+        animations and of TIFF files with several pages the first picture.
 
     Raises:
         RuntimeError: no picture, or a damaged one; names the file where there is one.

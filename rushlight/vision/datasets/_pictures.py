@@ -1,5 +1,8 @@
 """Reading one picture file; errors name it."""
 
+import os
+import stat
+
 from rushlight.vision.utils import _pillow
 
 
@@ -9,13 +12,15 @@ def open_picture(path, mode: str | None = None):
     Args:
         path: the file.
         mode: what Pillow converts it to, such as "RGB" (grey is repeated, alpha dropped, CMYK converted, 16 bits as
-            Pillow does it); None leaves it as it is.
+            Pillow does it); None leaves it as it is. Of an animation it is the first picture.
 
     Raises:
         FileNotFoundError: it is not there.
         OSError: it is no picture, damaged, or too large (Pillow's `Image.MAX_IMAGE_PIXELS`); the message names the file.
     """
     image = _pillow()
+    if isinstance(path, str | os.PathLike) and not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(f"{path}: no regular file")  # a pipe would be waited for without end
     try:
         with image.open(path) as picture:
             picture.load()

@@ -1,5 +1,6 @@
 """Data sets whose boxes and masks say what they are, as the transforms of v2 want them."""
 
+import contextlib
 import copy
 from collections.abc import Collection
 
@@ -133,6 +134,7 @@ def _refuse(what: str):
 
 
 def _boxes(numbers, format: str, image):
+    numbers = torch.as_tensor(numbers).reshape(-1, 4) if not len(numbers) else numbers
     boxes = tv_tensors.BoundingBoxes(numbers, format=format, canvas_size=tuple(F.get_size(image)))
     return F.convert_bounding_box_format(boxes, new_format="XYXY")
 
@@ -200,13 +202,19 @@ def _cityscapes(dataset, keys):
     return lambda idx, sample: (sample[0], change(sample[1]))
 
 
-def _lists(entries: list[dict]) -> dict[str, list]:
-    """A list of dicts as a dict of lists."""
-    out: dict = {}
-    for entry in entries:
-        for key, value in entry.items():
-            out.setdefault(key, []).append(value)
-    return out
+@contextlib.contextmanager
+def _named(path):
+    """Errors about an annotation name its file."""
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(f"{path}: an annotation lacks {error}") from error
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: an annotation is damaged: {error}") from error
+
+
+def _column(entries: list[dict], key: str) -> list:
+    return [entry[key] for entry in entries]
 
 
 def segmentation_mask(segmentation, size) -> np.ndarray:
@@ -257,33 +265,39 @@ def _coco(dataset, keys):
         if not entries:
             return image, {"image_id": image_id}
         size = tuple(F.get_size(image))
-        lists = _lists(entries)
         made = {
             "image_id": lambda: image_id,
-            "boxes": lambda: _boxes(lists["bbox"], "XYWH", image),
+            "boxes": lambda: _boxes(_column(entries, "bbox"), "XYWH", image),
             "masks": lambda: tv_tensors.Mask(
-                np.stack([segmentation_mask(each, size) for each in lists["segmentation"]])
+                np.stack([segmentation_mask(each, size) for each in _column(entries, "segmentation")])
             ),
-            "labels": lambda: torch.tensor(lists["category_id"]),
+            "labels": lambda: torch.tensor(_column(entries, "category_id")),
         }
-        target = {key: make() for key, make in made.items() if key in keys}
-        return image, target | {key: lists[key] for key in keys if key not in made}
+        with _named(f"{dataset.coco.path}, image {image_id}"):
+            target = {key: make() for key, make in made.items() if key in keys}
+            return image, target | {key: _column(entries, key) for key in keys if key not in made}
 
     return wrapper
+
+
+def _corners(box: dict) -> list[int]:
+    corners = [int(box[side]) for side in ("xmin", "ymin", "xmax", "ymax")]
+    if corners[0] > corners[2] or corners[1] > corners[3]:
+        raise ValueError(f"a box from {corners[:2]} to {corners[2:]}")
+    return corners
 
 
 def _voc(dataset, keys):
     def wrapper(idx, sample):
         image, target = sample
-        lists = _lists(target["annotation"]["object"])
+        objects = target["annotation"].get("object", [])
         target = target if "annotation" in keys else {}
-        if "boxes" in keys:
-            sides = ("xmin", "ymin", "xmax", "ymax")
-            target["boxes"] = _boxes(
-                [[int(b[side]) for side in sides] for b in lists["bndbox"]], "XYXY", image
-            )
-        if "labels" in keys:
-            target["labels"] = torch.tensor([_VOC.index(name) for name in lists["name"]])
+        with _named(dataset.targets[idx]):
+            if "boxes" in keys:
+                target["boxes"] = _boxes([_corners(box) for box in _column(objects, "bndbox")], "XYXY", image)
+            if "labels" in keys:
+                names = [_VOC.index(name) for name in _column(objects, "name")]
+                target["labels"] = torch.tensor(names, dtype=torch.int64)
         return image, target
 
     return wrapper
@@ -294,13 +308,14 @@ def _kitti(dataset, keys):
         image, entries = sample
         if entries is None:
             return image, None
-        lists = _lists(entries)
         target = {}
-        if "boxes" in keys:
-            target["boxes"] = _boxes(lists["bbox"], "XYXY", image)
-        if "labels" in keys:
-            target["labels"] = torch.tensor([_KITTI.index(name) for name in lists["type"]])
-        return image, target | {key: lists[key] for key in keys - {"boxes", "labels"}}
+        with _named(dataset.targets[idx]):
+            if "boxes" in keys:
+                target["boxes"] = _boxes(_column(entries, "bbox"), "XYXY", image)
+            if "labels" in keys:
+                names = [_KITTI.index(name) for name in _column(entries, "type")]
+                target["labels"] = torch.tensor(names, dtype=torch.int64)
+        return image, target | {key: _column(entries, key) for key in keys - {"boxes", "labels"}}
 
     return wrapper
 

@@ -1,6 +1,7 @@
 """COCO: photographs with boxes, outlines or captions in one JSON file."""
 
 import json
+import math
 import os
 
 from rushlight.vision.datasets._pictures import open_picture
@@ -16,33 +17,48 @@ class CocoIndex:
     Attributes: `dataset`, `imgs`, `anns` and `cats` by id, `imgToAnns` and `catToImgs`.
 
     Raises:
-        ValueError: no JSON, or not with these entries; names the file.
+        ValueError: no JSON, or not with these entries, an image id that repeats, a box that isn't 4 finite numbers with
+            a width and a height of at least 0; names the file.
     """
 
     def __init__(self, path):
+        self.path = path
         try:
             with open(path, encoding="utf-8") as file:
                 self.dataset = json.load(file)
-            self.imgs = {image["id"]: image for image in self.dataset["images"]}
-            self.anns = {ann["id"]: ann for ann in self.dataset.get("annotations", [])}
-            self.cats = {cat["id"]: cat for cat in self.dataset.get("categories", [])}
-            self.imgToAnns: dict = {}
-            self.catToImgs: dict = {}
-            for ann in self.dataset.get("annotations", []):
-                self.imgToAnns.setdefault(ann["image_id"], []).append(ann)
-                if "category_id" in ann:
-                    self.catToImgs.setdefault(ann["category_id"], []).append(ann["image_id"])
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}: damaged, no JSON: {error}") from error
+        try:
+            self._make_index()
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{path}: no COCO annotations, an entry is missing or wrong: {error!r}"
             ) from error
-        strangers = [key for key in self.imgToAnns if key not in self.imgs]
-        if strangers:
-            raise ValueError(
-                f"{path}: annotations of the image id {strangers[0]}, which is not among the images"
-            )
+
+    def _make_index(self) -> None:
+        self.imgs = {image["id"]: image for image in self.dataset["images"]}
+        if len(self.imgs) < len(self.dataset["images"]):
+            raise ValueError(f"{self.path}: two images have the same id")
+        for key, image in self.imgs.items():
+            if not isinstance(image["file_name"], str):
+                raise ValueError(f"{self.path}: image {key}: no file_name, but {image['file_name']!r}")
+        annotations = self.dataset.get("annotations", [])
+        self.anns = {ann["id"]: ann for ann in annotations}
+        self.cats = {cat["id"]: cat for cat in self.dataset.get("categories", [])}
+        self.imgToAnns: dict = {}
+        self.catToImgs: dict = {}
+        for ann in annotations:
+            if ann["image_id"] not in self.imgs:
+                raise ValueError(
+                    f"{self.path}: annotations of the image id {ann['image_id']}, which is not among the images"
+                )
+            if "bbox" in ann and not _is_box(ann["bbox"]):
+                raise ValueError(
+                    f"{self.path}: annotation {ann['id']}: a box of x, y, width and height expected, got {ann['bbox']}"
+                )
+            self.imgToAnns.setdefault(ann["image_id"], []).append(ann)
+            if "category_id" in ann:
+                self.catToImgs.setdefault(ann["category_id"], []).append(ann["image_id"])
 
     def getAnnIds(self, imgIds=(), catIds=()) -> list:
         """Ids of the annotations, of all or of some images and categories."""
@@ -73,6 +89,12 @@ class CocoIndex:
     def loadCats(self, ids=()) -> list[dict]:
         """The entries of categories."""
         return [self.cats[i] for i in _as_list(ids)]
+
+
+def _is_box(box) -> bool:
+    if not isinstance(box, list) or len(box) != 4:
+        return False
+    return all(isinstance(v, int | float) and math.isfinite(v) for v in box) and min(box[2:]) >= 0
 
 
 def _as_list(ids) -> list:

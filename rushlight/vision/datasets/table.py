@@ -1,6 +1,8 @@
 """Tables of numbers in CSV files."""
 
 import csv
+import io
+import math
 
 import numpy as np
 
@@ -18,25 +20,36 @@ def read_table(path, delimiter: str = ",") -> dict[str, list[str]]:
         delimiter: between the columns.
 
     Raises:
-        ValueError: lines of different lengths, or names that repeat; names file and line.
+        ValueError: no text, lines of different lengths, or names that repeat; names file and line.
     """
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        try:
-            names = next(reader, [])
-            rows = []
-            for row in reader:
-                if row and len(row) != len(names):
-                    raise ValueError(f"{len(row)} values, where the first line names {len(names)} columns")
-                if row:
-                    rows.append(row)
-        except (csv.Error, ValueError) as error:
-            raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            content = file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: no text in UTF-8: {error}") from None
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
+    try:
+        names = next(reader, [])
+        rows = []
+        for row in reader:
+            if row and len(row) != len(names):
+                raise ValueError(f"{len(row)} values, where the first line names {len(names)} columns")
+            if row:
+                rows.append(row)
+    except (csv.Error, ValueError) as error:
+        raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
     if not names or len(set(names)) != len(names):
         raise ValueError(f"{path}: the first line must name each column once, got {names}")
     return (
         dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {n: [] for n in names}
     )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 def _numbers(path, name: str, cells: list[str]) -> np.ndarray:
@@ -59,7 +72,8 @@ class CSVDataset(VisionDataset):
         path: CSV file whose first line names the columns.
         target: column to predict; without one, items are the features alone.
         features: columns to predict it from, or the number of columns to choose, those with the greatest correlation
-            with the target; by default all that hold numbers only.
+            with the target; by default all that hold numbers. Columns of words are left out; one that holds both is an
+            error.
         normalize: shift and scale each feature to mean 0 and standard deviation 1.
         like: the data set of the training rows, whose features, means and deviations are used instead.
         missing: what becomes of rows with missing values ("", "NA", "?"…): "error", "drop" them, or fill in the
@@ -71,7 +85,7 @@ class CSVDataset(VisionDataset):
     Attributes: `data` of shape (N, features), `targets` of shape (N,), `features`, `mean`, `std`.
 
     Raises:
-        ValueError: columns are absent, or hold no numbers; names the file.
+        ValueError: columns are absent, or hold no numbers; names the file, and the row where there is one.
     """
 
     def __init__(
@@ -91,10 +105,14 @@ class CSVDataset(VisionDataset):
             raise ValueError(f"missing: 'error', 'drop' or 'mean' expected, got {missing!r}")
         table = read_table(self.root, delimiter)
         features = like.features if like is not None else features
-        for name in [
-            *(features if isinstance(features, (list, tuple)) else []),
-            *([target] if target else []),
-        ]:
+        named = list(features) if isinstance(features, (list, tuple)) else []
+        if isinstance(features, str):
+            raise TypeError(f"features: a list of names or a number expected, got {features!r}")
+        if len(set(named)) < len(named) or target in named:
+            raise ValueError(
+                f"{path}: features: each column once and without the target expected, got {named}"
+            )
+        for name in [*named, *([target] if target else [])]:
             if name not in table:
                 raise ValueError(f"{path}: there is no column {name!r}; it has {', '.join(table)}")
         wanted = None if target is None else _numbers(self.root, target, table[target])
@@ -126,8 +144,11 @@ class CSVDataset(VisionDataset):
             if name != target:
                 try:
                     found[name] = _numbers(self.root, name, cells)
-                except ValueError:
-                    continue  # a column of words
+                except ValueError as error:
+                    if sum(map(_is_number, cells)) * 2 > len(cells):
+                        raise ValueError(f"{error}; name the columns in features= to leave it out") from None
+        if not found:
+            raise ValueError(f"{self.root}: there are no columns of numbers; it has {', '.join(table)}")
         return found
 
     def _complete(self, columns, wanted, missing: str) -> np.ndarray:
@@ -145,6 +166,8 @@ class CSVDataset(VisionDataset):
                     "or choose other features"
                 )
             whole &= ~absent
+        if not whole.any():
+            raise ValueError(f"{self.root}: there are no complete rows")
         return np.flatnonzero(whole)
 
     def __getitem__(self, index: int):
@@ -178,7 +201,7 @@ def _most_correlated(path, columns, wanted, count: int):
 
 def _statistics(path, rows: np.ndarray, normalize: bool):
     """Mean and standard deviation of each column, 1 for constant ones."""
-    if not len(rows) or np.isnan(rows).all(0).any():
-        raise ValueError(f"{path}: there are no complete rows, or a column without any value")
+    if np.isnan(rows).all(0).any():
+        raise ValueError(f"{path}: there is a column without any value")
     mean, std = np.nanmean(rows, 0), np.nanstd(rows, 0)
     return mean, np.where(std > 0, std, 1) if normalize else np.ones_like(std)

@@ -8,7 +8,6 @@ import http.client
 import lzma
 import os
 import pathlib
-import shutil
 import stat
 import tarfile
 import urllib.error
@@ -22,9 +21,15 @@ import numpy as np
 USER_AGENT = "rushlight/vision"
 TIMEOUT = 60  # seconds without an answer
 _CHUNK = 1 << 18
+_FREE_SIZE, _EXPANSION = (
+    1 << 28,
+    200,
+)  # an archive may unpack to so many bytes, or to so many times its own size
 _OPENERS = {".bz2": bz2.open, ".gz": gzip.open, ".xz": lzma.open}
 _ALIASES = {".tbz": (".tar", ".bz2"), ".tbz2": (".tar", ".bz2"), ".tgz": (".tar", ".gz")}
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
+_DAMAGE = (  # RuntimeError: encrypted, or compressed in a way that isn't known
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError
+)  # fmt: skip
 
 
 def calculate_md5(fpath, chunk_size: int = 1 << 20) -> str:
@@ -140,7 +145,12 @@ def download_url(
         try:
             _download(mirror, path, checksum, max_redirect_hops, progress)
             return
-        except (RuntimeError, OSError, http.client.HTTPException) as error:  # URLError is an OSError
+        except (
+            RuntimeError,
+            OSError,
+            ValueError,
+            http.client.HTTPException,
+        ) as error:  # URLError is an OSError
             failures.append(f"Tried {mirror}, got:\n{error}")
     wanted = f" ({checksum.name} {checksum.digits})" if checksum else ""
     raise RuntimeError(
@@ -263,11 +273,16 @@ def download_and_extract_archive(
 # ---------------------------------------------------------------------------------------------- archives
 
 
+class _Refused(RuntimeError):
+    """An archive that could do harm."""
+
+
 def extract_archive(from_path, to_path=None, remove_finished: bool = False):
     """Unpack a .tar or .zip, also compressed, or decompress a .gz, .bz2 or .xz.
 
     Only files and folders below `to_path` are written: an archive with absolute paths, paths through "..", links or
-    devices is refused before anything of it is written outside.
+    devices is refused before anything of it is written outside. One that unpacks to more than 200 times its own size
+    (and to more than 256 MB) is refused as well.
 
     Args:
         from_path: the archive; its name tells what it is.
@@ -278,20 +293,21 @@ def extract_archive(from_path, to_path=None, remove_finished: bool = False):
         The folder, or the decompressed file; a str if `from_path` is one, else a Path.
 
     Raises:
-        RuntimeError: unknown kind, damaged archive, or one that would write elsewhere.
+        RuntimeError: unknown kind, damaged or encrypted archive, or one that is refused; names it.
     """
     kind, compression = _kind(from_path)
     to_path = os.path.dirname(from_path) if to_path is None else os.path.expanduser(to_path)
+    write = _Writer(from_path)
     try:
         if kind == ".tar":
-            _extract_tar(from_path, to_path, compression)
+            _extract_tar(from_path, to_path, compression, write)
         elif kind == ".zip":
-            _extract_zip(from_path, to_path)
+            _extract_zip(from_path, to_path, write)
         else:
             to_path = os.path.join(to_path, os.path.basename(from_path).removesuffix(compression))
             with _OPENERS[compression](from_path, "rb") as source:
-                _write(source, to_path)
-    except FileNotFoundError:
+                write(source, to_path)
+    except (FileNotFoundError, _Refused):
         raise
     except _DAMAGE as error:
         raise RuntimeError(f"{from_path}: the archive cannot be unpacked: {error}") from error
@@ -322,16 +338,16 @@ def _inside(folder: str, name: str, archive) -> str:
     """The path of a member below `folder`.
 
     Raises:
-        RuntimeError: it would be elsewhere, also through a link that is in the folder already.
+        _Refused: it would be elsewhere, also through a link that is in the folder already.
     """
     root = os.path.realpath(folder)
     path = os.path.realpath(os.path.join(root, name.replace("\\", "/")))
     if path != root and not path.startswith(root.rstrip(os.sep) + os.sep):
-        raise RuntimeError(f"{archive}: refused, its member {name!r} would be written outside of {folder}")
+        raise _Refused(f"{archive}: refused, its member {name!r} would be written outside of {folder}")
     return path
 
 
-def _extract_tar(archive, folder, compression: str | None) -> None:
+def _extract_tar(archive, folder, compression: str | None, write: "_Writer") -> None:
     with tarfile.open(archive, f"r:{compression[1:] if compression else ''}") as tar:
         for member in tar:
             path = _inside(folder, member.name, archive)
@@ -339,12 +355,14 @@ def _extract_tar(archive, folder, compression: str | None) -> None:
                 os.makedirs(path, exist_ok=True)
             elif member.isreg():
                 with tar.extractfile(member) as source:
-                    _write(source, path)
+                    write(source, path)
             else:
-                raise RuntimeError(f"{archive}: refused, its member {member.name!r} is a link or a device")
+                raise _Refused(f"{archive}: refused, its member {member.name!r} is a link or a device")
+        while chunk := tar.fileobj.read(_CHUNK):  # at the end of a compressed file is its checksum
+            write.count(len(chunk))
 
 
-def _extract_zip(archive, folder) -> None:
+def _extract_zip(archive, folder, write: "_Writer") -> None:
     with zipfile.ZipFile(archive) as content:
         for member in content.infolist():
             path = _inside(folder, member.filename, archive)
@@ -353,25 +371,44 @@ def _extract_zip(archive, folder) -> None:
                 os.makedirs(path, exist_ok=True)
             elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
                 with content.open(member) as source:
-                    _write(source, path)
+                    write(source, path)
             else:
-                raise RuntimeError(
-                    f"{archive}: refused, its member {member.filename!r} is a link or a device"
-                )
+                raise _Refused(f"{archive}: refused, its member {member.filename!r} is a link or a device")
 
 
-def _write(source, path: str) -> None:
-    """Copy a stream to a file, which gets its name once it is complete."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    part = path + ".part"
-    try:
-        with open(part, "wb") as target:
-            shutil.copyfileobj(source, target, _CHUNK)
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(part)
-        raise
+class _Writer:
+    """Writes what an archive holds, up to a limit for all of it."""
+
+    def __init__(self, archive):
+        self.archive = archive
+        size = os.path.getsize(archive)
+        if not size:
+            raise RuntimeError(f"{archive}: the archive cannot be unpacked: empty file")
+        self.left = max(_FREE_SIZE, _EXPANSION * size)
+
+    def count(self, nbytes: int) -> None:
+        """Note that so many bytes were unpacked."""
+        self.left -= nbytes
+        if self.left < 0:
+            raise _Refused(
+                f"{self.archive}: refused, it unpacks to more than {_EXPANSION} times its own size; unpack it with "
+                "another program if that is right"
+            )
+
+    def __call__(self, source, path: str) -> None:
+        """Copy a stream to a file, which gets its name once it is complete."""
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        part = path + ".part"
+        try:
+            with open(part, "wb") as target:
+                while chunk := source.read(_CHUNK):
+                    self.count(len(chunk))
+                    target.write(chunk)
+            os.replace(part, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.remove(part)
+            raise
 
 
 # ------------------------------------------------------------------------------------------------ others

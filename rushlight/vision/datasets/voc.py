@@ -102,7 +102,10 @@ class VOCSegmentation(_VOC):
 
 
 class VOCDetection(_VOC):
-    """Pictures and their annotations, the tree of an XML file as a dict.
+    """Pictures and their annotations, the tree of an XML file as a dict of texts.
+
+    Fields that a file lacks are absent from the dict; `wrap_dataset_for_transforms_v2` makes boxes and labels of it, and
+    names the file where they can't be made.
 
     Source: M. Everingham and others, "The Pascal Visual Object Classes (VOC) Challenge" (2010).
     """
@@ -121,9 +124,12 @@ class VOCDetection(_VOC):
         if b"<!ENTITY" in content:  # a few of them can expand to gigabytes
             raise ValueError(f"{path}: refused, annotations don't define entities")
         try:
-            return self.parse_voc_xml(ElementTree.fromstring(content))
+            found = self.parse_voc_xml(ElementTree.fromstring(content))
         except ElementTree.ParseError as error:
             raise ValueError(f"{path}: damaged annotation: {error}") from error
+        if "annotation" not in found:
+            raise ValueError(f"{path}: no annotation, but {', '.join(found) or 'nothing'}")
+        return found
 
     @staticmethod
     def parse_voc_xml(node) -> dict:

@@ -132,6 +132,9 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     """
 
     def __init__(self, loader):
+        # Process.join imports it, and `__del__` joins: it may be called in the midst of that import.
+        from multiprocessing import connection  # noqa: F401
+
         super().__init__(loader)
         self._prefetch_factor, self._in_order = loader.prefetch_factor, loader.in_order
         if self._prefetch_factor <= 0:
