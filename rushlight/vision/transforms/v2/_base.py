@@ -36,6 +36,9 @@ class Transform(Module):
     _transformed_types: tuple = (Tensor, _is_pil_image)
     _v1_transform_cls: type | None = None
 
+    def __init__(self):
+        super().__init__()
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls._v1_transform_cls is not None and hasattr(cls._v1_transform_cls, "get_params"):

@@ -52,17 +52,36 @@ def _on_marks(kernel, accepted):
     return call
 
 
+def renamed(kernel, name: str):
+    """A kernel of images as that of another kind: its name, and that of its first argument."""
+    first, *rest = inspect.signature(kernel).parameters.values()
+    own = name.rpartition("_")[2]
+
+    def call(*args, **kwargs):
+        if own in kwargs:
+            kwargs[first.name] = kwargs.pop(own)
+        return kernel(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = kernel.__doc__
+    call.__module__ = kernel.__module__
+    call.__signature__ = inspect.Signature([first.replace(name=own), *rest])
+    return call
+
+
 def _mask_kernel(image_kernel, name: str):
     """The kernel of images for masks, also of two dimensions: values are never mixed."""
     parameters = _parameters(image_kernel)
-    interpolates = parameters.pop("interpolation", None)
+    interpolates = parameters.get("interpolation")
+    if name != "resize":
+        parameters.pop("interpolation", None)
     parameters.pop("antialias", None)
     exact = InterpolationMode.NEAREST_EXACT
 
     def kernel(mask, *args, **kwargs):
         kwargs.update(zip(parameters, args, strict=False))
         if interpolates is not None:
-            kept = name == "resize" and kwargs.get("interpolation") in (exact, exact.value)
+            kept = kwargs.get("interpolation") in (exact, exact.value)
             kwargs["interpolation"] = exact if kept else InterpolationMode.NEAREST
         if mask.ndim < 3:
             return image_kernel(mask.unsqueeze(0), **kwargs).squeeze(0)
@@ -108,7 +127,9 @@ def functional(doc: str, image, pil=None, mask=False, bounding_boxes=None, keypo
         call.kernels["image"] = image
     if video:
         call.table[tv_tensors.Video] = _on_pixels(image)
-        call.kernels["video"] = image
+        call.kernels["video"] = (
+            image if name + "_video" == image.__name__ else renamed(image, name + "_video")
+        )
     if pil is not None and F_pil.Image is not None:
         accepted = _parameters(pil)
         call.table[F_pil.Image.Image] = lambda inpt, arguments: pil(

@@ -6,7 +6,12 @@ import rushlight as torch
 from rushlight.tensor import Tensor
 from rushlight.vision import tv_tensors
 from rushlight.vision.transforms import _functional_pil as F_pil
-from rushlight.vision.transforms.v2.functional._dispatch import FUNCTIONALS, is_pure_tensor, kernel_of
+from rushlight.vision.transforms.v2.functional._dispatch import (
+    FUNCTIONALS,
+    is_pure_tensor,
+    kernel_of,
+    renamed,
+)
 from rushlight.vision.tv_tensors import (
     BoundingBoxes,
     BoundingBoxFormat,
@@ -43,7 +48,7 @@ def get_size_bounding_boxes(bounding_box) -> list[int]:
     return list(bounding_box.canvas_size)
 
 
-get_size_keypoints = get_size_bounding_boxes
+get_size_keypoints = renamed(get_size_bounding_boxes, "get_size_keypoints")
 
 
 def get_num_frames_video(video) -> int:
@@ -103,12 +108,9 @@ get_num_frames = _query(
     dict.fromkeys((Tensor, tv_tensors.Video), get_num_frames_video),
 )
 get_image_num_channels = get_num_channels
-get_dimensions_video, get_num_channels_video, get_size_video, get_size_mask = (
-    get_dimensions_image,
-    get_num_channels_image,
-    get_size_image,
-    get_size_image,
-)
+get_dimensions_video = renamed(get_dimensions_image, "get_dimensions_video")
+get_num_channels_video = renamed(get_num_channels_image, "get_num_channels_video")
+get_size_video, get_size_mask = (renamed(get_size_image, f"get_size_{kind}") for kind in ("video", "mask"))
 
 
 # -- formats of boxes -----------------------------------------------------------------------------------
