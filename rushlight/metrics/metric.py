@@ -32,6 +32,7 @@ class Metric(Module):
         super().__init__()
         self._defaults: dict[str, Any] = {}
         self.update_count = 0
+        self._forward_cache = None  # the value of the last batch
 
     def add_state(self, name: str, default) -> None:
         """Name a part of the state: a tensor that batches add to, or an empty list that they append tensors to.
@@ -70,13 +71,14 @@ class Metric(Module):
                     self, name, before[name] + here if isinstance(default, Tensor) else [*before[name], *here]
                 )
             self.update_count = count + 1
+        self._forward_cache = value
         return value
 
     def reset(self) -> None:
         """Forget all batches."""
         for name, default in self._defaults.items():
             setattr(self, name, default.clone() if isinstance(default, Tensor) else [])
-        self.update_count = 0
+        self.update_count, self._forward_cache = 0, None
 
     def state(self) -> dict:
         """The state by name, as it is now."""

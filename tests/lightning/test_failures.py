@@ -164,9 +164,13 @@ def fit(model, *data, **kwargs):
 
 
 WRONG = [
-    (lambda: pl.Trainer(accelerator="gpu"), MisconfigurationException, "only the CPU"),
+    (lambda: pl.Trainer(accelerator="nope"), ValueError, "Available names are: auto, cpu"),
     (lambda: pl.Trainer(devices=2), MisconfigurationException, "one process"),
     (lambda: pl.Trainer(strategy="nope"), ValueError, "strategy"),
+    (lambda: pl.Trainer(val_check_interval=1.5), MisconfigurationException, "val_check_interval"),
+    (lambda: pl.Trainer(fast_dev_run=-1), MisconfigurationException, "fast_dev_run=-1"),
+    (lambda: pl.Trainer(barebones=True, logger=True), ValueError, "barebones mode"),
+    (lambda: pl.Trainer(callbacks=[EarlyStopping("a"), EarlyStopping("a")]), RuntimeError, "more than one stateful callback"),
     (lambda: pl.Trainer(limit_train_batches=1.5), MisconfigurationException, "limit_train_batches"),
     (lambda: pl.Trainer(max_epochs=-2), MisconfigurationException, "max_epochs"),
     (lambda: pl.Trainer(gradient_clip_algorithm="x"), MisconfigurationException, "gradient_clip_algorithm"),
@@ -189,11 +193,24 @@ WRONG = [
     (lambda: fit(returning("x"), loader()), MisconfigurationException, "must return a Tensor"),
     (lambda: fit(returning({"a": 1}), loader()), MisconfigurationException, "'loss' key"),
     (lambda: fit(logging("x", torch.ones(3)), loader()), ValueError, "single element"),
+    (lambda: fit(logging("x", None), loader()), ValueError, "cannot be logged"),
     (lambda: fit(logging("x", "y"), loader()), ValueError, "cannot be logged"),
     (lambda: fit(logging("x", 1.0, on_step=False, on_epoch=False), loader()), MisconfigurationException, "not useful"),
     (lambda: fit(logging("x", 1.0, reduce_fx="median"), loader()), MisconfigurationException, "min,max,mean,sum"),
     (lambda: fit(Line(), loader(), callbacks=[EarlyStopping("nope")]), RuntimeError, "`nope` which is not available"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "asked", [{"accelerator": "gpu", "devices": 2}, {"accelerator": "cuda"}, {"gpus": 1}]
+)
+def test_without_a_gpu(asked):
+    """Scripts that ask for a GPU run on the CPU, and say so."""
+    model = Line()
+    with pytest.warns(UserWarning, match="there is only the CPU here"):
+        trainer = pl.Trainer(max_epochs=1, **QUIET, **asked)
+    trainer.fit(model, loader())
+    assert trainer.global_step == 5 and model.device.type == "cpu" and trainer.num_devices == 1
 
 
 @pytest.mark.parametrize("number", range(len(WRONG)))

@@ -13,13 +13,20 @@ from rushlight.lightning.callbacks.lr_monitor import LearningRateMonitor
 from rushlight.lightning.callbacks.model_checkpoint import ModelCheckpoint
 from rushlight.lightning.callbacks.model_summary import ModelSummary
 from rushlight.lightning.callbacks.on_exception_checkpoint import OnExceptionCheckpoint
-from rushlight.lightning.callbacks.progress import PlainProgressBar, ProgressBar, TQDMProgressBar
+from rushlight.lightning.callbacks.prediction_writer import BasePredictionWriter
+from rushlight.lightning.callbacks.progress import (
+    PlainProgressBar,
+    ProgressBar,
+    RichModelSummary,
+    RichProgressBar,
+    TQDMProgressBar,
+)
 from rushlight.lightning.callbacks.stochastic_weight_avg import StochasticWeightAveraging
 from rushlight.lightning.callbacks.timer import Timer
 
 __all__ = [
-    "BackboneFinetuning", "BaseFinetuning", "BatchSizeFinder", "Callback", "Checkpoint", "DeviceStatsMonitor",
-    "EarlyStopping", "GradientAccumulationScheduler", "LambdaCallback", "LearningRateFinder", "LearningRateMonitor",
-    "ModelCheckpoint", "ModelSummary", "OnExceptionCheckpoint", "PlainProgressBar", "ProgressBar",
-    "StochasticWeightAveraging", "TQDMProgressBar", "Timer",
+    "BackboneFinetuning", "BaseFinetuning", "BasePredictionWriter", "BatchSizeFinder", "Callback", "Checkpoint",
+    "DeviceStatsMonitor", "EarlyStopping", "GradientAccumulationScheduler", "LambdaCallback", "LearningRateFinder",
+    "LearningRateMonitor", "ModelCheckpoint", "ModelSummary", "OnExceptionCheckpoint", "PlainProgressBar", "ProgressBar",
+    "RichModelSummary", "RichProgressBar", "StochasticWeightAveraging", "TQDMProgressBar", "Timer",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ class BatchSizeFinder(Callback):
 
     def __init__(
         self, mode: str = "power", steps_per_trial: int = 3, init_val: int = 2, max_trials: int = 25,
-        batch_arg_name: str = "batch_size", margin: float = 0.0, max_val: int = 8192,
+        batch_arg_name: str = "batch_size", margin: float = 0.05, max_val: int = 8192,
     ):  # fmt: skip
         self._arguments = (mode, steps_per_trial, init_val, max_trials, batch_arg_name, margin, max_val)
         self.optimal_batch_size: int | None = init_val

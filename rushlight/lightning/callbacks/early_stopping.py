@@ -1,9 +1,21 @@
 """Stopping when a metric no longer improves."""
 
+from enum import Enum
+
 import rushlight as torch
 from rushlight.lightning.callbacks.callback import Callback
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
 from rushlight.lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
+
+
+class EarlyStoppingReason(Enum):
+    """Why a run was stopped."""
+
+    NOT_STOPPED = 0
+    STOPPING_THRESHOLD = 1
+    DIVERGENCE_THRESHOLD = 2
+    PATIENCE_EXHAUSTED = 3
+    NON_FINITE_METRIC = 4
 
 
 class EarlyStopping(Callback):
@@ -23,6 +35,10 @@ class EarlyStopping(Callback):
         log_rank_zero_only: accepted.
     Raises:
         MisconfigurationException: an unknown mode.
+
+    Attributes:
+        best_score, wait_count, stopped_epoch: the best value, checks since, and when it stopped.
+        stopping_reason, stopping_reason_message: why.
     """
 
     def __init__(
@@ -39,6 +55,7 @@ class EarlyStopping(Callback):
         self.min_delta = min_delta if mode == "max" else -min_delta
         self.wait_count = self.stopped_epoch = 0
         self.best_score = torch.tensor(float("inf") if mode == "min" else -float("inf"))
+        self.stopping_reason, self.stopping_reason_message = EarlyStoppingReason.NOT_STOPPED, None
         self._check_on_train_epoch_end = check_on_train_epoch_end
 
     @property
@@ -89,18 +106,26 @@ class EarlyStopping(Callback):
         if reason is not None:
             trainer.should_stop = True
             self.stopped_epoch = trainer.current_epoch
-            if self.verbose or "finite" in reason:
-                rank_zero_info(reason)
+            self.stopping_reason, message = reason
+            self.stopping_reason_message = f"{message} Signaling Trainer to stop."
+            if self.verbose or self.stopping_reason is EarlyStoppingReason.NON_FINITE_METRIC:
+                rank_zero_info(self.stopping_reason_message)
 
-    def _reason(self, current) -> str | None:
-        """Why to stop, or None."""
+    def _reason(self, current) -> tuple | None:
+        """Why to stop, and in words; or None."""
         name = f"Monitored metric {self.monitor}"
+        better, worse = ("<", ">") if self.mode == "min" else (">", "<")
         if self.check_finite and not torch.isfinite(current):
-            return f"{name} = {current} is not finite. Previous best value was {self.best_score:.3f}. Signaling Trainer to stop."
+            message = f"{name} = {current} is not finite. Previous best value was {self.best_score:.3f}."
+            return EarlyStoppingReason.NON_FINITE_METRIC, message
         if self.stopping_threshold is not None and self.monitor_op(current, self.stopping_threshold):
-            return f"Stopping threshold reached: {self.monitor} = {current}. Signaling Trainer to stop."
+            message = (
+                f"Stopping threshold reached: {self.monitor} = {current} {better} {self.stopping_threshold}."
+            )
+            return EarlyStoppingReason.STOPPING_THRESHOLD, message
         if self.divergence_threshold is not None and self.monitor_op(-current, -self.divergence_threshold):
-            return f"Divergence threshold reached: {self.monitor} = {current}. Signaling Trainer to stop."
+            message = f"Divergence threshold reached: {self.monitor} = {current} {worse} {self.divergence_threshold}."
+            return EarlyStoppingReason.DIVERGENCE_THRESHOLD, message
         if self.monitor_op(current - self.min_delta, self.best_score):
             if self.verbose:
                 rank_zero_info(f"Metric {self.monitor} improved. New best score: {current:.3f}")
@@ -109,17 +134,18 @@ class EarlyStopping(Callback):
         self.wait_count += 1
         if self.wait_count < self.patience:
             return None
-        return (
-            f"{name} did not improve in the last {self.wait_count} records. Best score: {self.best_score:.3f}. Signaling "
-            "Trainer to stop."
-        )
+        message = f"{name} did not improve in the last {self.wait_count} records. Best score: {self.best_score:.3f}."
+        return EarlyStoppingReason.PATIENCE_EXHAUSTED, message
 
     def state_dict(self) -> dict:
         """Its state."""
-        names = ("wait_count", "stopped_epoch", "best_score", "patience")
-        return {name: getattr(self, name) for name in names}
+        names = ("wait_count", "stopped_epoch", "best_score", "patience", "stopping_reason_message")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "stopping_reason": self.stopping_reason.value,
+        }
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Take it back."""
         for name, value in state_dict.items():
-            setattr(self, name, value)
+            setattr(self, name, EarlyStoppingReason(value) if name == "stopping_reason" else value)

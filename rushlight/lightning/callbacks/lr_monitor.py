@@ -65,7 +65,7 @@ class LearningRateMonitor(Callback):
     def _log(self, trainer, interval: str) -> None:
         values = {}
         for name, group, own_interval in self._groups(trainer):
-            if interval not in ("any", own_interval):
+            if interval != "any" and own_interval not in ("any", interval):
                 continue
             values[name] = float(group["lr"])
             self.lrs.setdefault(name, []).append(values[name])
@@ -92,7 +92,7 @@ class LearningRateMonitor(Callback):
             yield from _named(name, optimizer, config.interval, used)
         for optimizer in trainer.optimizers:
             if id(optimizer) not in known:
-                yield from _named("lr-" + type(optimizer).__name__, optimizer, "step", used)
+                yield from _named("lr-" + type(optimizer).__name__, optimizer, "any", used)
 
 
 def _named(name: str, optimizer, interval: str, used: dict):

@@ -173,9 +173,9 @@ class ModelCheckpoint(Checkpoint):
         """Whether it saves at the end of training epochs, and not of validations."""
         if self._save_on_train_epoch_end is not None:
             return self._save_on_train_epoch_end
-        if trainer.check_val_every_n_epoch != 1 or not trainer.enable_validation:
+        if not trainer.enable_validation:
             return True
-        return trainer.val_check_interval == 1.0
+        return trainer.val_check_interval == 1.0 and trainer.check_val_every_n_epoch == 1
 
     # -- what -------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from rushlight.lightning.core.hooks import CheckpointHooks, DataHooks
 from rushlight.lightning.core.hparams import HyperparametersMixin
-from rushlight.lightning.core.saving import load_datamodule
+from rushlight.lightning.core.saving import class_only, load_datamodule
+from rushlight.lightning.utilities.exceptions import MisconfigurationException
+from rushlight.utils._pytree import tree_flatten
 
 __all__ = ["LightningDataModule"]
 
@@ -72,7 +74,26 @@ class LightningDataModule(HyperparametersMixin, DataHooks, CheckpointHooks):
     def on_exception(self, exception: BaseException) -> None:
         """The run ended with an exception."""
 
-    @classmethod
+    def __str__(self) -> str:
+        return "\n".join(f"{{{kind} dataloader: {self._sizes(name)}}}" for kind, name in (
+            ("Train", "train"), ("Validation", "val"), ("Test", "test"), ("Predict", "predict")))  # fmt: skip
+
+    def _sizes(self, kind: str) -> str:
+        """The sizes of the data sets of a kind of loaders, as far as they are known."""
+        try:
+            loaders = getattr(self, f"{kind}_dataloader")()
+        except MisconfigurationException:
+            return "None"
+        loaders = tree_flatten(loaders)[0]
+        sizes = []
+        for loader in loaders:
+            try:
+                sizes.append(f"size={len(getattr(loader, 'dataset', loader))}")
+            except (TypeError, NotImplementedError):
+                sizes.append("size=unavailable")
+        return sizes[0] if len(sizes) == 1 else " ; ".join(f"{i}. {size}" for i, size in enumerate(sizes, 1))
+
+    @class_only
     def load_from_checkpoint(
         cls, checkpoint_path, map_location=None, hparams_file=None, weights_only: bool | None = None, **kwargs
     ):

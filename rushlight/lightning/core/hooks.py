@@ -84,10 +84,6 @@ class ModelHooks:
         """The model goes into evaluation mode."""
         self.eval()
 
-    def on_predict_model_train(self) -> None:
-        """The model goes back; by default every layer into the mode that it was in."""
-        self.trainer._restore_modes()
-
     def on_train_epoch_start(self) -> None:
         """An epoch begins."""
 

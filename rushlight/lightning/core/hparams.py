@@ -49,7 +49,9 @@ class HyperparametersMixin:
             raise ValueError(
                 f"save_hyperparameters: expected a dict, a Namespace or names of arguments, got {type(hparams).__name__}"
             )
-        self._set_hparams({key: value for key, value in hparams.items() if key not in ignored})
+        self._set_hparams(hparams)
+        for name in ignored:  # what a base class has saved is ignored too
+            self.hparams.pop(name, None)
         self._hparams_initial = _copied(self.hparams)
 
     def _set_hparams(self, values) -> None:

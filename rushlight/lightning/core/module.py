@@ -6,9 +6,10 @@ import rushlight as torch
 from rushlight import nn
 from rushlight.lightning.core.hooks import CheckpointHooks, DataHooks, ModelHooks
 from rushlight.lightning.core.hparams import HyperparametersMixin
-from rushlight.lightning.core.saving import load_from_checkpoint
+from rushlight.lightning.core.saving import class_only, load_from_checkpoint
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
 from rushlight.lightning.utilities.rank_zero import rank_zero_warn
+from rushlight.lightning.utilities.types import GradClipAlgorithmType
 
 __all__ = ["LightningModule"]
 
@@ -287,23 +288,31 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
 
         Args:
             optimizer: whose parameters.
-            gradient_clip_val: the largest norm or value; None or 0 for no clipping.
+            gradient_clip_val: the largest norm or value; that of the Trainer by default; 0 for no clipping.
             gradient_clip_algorithm: "norm", the default, or "value".
         Raises:
-            MisconfigurationException: another algorithm.
+            MisconfigurationException: another algorithm, or not what the Trainer was given.
         """
-        if not gradient_clip_val:
+        given = {"gradient_clip_val": gradient_clip_val, "gradient_clip_algorithm": gradient_clip_algorithm}
+        for name, value in given.items():
+            of_trainer = getattr(self.trainer, name)
+            if value is not None and of_trainer is not None and value != of_trainer:
+                raise MisconfigurationException(
+                    f"You have set `Trainer({name}={of_trainer!r})` and have passed `clip_gradients({name}={value!r})`. "
+                    "Please use only one of them."
+                )
+            given[name] = of_trainer if value is None else value
+        limit, algorithm = (
+            given["gradient_clip_val"],
+            GradClipAlgorithmType.of(given["gradient_clip_algorithm"] or "norm"),
+        )
+        if not limit:
             return
-        algorithm = str(getattr(gradient_clip_algorithm, "value", gradient_clip_algorithm or "norm")).lower()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        if algorithm == "value":
-            nn.utils.clip_grad_value_(parameters, gradient_clip_val)
-        elif algorithm == "norm":
-            nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+        if algorithm is GradClipAlgorithmType.VALUE:
+            nn.utils.clip_grad_value_(parameters, limit)
         else:
-            raise MisconfigurationException(
-                f'`gradient_clip_algorithm` must be "norm" or "value", got {gradient_clip_algorithm!r}'
-            )
+            nn.utils.clip_grad_norm_(parameters, limit)
 
     def toggle_optimizer(self, optimizer) -> None:
         """Have only this optimizer's parameters require gradients, until `untoggle_optimizer`.
@@ -346,7 +355,7 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
             p.requires_grad = True
         self.train()
 
-    @classmethod
+    @class_only
     def load_from_checkpoint(
         cls, checkpoint_path, map_location=None, hparams_file=None, strict: bool | None = None,
         weights_only: bool | None = None, **kwargs,
@@ -366,6 +375,10 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
         return load_from_checkpoint(
             cls, checkpoint_path, map_location, hparams_file, strict, weights_only, kwargs
         )
+
+    def all_gather(self, data, group=None, sync_grads: bool = False):
+        """Tensors of all processes: of the only one, as they are."""
+        return data
 
     def to_torchscript(self, *args, **kwargs):
         """There is no TorchScript here."""

@@ -1,11 +1,13 @@
 """Checkpoint files; models and datamodules made from them; hyperparameters as .yaml files."""
 
 import errno
+import functools
 import glob
 import importlib.util
 import inspect
 import json
 import os
+from argparse import Namespace
 
 import rushlight as torch
 from rushlight.lightning.utilities.parsing import AttributeDict
@@ -60,6 +62,26 @@ def read_checkpoint(path, map_location=None, weights_only: bool | None = None) -
     return checkpoint
 
 
+class class_only:
+    """A class method that can't be called on an instance, where its result would easily be overlooked."""
+
+    def __init__(self, function):
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, instance, owner):
+        @functools.wraps(self.function)
+        def called(*args, **kwargs):
+            if instance is not None:
+                raise TypeError(
+                    f"The classmethod `{owner.__name__}.{self.function.__name__}` cannot be called on an instance. Call it "
+                    "on the class, and use what it returns."
+                )
+            return self.function(owner, *args, **kwargs)
+
+        return called
+
+
 def load_from_checkpoint(cls, path, map_location, hparams_file, strict, weights_only, kwargs: dict):
     """A model of class `cls` from a checkpoint."""
     checkpoint = read_checkpoint(path, map_location, weights_only)
@@ -94,7 +116,10 @@ def _made(cls, checkpoint: dict, hparams_file, kwargs: dict):
     parameters = inspect.signature(cls.__init__).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     if name not in (None, "kwargs") and name in parameters:  # one argument held them all
-        arguments = {name: AttributeDict({**stored, **kwargs.pop(name, {})}), **kwargs}
+        given = kwargs.pop(name, {})
+        given = vars(given) if isinstance(given, Namespace) else given
+        others = {key: kwargs.pop(key) for key in list(kwargs) if key not in parameters and not takes_any}
+        arguments = {name: AttributeDict({**stored, **given, **others}), **kwargs}
     else:
         arguments = {**stored, **kwargs}
     if not takes_any:

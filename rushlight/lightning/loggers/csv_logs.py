@@ -3,6 +3,7 @@
 import csv
 import os
 
+import rushlight as torch
 from rushlight.lightning.core.saving import save_hparams_to_yaml
 from rushlight.lightning.loggers.logger import FolderLogger, plain
 from rushlight.lightning.utilities.rank_zero import rank_zero_warn
@@ -37,7 +38,8 @@ class ExperimentWriter:
 
     def log_metrics(self, metrics_dict: dict, step: int | None = None) -> None:
         """Take a row."""
-        self.metrics.append({**metrics_dict, "step": len(self.metrics) + self.rows if step is None else step})
+        row = {key: _plain(value) for key, value in metrics_dict.items()}
+        self.metrics.append({**row, "step": len(self.metrics) + self.rows if step is None else step})
 
     def save(self, to_disk: bool = False) -> None:
         """Write what was taken.
@@ -45,7 +47,7 @@ class ExperimentWriter:
         Args:
             to_disk: wait until it is on the disk.
         """
-        if self.hparams != self._hparams_written:
+        if self.hparams != (self._hparams_written or {}):
             save_hparams_to_yaml(os.path.join(self.log_dir, self.NAME_HPARAMS_FILE), self.hparams)
             self._hparams_written = dict(self.hparams)
         if self.metrics:
@@ -87,6 +89,11 @@ class ExperimentWriter:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self.metrics_file_path)
+
+
+def _plain(value):
+    """A number for the file, of a tensor too."""
+    return value.item() if isinstance(value, torch.Tensor) else value
 
 
 class CSVLogger(FolderLogger):

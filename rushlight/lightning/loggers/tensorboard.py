@@ -7,6 +7,7 @@ from rushlight.lightning.core.saving import save_hparams_to_yaml
 from rushlight.lightning.loggers.logger import FolderLogger, flattened, plain
 from rushlight.lightning.utilities.rank_zero import rank_zero_warn
 from rushlight.utils.tensorboard import SummaryWriter
+from rushlight.utils.tensorboard import summary as summaries
 
 
 def can_be_shown() -> bool:
@@ -80,7 +81,10 @@ class TensorBoardLogger(FolderLogger):
             for key, value in flattened(self.hparams).items()
         }
         self.log_metrics(metrics, step or 0)
-        self.experiment.add_hparams(shown, dict(metrics), run_name=".")
+        for values in summaries.hparams(
+            shown, dict(metrics)
+        ):  # beside the run's own values, not in a subfolder
+            self.experiment.file_writer.add_summary(values)
 
     def log_metrics(self, metrics: dict, step: int | None = None) -> None:
         """Take values."""

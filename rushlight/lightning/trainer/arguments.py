@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from rushlight.lightning.callbacks.timer import to_seconds
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
-from rushlight.lightning.utilities.rank_zero import rank_zero_deprecation
+from rushlight.lightning.utilities.rank_zero import rank_zero_deprecation, rank_zero_warn
 
 _RENAMED = {  # old name -> (new name, new value of an old value)
     "resume_from_checkpoint": ("resume_from_checkpoint", lambda v: v),
@@ -23,7 +23,7 @@ _IGNORED = (
     "auto_select_gpus", "amp_backend", "amp_level", "multiple_trainloader_mode", "replace_sampler_ddp",
     "move_metrics_to_cpu", "track_grad_norm", "num_processes", "log_save_interval", "row_log_interval", "num_sanity_val_batches",
 )  # fmt: skip
-_ACCELERATORS = ("auto", "cpu", None)
+_ABSENT = ("gpu", "cuda", "mps", "tpu", "xla", "hpu", "ipu")  # accelerators that there aren't
 _STRATEGIES = ("auto", "single_device", None, "ddp", "ddp_spawn", "ddp_notebook", "ddp_fork", "ddp_find_unused_parameters_true",
                "ddp_find_unused_parameters_false", "dp")  # fmt: skip
 
@@ -34,16 +34,14 @@ def translated(old: dict) -> dict:
     Args:
         old: those that the Trainer doesn't know.
     Raises:
-        TypeError: nobody knows them. MisconfigurationException: they ask for a GPU or a TPU.
+        TypeError: nobody knows them.
     """
     new = {}
     for name, value in old.items():
         if name in ("gpus", "tpu_cores", "ipus"):
-            if value in (None, 0, "0", []):
-                continue
-            raise MisconfigurationException(
-                f"Trainer({name}={value!r}): there is only the CPU here. Leave the argument out"
-            )
+            if value not in (None, 0, "0", []):
+                _warn_of_cpu(f"{name}={value!r}")
+            continue
         if name in _RENAMED:
             target, convert = _RENAMED[name]
             new[target] = convert(value)
@@ -53,16 +51,31 @@ def translated(old: dict) -> dict:
     return new
 
 
+def _warn_of_cpu(asked: str) -> None:
+    rank_zero_warn(
+        f"Trainer({asked}): there is only the CPU here, so the run is on the CPU, in one process. Use accelerator='auto' "
+        "to take what there is"
+    )
+
+
 def check_devices(accelerator, strategy, devices, num_nodes: int) -> None:
     """Check that one process on the CPU is what is asked for.
 
+    Who asks for a GPU gets a warning and the CPU: scripts written for a GPU run on a laptop as they are.
+
     Raises:
-        MisconfigurationException: it isn't. ValueError: there is no such strategy.
+        MisconfigurationException: several processes. ValueError: there is no such accelerator or strategy.
     """
-    if accelerator not in _ACCELERATORS and type(accelerator).__name__ != "CPUAccelerator":
-        raise MisconfigurationException(
-            f"No supported {accelerator} backend found! There is only the CPU here: use Trainer(accelerator='cpu') or 'auto'"
-        )
+    if accelerator in _ABSENT:
+        _warn_of_cpu(f"accelerator={accelerator!r}" + ("" if devices == "auto" else f", devices={devices!r}"))
+        devices = "auto"
+    elif accelerator not in ("auto", "cpu", None) and type(accelerator).__name__ != "CPUAccelerator":
+        if accelerator in _STRATEGIES:  # Lightning 1.x: accelerator="dp"
+            strategy = accelerator
+        else:
+            raise ValueError(
+                f"You selected an invalid accelerator name: `accelerator={accelerator!r}`. Available names are: auto, cpu"
+            )
     name = strategy if isinstance(strategy, str) or strategy is None else type(strategy).__name__
     if name not in _STRATEGIES and name != "SingleDeviceStrategy":
         raise ValueError(
@@ -81,19 +94,21 @@ def check_devices(accelerator, strategy, devices, num_nodes: int) -> None:
         )
 
 
-def check_share(name: str, value) -> None:
-    """Check a number or share of batches.
+def share(name: str, value, default=1.0):
+    """A number or share of batches, checked; `default` for None.
 
     Raises:
         MisconfigurationException: it is neither.
     """
     if value is None:
-        return
-    fine = isinstance(value, int | float) and not isinstance(value, bool)
-    if not fine or (isinstance(value, float) and not 0 <= value <= 1) or value < 0:
+        return default
+    if isinstance(value, float) and value > 1 and value.is_integer():
+        return int(value)
+    if not isinstance(value, int | float) or value < 0 or (isinstance(value, float) and value > 1):
         raise MisconfigurationException(
             f"You have passed invalid value {value} for {name}, it has to be in [0.0, 1.0] or an int."
         )
+    return value
 
 
 def check_count(name: str, value, least: int) -> None:
@@ -106,18 +121,29 @@ def check_count(name: str, value, least: int) -> None:
         raise MisconfigurationException(f"`{name}` should be an int >= {least} or None, got {value!r}.")
 
 
-def check_clipping(value, algorithm) -> None:
-    """Check the arguments of gradient clipping.
+def check_barebones(given: dict) -> None:
+    """Check that nothing is asked for that takes time besides the loop.
+
+    Args:
+        given: arguments by name.
+    Raises:
+        ValueError: something is.
+    """
+    for name, value in given.items():
+        if value:
+            raise ValueError(
+                f"`Trainer(barebones=True, {name}={value!r})` was passed. It takes time, so it is disabled in barebones mode."
+            )
+
+
+def check_clipping(value) -> None:
+    """Check the limit of gradients.
 
     Raises:
-        TypeError: no number. MisconfigurationException: an unknown algorithm.
+        TypeError: no number.
     """
     if value is not None and not isinstance(value, int | float):
         raise TypeError(f"`gradient_clip_val` should be an int or a float. Got {value}.")
-    if algorithm is not None and str(getattr(algorithm, "value", algorithm)).lower() not in ("norm", "value"):
-        raise MisconfigurationException(
-            f"`gradient_clip_algorithm` {algorithm} is invalid. Allowed algorithms: ['value', 'norm']."
-        )
 
 
 def interval_seconds(interval) -> float | None:
@@ -125,8 +151,10 @@ def interval_seconds(interval) -> float | None:
     return to_seconds(interval) if isinstance(interval, str | timedelta | dict) else None
 
 
-def epoch_limits(min_epochs, max_epochs, max_steps: int, timed: bool) -> tuple:
-    """The least and the most epochs, where they aren't given: at most 1000, unless steps or time end the run."""
+def epoch_limits(min_epochs, max_epochs, min_steps, max_steps: int, timed: bool) -> tuple:
+    """The least and the most epochs, where they aren't given: at most 1000, unless steps or time end the run; whole ones."""
     if max_epochs is None:
         max_epochs = -1 if max_steps != -1 or timed else 1000
+    if min_epochs is None:
+        min_epochs = 0 if min_steps is None else 1
     return min_epochs, max_epochs

@@ -68,6 +68,8 @@ def _place(trainer, loop) -> dict:
             "total_batches": loop.total_batches - repeated,
         },
         "should_stop": trainer.should_stop,
+        "val_batches": loop.val_loop.given_before if loop.phase == "logged" else loop.val_loop.given,
+        "outputs": loop.outputs,
         "streams": streams,
         "position": loop.position.state_dict(loop.position.given - repeated)
         if loop.batches is not None
@@ -222,6 +224,8 @@ def _restore_place(trainer, place: dict) -> dict:
     loop.phase = place["phase"]
     loop.resumed = None if loop.phase == "outside" else loop.phase
     trainer.should_stop = place["should_stop"]
+    loop.val_loop.given = place.get("val_batches", 0)
+    loop.outputs = place.get("outputs")
     loop.results.load_state_dict(place["results"])
     trainer.metrics.load_state_dict(place["metrics"])
     parameters = dict(trainer.lightning_module.named_parameters())

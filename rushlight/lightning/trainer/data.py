@@ -57,6 +57,9 @@ class DataSource:
                 )
             loaders = self.trainer._ask(owner, f"{kind}_dataloader")
         combined = loaders if isinstance(loaders, CombinedLoader) else CombinedLoader(loaders, mode)
+        if kind == "train" and combined.mode == "sequential":
+            raise ValueError("Training does not support the `CombinedLoader(mode='sequential')`: use 'max_size_cycle', "
+                             "'max_size' or 'min_size'")  # fmt: skip
         combined.flattened = [self._prepared(loader, kind) for loader in combined.flattened]
         return combined
 
@@ -242,7 +245,9 @@ def _skips_cheaply(loader) -> bool:
 
 def stepping_batches(count: float, accumulate: int, epochs, steps: int) -> float:
     """How many optimizer steps a run takes, at most."""
-    if count == INFINITE or epochs in (-1, None):
+    if count == INFINITE:
+        return steps
+    if epochs in (-1, None):
         return INFINITE if steps == -1 else steps
     total = math.ceil(count / accumulate) * max(epochs, 1)
     return total if steps == -1 else min(total, steps)

@@ -102,6 +102,10 @@ class Facts:
         ),
         doc="Batches of each validation loader.",
     )
+    num_sanity_val_batches = property(
+        lambda self: [min(self.num_sanity_val_steps, count) for count in self.fit_loop.val_loop.max_batches],
+        doc="Batches of each validation loader in the check before training.",
+    )
     num_test_batches = property(lambda self: self.test_loop.max_batches, doc="Batches of each test loader.")
     num_predict_batches = property(
         lambda self: self.predict_loop.max_batches, doc="Batches of each prediction loader."

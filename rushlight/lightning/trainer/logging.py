@@ -16,7 +16,7 @@ _LEVELS = {
             "training_step", "training_step_end", "on_train_batch_start", "on_train_batch_end", "on_before_backward",
             "on_after_backward", "on_before_optimizer_step", "on_before_zero_grad", "optimizer_step",
             "optimizer_zero_grad", "backward", "configure_gradient_clipping", "lr_scheduler_step", "on_batch_start",
-            "on_batch_end", "on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer",
+            "on_batch_end",
         ),
         _STEP,
     ),
@@ -43,12 +43,12 @@ _REDUCTIONS = ("mean", "sum", "min", "max")
 class Entry:
     """One name that is logged from one hook: its options, its last value and what the epoch has summed up."""
 
-    __slots__ = ("asked", "count", "last", "metric", "options", "total", "touched")
+    __slots__ = ("asked", "count", "last", "loader", "metric", "options", "total", "touched")
 
     def __init__(self, options: tuple):
         self.asked: tuple | None = None  # how the last call asked for these options
         self.options = options  # (name, loader, prog_bar, logger, on_step, on_epoch, reduction, suffixed)
-        self.metric = None
+        self.metric = self.loader = None  # the loader that it was last logged for
         self.reset()
 
     def reset(self) -> None:
@@ -76,7 +76,8 @@ class Entry:
         """The last value, or that of the epoch; None where it isn't logged so."""
         if on_step:
             if self.metric is not None and self.options[4]:
-                return _number(self.options[0], getattr(self.metric, "_forward_cache", None))
+                value = getattr(self.metric, "_forward_cache", None)
+                return None if value is None else _number(self.options[0], value)
             return _number(self.options[0], self.last) if isinstance(self.last, torch.Tensor) else self.last
         if not self.options[5]:
             return None
@@ -110,8 +111,6 @@ def _number(name: str, value):
         return np.float32(value)
     if isinstance(value, np.ndarray) and value.size == 1:
         return _number(name, value.reshape(())[()])
-    if value is None:
-        return None
     raise ValueError(
         f"`self.log({name}, {value})` was called, but `{type(value).__name__}` values cannot be logged"
     )
@@ -127,8 +126,8 @@ class Results:
         in_batches: whether values are those of steps, or of the epoch.
     """
 
-    def __init__(self, training: bool):
-        self.training = training
+    def __init__(self, trainer, training: bool):
+        self.trainer, self.training = trainer, training
         self.entries: dict[tuple, Entry] = {}
         self.steps: dict[tuple, Entry] = {}  # those logged per step only, by hook and name
         self.fx: str | None = None
@@ -149,9 +148,12 @@ class Results:
         if entry is None or entry.asked != asked:
             entry = self._entry(key, *asked, suffixed)
             entry.asked = asked
-            if entry.options[4:6] == (True, False) and key[2] is None:
+            if entry.options[4:6] == (True, False) and self.loader is None:
                 self.steps[key[:2]] = entry
+        entry.loader = self.loader
         if type(value) is not torch.Tensor and hasattr(value, "compute") and hasattr(value, "reset"):
+            if entry.metric is not value:
+                self._check_metric(name, value)
             entry.metric, entry.touched = value, True
             return
         if batch_size is None and entry.options[5] and entry.options[6] == "mean":
@@ -162,6 +164,15 @@ class Results:
         if self.batch_size is None:
             self.batch_size = 1 if self.batch is None else extract_batch_size(self.batch)
         return self.batch_size
+
+    def _check_metric(self, name: str, metric) -> None:
+        """Only what is part of the model gets into checkpoints."""
+        known = self.trainer.lightning_module.modules()
+        if isinstance(metric, torch.nn.Module) and all(metric is not module for module in known):
+            raise MisconfigurationException(
+                f"`self.log({name!r}, ...)`: could not find the metric among the model's modules. Make it an attribute of "
+                "the LightningModule"
+            )
 
     def _entry(self, key, prog_bar, logger, on_step, on_epoch, reduce_fx, suffixed) -> Entry:
         """The entry for these arguments, made on the first call; checks them."""
@@ -205,7 +216,7 @@ class Results:
         """What callbacks, loggers and the progress bar get to see now: dictionaries of NumPy floats."""
         callback, log, bar = {}, {}, {}
         for entry in self.entries.values():
-            if not entry.touched or (entry.options[7] and entry.options[1] != self.loader):
+            if not entry.touched or entry.loader != self.loader:
                 continue
             value = entry.value(on_step)
             if value is None:
@@ -229,22 +240,26 @@ class Results:
 
     def state_dict(self) -> dict:
         """What an epoch that isn't over has collected."""
+        names = {id(part): name for name, part in self.trainer.lightning_module.named_modules()}
         entries = [
-            {"fx": key[0], "options": list(e.options), "count": e.count, "touched": e.touched,
-             "total": _saved(e.total), "last": _saved(e.value(True))}
+            {"fx": key[0], "options": list(e.options), "count": e.count, "touched": e.touched, "total": _saved(e.total),
+             "last": _saved(e.value(True)), "metric": names.get(id(e.metric))}
             for key, e in self.entries.items()
-            if e.metric is None
         ]  # fmt: skip
         return {"entries": entries, "in_batches": self.in_batches}
 
     def load_state_dict(self, state: dict) -> None:
         """Take back what `state_dict` gave."""
         self.entries, self.steps = {}, {}
+        parts = dict(self.trainer.lightning_module.named_modules())
         for item in state["entries"]:
             options = tuple(item["options"])
             entry = self.entries[(item["fx"], options[0], options[1])] = Entry(options)
             entry.count, entry.touched = item["count"], item["touched"]
             entry.total, entry.last = _loaded(item["total"]), _loaded(item["last"])
+            entry.metric = parts.get(item.get("metric"))
+            if entry.metric is not None:  # its sums are restored with the model; this is its last batch
+                entry.metric._forward_cache = item["last"]
         self.in_batches = state["in_batches"]
 
 

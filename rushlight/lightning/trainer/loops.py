@@ -36,7 +36,7 @@ class FitLoop(Optimization):
         self.is_last_batch = False
         self.phase, self.resumed = "outside", None
         self.max_batches = self.val_check_batch = data.INFINITE
-        self.results = Results(training=True)
+        self.results = Results(trainer, training=True)
         self.val_loop = EvaluationLoop(trainer, "val")
         self.loader = self.position = self.batches = None
         self.ahead: list = []  # the next batch, where the length is unknown
@@ -59,6 +59,8 @@ class FitLoop(Optimization):
             return
         if self.resumed is None and self.done():
             return
+        if trainer.enable_validation:
+            self.val_loop.load()
         self.position = data.Position(self.loader)
         if not restored or restored["position"]:
             self._open(restored and restored["position"])
@@ -137,13 +139,12 @@ class FitLoop(Optimization):
         if resumed is None:
             self._load()
             self.batch_idx, self.is_last_batch = -1, False
-            self.outputs = [] if trainer.own["training_epoch_end"] else None
+            self.outputs = [] if trainer.own["training_epoch_end"] else None  # a hook of Lightning 1.x
             trainer.call("on_train_epoch_start")
             if self.batches is None:
                 self._open()
         if resumed != "epoch_end":
             self._batches(resumed)
-            trainer.metrics.collect()
             self.results.in_batches = False
             self.epochs_done += 1
             self.batches, self.phase = None, "epoch_end"
@@ -224,7 +225,10 @@ class FitLoop(Optimization):
             ):
                 trainer.metrics.send(trainer.metrics.collect())
         self.phase = "logged"
-        if phase != "validated" and trainer.enable_validation and self._validation_due():
+        due = phase != "validated" and trainer.enable_validation and self._validation_due()
+        if due or (phase == "batch_end" and self._epoch_over()):
+            trainer.metrics.collect()
+        if due:
             if stepped:
                 trainer._ask(trainer.lightning_module, "on_validation_model_zero_grad")
             self.streams = collect_rng_states()  # a checkpoint taken within has to begin the validation again
@@ -268,11 +272,13 @@ class EvaluationLoop:
     def __init__(self, trainer, kind: str):
         self.trainer, self.kind = trainer, kind
         self.name = "validation" if kind == "val" else kind
-        self.results = None if kind == "predict" else Results(training=False)
+        self.results = None if kind == "predict" else Results(trainer, training=False)
         self.loader, self.max_batches = None, []
         self.loaded_epoch = 0
         self.finished_at = time.monotonic()
         self.has_run = False
+        self.predictions: list[list] = []
+        self.given = self.given_before = 0  # batches so far, and before the present run
 
     def load(self) -> None:
         """Get the loaders, now or again."""
@@ -288,11 +294,11 @@ class EvaluationLoop:
             data.limited(self.kind, data.length(item), limit) for item in self.loader.flattened
         ]
 
-    def run(self, limit: float = data.INFINITE, verbose: bool = False, keep: bool = True) -> list:
+    def run(self, sanity: float | None = None, verbose: bool = False, keep: bool = True) -> list:
         """Go through the loaders.
 
         Args:
-            limit: batches from each, at most.
+            sanity: batches from each, at most, for a check before training.
             verbose: print the metrics.
             keep: return predictions.
         Returns:
@@ -302,12 +308,15 @@ class EvaluationLoop:
         if getattr(trainer, f"limit_{self.kind}_batches") == 0:
             return []
         self.load()
-        limits = [min(limit, count) for count in self.max_batches]
+        limits = [count if sanity is None else min(sanity, count) for count in self.max_batches]
         if sum(limits) == 0:
             return []
         inference = trainer.inference_mode and trainer.state.fn != "fit"
         previous, trainer._results = trainer._results, self.results
-        with torch.inference_mode() if inference else torch.no_grad(), trainer._stage(self.kind, limit):
+        with (
+            torch.inference_mode() if inference else torch.no_grad(),
+            trainer._stage(self.kind, sanity is not None),
+        ):
             returned = self._run(limits, verbose, keep)
         trainer._results = previous
         self.finished_at = time.monotonic()
@@ -316,6 +325,7 @@ class EvaluationLoop:
 
     def _run(self, limits: list, verbose: bool, keep: bool) -> list:
         trainer, name, metrics = self.trainer, self.name, self.trainer.metrics
+        self.given = self.given_before = self.given if trainer.state.fn == "fit" else 0
         data.set_epoch(self.loader, trainer.fit_loop.epochs_done)
         self.loader.limits = limits
         batches = iter(self.loader)
@@ -325,6 +335,7 @@ class EvaluationLoop:
         trainer.call(f"on_{name}_epoch_start")
         old_hook = next((h for h in (f"{name}_epoch_end", f"{name}_end") if trainer.own[h]), None)
         outputs: list[list] = [[] for _ in limits]
+        self.predictions = outputs
         logged: list[dict] = []
         current = 0
         for batch, index, number in batches:
@@ -348,7 +359,7 @@ class EvaluationLoop:
             trainer.fit_loop.phase = "validated"
         trainer.call(f"on_{name}_end")
         if self.results is None:
-            trainer._ask(trainer.lightning_module, f"on_{name}_model_train")
+            trainer._restore_modes()
             return outputs if len(outputs) > 1 else outputs[0]
         self.results.reset()
         trainer._ask(trainer.lightning_module, f"on_{name}_model_train")
@@ -370,8 +381,9 @@ class EvaluationLoop:
         trainer.call(f"on_{name}_batch_end", output, *where)
         if trainer._stop_signal:
             trainer._stop_now()
-        if self.results is not None and trainer.loggers and not trainer.sanity_checking:
-            trainer.metrics.send(self.results.metrics(True)[1], step=index)
+        if self.results is not None and not trainer.sanity_checking:
+            trainer.metrics.send(trainer.metrics.collect(), step=self.given)
+            self.given += 1
         return output
 
     def _loader_ended(self) -> dict:

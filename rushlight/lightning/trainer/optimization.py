@@ -36,6 +36,9 @@ class Optimization:
         every = trainer.accumulate_grad_batches
         if optimizer is None or (every != 1 and self.accumulating):
             self._closure(batch, optimizer, number, output)
+            self.steps += (
+                optimizer is None and not self.accumulating
+            )  # without an optimizer, steps are batches
         elif not trainer.own["optimizer_step"] and trainer._plain_steps:
             self._closure_and_clip(batch, optimizer, number, output)
             optimizer.step()

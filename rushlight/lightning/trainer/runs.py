@@ -8,7 +8,7 @@ import rushlight as torch
 from rushlight.lightning.core.hooks import DataHooks
 from rushlight.lightning.core.module import is_overridden
 from rushlight.lightning.core.optimizer import LightningOptimizer, understand
-from rushlight.lightning.trainer import checkpoint, data
+from rushlight.lightning.trainer import checkpoint
 from rushlight.lightning.trainer.calls import HookCaller, fitted
 from rushlight.lightning.trainer.loops import runs_validation
 from rushlight.lightning.trainer.precision import Anomalies
@@ -41,7 +41,7 @@ class Runs(HookCaller):
             states = (loaded.get("rushlight") or {}).get("loggers", [])
             for logger, state in zip(self.loggers, states, strict=False):
                 logger.load_state_dict(state, adopt=wants_last)
-        self._call_stage("setup", fn.value)
+        self._call_stage("setup", fn)
         self._ask(module, "configure_model")
         if loaded:
             checkpoint.restore_model(self, loaded)
@@ -58,7 +58,8 @@ class Runs(HookCaller):
         result = self._run_stage(fn, restored)
         if fitting:
             self.call("on_fit_end")
-        self._call_stage("teardown", fn.value)
+        self._results = None  # it is too late to log
+        self._call_stage("teardown", fn)
         for logger in self.loggers:
             logger.finalize("success")
         if self.profiler.active:
@@ -148,16 +149,18 @@ class Runs(HookCaller):
         kinds = {type(callback) for callback in added}
         self.callbacks = [c for c in self.callbacks if type(c) not in kinds or c in added]
         self.callbacks += [c for c in added if c not in self.callbacks]
+        for callback in self.callbacks:  # which may log like the model
+            callback.log, callback.log_dict = module.log, module.log_dict
         self._order_callbacks()
 
-    def _call_stage(self, name: str, stage: str) -> None:
+    def _call_stage(self, name: str, stage: TrainerFn) -> None:
         if self.datamodule is not None:
             self._ask_stage(self.datamodule, name, stage)
         for callback in self.callbacks:
             getattr(callback, name)(self, self.lightning_module, stage)
         self._ask_stage(self.lightning_module, name, stage)
 
-    def _ask_stage(self, owner, name: str, stage: str) -> None:
+    def _ask_stage(self, owner, name: str, stage: TrainerFn) -> None:
         fitted(getattr(owner, name), 1)(stage)
 
     def _configure_optimizers(self) -> None:
@@ -186,7 +189,16 @@ class Runs(HookCaller):
         hparams: dict = {}
         for owner in (self.datamodule, self.lightning_module):
             if owner is not None and owner._log_hyperparams:
-                hparams.update(owner.hparams_initial)
+                own = owner.hparams_initial
+                differ = [
+                    key for key, value in own.items() if key in hparams and not _same(hparams[key], value)
+                ]
+                if differ:
+                    raise RuntimeError(
+                        f"Error while merging hparams: the keys {differ} are present in both the LightningModule's and "
+                        "LightningDataModule's hparams but have different values."
+                    )
+                hparams.update(own)
         for logger in self.loggers:
             if hparams:
                 logger.log_hyperparams(copy.copy(hparams))
@@ -194,10 +206,10 @@ class Runs(HookCaller):
             logger.save()
 
     @contextlib.contextmanager
-    def _stage(self, kind: str, limit: float):
+    def _stage(self, kind: str, sanity: bool):
         """The stage of an evaluation, for the time that it runs."""
         before = self.state.stage
-        self.state.stage = RunningStage.SANITY_CHECKING if limit != data.INFINITE else _STAGES[kind]
+        self.state.stage = RunningStage.SANITY_CHECKING if sanity else _STAGES[kind]
         self._evaluating = kind
         try:
             yield
@@ -235,6 +247,13 @@ class Runs(HookCaller):
         if self._stop_signal == signal.SIGTERM:
             raise SIGTERMException(128 + signal.SIGTERM)
         raise KeyboardInterrupt
+
+
+def _same(a, b) -> bool:
+    try:
+        return a is b or bool(a == b)
+    except (RuntimeError, ValueError):  # tensors, arrays
+        return False
 
 
 def listed(callbacks) -> list:

@@ -4,7 +4,7 @@ import shutil
 
 
 def print_results(results: list[dict], stage: str) -> None:
-    """Print metrics, a column for each loader.
+    """Print metrics, a column for each loader, as wide as the terminal.
 
     Args:
         results: a dictionary for each loader.
@@ -13,19 +13,20 @@ def print_results(results: list[dict], stage: str) -> None:
     rows: dict[str, list] = {}
     for number, metrics in enumerate(results):
         for name, value in metrics.items():
-            name = name.removesuffix(f"/dataloader_idx_{number}")
-            rows.setdefault(name, [""] * len(results))[number] = f"{value}"
+            name = name.split("/dataloader_idx_")[0]
+            rows.setdefault(name, [" "] * len(results))[number] = f"{value}"
     if not rows:
         return
-    head = [f"{stage.capitalize()} metric", *(f"DataLoader {i}" for i in range(len(results)))]
-    width = max(28, *(len(cell) + 2 for name, cells in rows.items() for cell in (name, *cells)))
-    columns = max(1, (shutil.get_terminal_size().columns // width) - 1)
+    heads = [f"DataLoader {i}" for i in range(len(results))]
+    room = shutil.get_terminal_size(fallback=(120, 30)).columns or 120
+    width = min(max(25, *map(len, rows), *map(len, heads)), room // 2)
+    columns = max(1, (room - width) // width)
+    line = "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * room
     for first in range(0, len(results), columns):
         shown = slice(first, first + columns)
-        line = "─" * (width * (1 + len(results[shown])))
+        table = [[f"{stage.capitalize()} metric", *heads[shown]], None]
+        table += [[name, *cells[shown]] for name, cells in sorted(rows.items())]
         print(line)
-        print("".join(f"{cell:^{width}}" for cell in (head[0], *head[1:][shown])).rstrip())
-        print(line)
-        for name, cells in sorted(rows.items()):
-            print("".join(f"{cell:^{width}}" for cell in (name, *cells[shown])).rstrip())
+        for row in table:
+            print(line if row is None else "".join(f"{cell:^{width}}" for cell in row).rstrip())
         print(line)

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 
 import rushlight as torch
 from rushlight.lightning.callbacks import (
@@ -18,7 +19,7 @@ from rushlight.lightning.callbacks import (
     Timer,
     TQDMProgressBar,
 )
-from rushlight.lightning.core.module import LightningModule
+from rushlight.lightning.core.module import LightningModule, is_overridden
 from rushlight.lightning.core.saving import write_checkpoint
 from rushlight.lightning.loggers import CSVLogger, DummyLogger, TensorBoardLogger
 from rushlight.lightning.loggers.tensorboard import can_be_shown
@@ -35,6 +36,7 @@ from rushlight.lightning.utilities.exceptions import (
     _TunerExitException,
 )
 from rushlight.lightning.utilities.rank_zero import rank_zero_info
+from rushlight.lightning.utilities.types import GradClipAlgorithmType
 
 __all__ = ["Trainer"]
 
@@ -107,13 +109,7 @@ class Trainer(Runs, Facts):
             old.pop("auto_scale_batch_size", None),
         )
         arguments.check_devices(accelerator, old.pop("strategy", strategy), devices, num_nodes)
-        for name, value in (
-            ("limit_train_batches", limit_train_batches), ("limit_val_batches", limit_val_batches),
-            ("limit_test_batches", limit_test_batches), ("limit_predict_batches", limit_predict_batches),
-            ("overfit_batches", overfit_batches),
-        ):  # fmt: skip
-            arguments.check_share(name, value)
-        arguments.check_clipping(gradient_clip_val, gradient_clip_algorithm)
+        arguments.check_clipping(gradient_clip_val)
         arguments.check_count("max_epochs", max_epochs, -1)
         arguments.check_count("max_steps", max_steps, -1)
         arguments.check_count("accumulate_grad_batches", accumulate_grad_batches, 1)
@@ -146,31 +142,44 @@ class Trainer(Runs, Facts):
         self.inference_mode, self.barebones = inference_mode, barebones
         self.enable_autolog_hparams = enable_autolog_hparams
         self.accumulate_grad_batches = self._given_accumulation = accumulate_grad_batches
-        self.gradient_clip_val, self.gradient_clip_algorithm = gradient_clip_val, gradient_clip_algorithm
+        self.gradient_clip_val = gradient_clip_val
+        self.gradient_clip_algorithm = GradClipAlgorithmType.of(gradient_clip_algorithm)
         self.check_val_every_n_epoch = check_val_every_n_epoch
         self.reload_dataloaders_every_n_epochs = old.pop(
             "reload_dataloaders_every_n_epochs", reload_dataloaders_every_n_epochs
         )
-        self.limit_train_batches = 1.0 if limit_train_batches is None else limit_train_batches
-        self.limit_val_batches = 1.0 if limit_val_batches is None else limit_val_batches
-        self.limit_test_batches = 1.0 if limit_test_batches is None else limit_test_batches
-        self.limit_predict_batches = 1.0 if limit_predict_batches is None else limit_predict_batches
-        self.overfit_batches = overfit_batches
+        self.limit_train_batches = arguments.share("limit_train_batches", limit_train_batches)
+        self.limit_val_batches = arguments.share("limit_val_batches", limit_val_batches)
+        self.limit_test_batches = arguments.share("limit_test_batches", limit_test_batches)
+        self.limit_predict_batches = arguments.share("limit_predict_batches", limit_predict_batches)
+        self.overfit_batches = arguments.share("overfit_batches", overfit_batches, 0.0)
         if overfit_batches:
             self.limit_train_batches = self.limit_val_batches = overfit_batches
         sanity = 2 if num_sanity_val_steps is None else num_sanity_val_steps
         self.num_sanity_val_steps = data.INFINITE if sanity == -1 else sanity
-        self.val_check_interval = 1.0 if val_check_interval is None else val_check_interval
+        self.val_check_interval = val_check_interval
+        if not isinstance(val_check_interval, str | timedelta | dict):
+            self.val_check_interval = arguments.share("val_check_interval", val_check_interval)
         self._val_interval_seconds = arguments.interval_seconds(self.val_check_interval)
         self.log_every_n_steps = 50 if log_every_n_steps is None else log_every_n_steps
         self.fast_dev_run = fast_dev_run
         if barebones:
+            arguments.check_barebones({
+                "enable_checkpointing": enable_checkpointing, "logger": logger, "enable_progress_bar": enable_progress_bar,
+                "enable_model_summary": enable_model_summary, "log_every_n_steps": log_every_n_steps,
+                "num_sanity_val_steps": num_sanity_val_steps, "fast_dev_run": fast_dev_run, "profiler": profiler,
+                "detect_anomaly": detect_anomaly,
+            })  # fmt: skip
             self.num_sanity_val_steps = self.log_every_n_steps = 0
             logger, enable_checkpointing, enable_progress_bar, enable_model_summary = (
                 False,
                 False,
                 False,
                 False,
+            )
+        if fast_dev_run < 0:
+            raise MisconfigurationException(
+                f"fast_dev_run={fast_dev_run} is not a valid configuration. It should be >= 0."
             )
         if fast_dev_run:
             count = 1 if fast_dev_run is True else fast_dev_run
@@ -180,7 +189,7 @@ class Trainer(Runs, Facts):
             rank_zero_info(
                 f"Running in `fast_dev_run` mode: will run the requested loop using {count} batch(es)."
             )
-        limits = arguments.epoch_limits(min_epochs, max_epochs, max_steps, max_time is not None)
+        limits = arguments.epoch_limits(min_epochs, max_epochs, min_steps, max_steps, max_time is not None)
         self.fit_loop = FitLoop(self, *limits, min_steps, max_steps)
         self.validate_loop, self.test_loop = EvaluationLoop(self, "val"), EvaluationLoop(self, "test")
         self.predict_loop = EvaluationLoop(self, "predict")
@@ -191,7 +200,7 @@ class Trainer(Runs, Facts):
         self.callbacks = listed(callbacks)
         if old.pop("stochastic_weight_avg", False):
             self.callbacks.append(StochasticWeightAveraging(1e-2))
-        if max_time is not None:
+        if max_time is not None and not any(isinstance(c, Timer) for c in self.callbacks):
             self.callbacks.append(Timer(max_time))
         self._add_callbacks(enable_checkpointing, enable_progress_bar, enable_model_summary)
         self._forget_hooks()
@@ -223,9 +232,13 @@ class Trainer(Runs, Facts):
             self.callbacks.append(
                 TQDMProgressBar() if importlib.util.find_spec("tqdm") else PlainProgressBar()
             )
-        if not has(ModelSummary) and summary is not False and not self.fast_dev_run:
+        if sum(isinstance(c, ProgressBar) for c in self.callbacks) > 1:
+            raise MisconfigurationException(
+                "You added multiple progress bar callbacks to the Trainer: keep one."
+            )
+        if not has(ModelSummary) and summary is not False:
             self.callbacks.append(ModelSummary())
-        if not has(Checkpoint) and checkpointing is not False and not self.fast_dev_run:
+        if not has(Checkpoint) and checkpointing is not False:
             self.callbacks.append(ModelCheckpoint())
         if not has(GradientAccumulationScheduler) and isinstance(self.accumulate_grad_batches, dict):
             self.callbacks.append(GradientAccumulationScheduler(self.accumulate_grad_batches))
@@ -233,6 +246,15 @@ class Trainer(Runs, Facts):
 
     def _order_callbacks(self) -> None:
         self.callbacks.sort(key=lambda c: c.saves)
+        known = set()
+        for callback in self.callbacks:
+            if is_overridden("state_dict", callback, Callback) and callback.state_key in known:
+                raise RuntimeError(
+                    f"Found more than one stateful callback of type `{type(callback).__name__}` with the state_key "
+                    f"{callback.state_key!r}: in checkpoints they couldn't be told apart. Give it a property `state_key` "
+                    "of its own"
+                )
+            known.add(callback.state_key)
 
     # -- what can be asked of it ------------------------------------------------------------------------
 

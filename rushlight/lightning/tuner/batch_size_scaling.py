@@ -22,7 +22,7 @@ def check_arguments(mode: str) -> None:
 
 def scale_batch_size(
     trainer, model, given: dict, mode: str = "power", steps_per_trial: int = 3, init_val: int = 2, max_trials: int = 25,
-    batch_arg_name: str = "batch_size", margin: float = 0.0, max_val: int = 8192,
+    batch_arg_name: str = "batch_size", margin: float = 0.05, max_val: int = 8192,
 ) -> int:  # fmt: skip
     """Find the largest batch size that fits, on copies, and set it; arguments as for `Tuner.scale_batch_size`.
 
@@ -62,7 +62,8 @@ def scale_batch_size(
         raise MemoryError(
             f"scale_batch_size: not even a batch of {init_val} fits (tried down to {max(size, 1)})"
         )
-    works = max(1, int(works * (1 - margin)))
+    if mode == "binsearch":
+        works = max(1, int(works * (1 - margin)))
     lightning_setattr(model, batch_arg_name, works)
     rank_zero_info(
         f"Finished batch size finder, will continue with full run using batch size {works} (was {before})"

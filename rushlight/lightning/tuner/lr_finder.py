@@ -150,10 +150,10 @@ def lr_find(
     """Run the test on a copy; arguments and result as for `Tuner.lr_find`.
 
     Raises:
-        MisconfigurationException: an unknown mode, or several optimizers.
+        ValueError: an unknown mode. MisconfigurationException: several optimizers.
     """
     if mode not in ("exponential", "linear"):
-        raise MisconfigurationException(f"`lr_find` should be either 'exponential' or 'linear', got {mode!r}")
+        raise ValueError(f"`lr_find` should be either 'exponential' or 'linear', got {mode!r}")
     finder = LRFinder(mode, min_lr, max_lr, num_training)
     short = short_trainer(trainer, num_training, [_Recorder(finder, early_stop_threshold)])
     with untouched(given) as loaders:

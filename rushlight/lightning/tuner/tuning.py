@@ -55,7 +55,7 @@ class Tuner:
     def scale_batch_size(
         self, model, train_dataloaders=None, val_dataloaders=None, dataloaders=None, datamodule=None, method: str = "fit",
         mode: str = "power", steps_per_trial: int = 3, init_val: int = 2, max_trials: int = 25,
-        batch_arg_name: str = "batch_size", margin: float = 0.0, max_val: int = 8192,
+        batch_arg_name: str = "batch_size", margin: float = 0.05, max_val: int = 8192,
     ) -> int:  # fmt: skip
         """Find the largest batch size that fits into memory, or holds all the data, and set it.
 
@@ -68,7 +68,7 @@ class Tuner:
             init_val: the first size.
             max_trials: how many sizes to try.
             batch_arg_name: the attribute that holds the size.
-            margin: take this share less than what was found.
+            margin: take this share less than what was found; with "binsearch" only.
             max_val: go no further than this.
         Returns:
             The size.

@@ -11,8 +11,9 @@ from rushlight.lightning.utilities.rank_zero import (
     rank_zero_only,
     rank_zero_warn,
 )
+from rushlight.lightning.utilities.types import GradClipAlgorithmType
 
 __all__ = [
-    "AttributeDict", "CombinedLoader", "grad_norm", "move_data_to_device", "rank_zero_debug", "rank_zero_deprecation",
-    "rank_zero_info", "rank_zero_only", "rank_zero_warn",
+    "AttributeDict", "CombinedLoader", "GradClipAlgorithmType", "grad_norm", "move_data_to_device", "rank_zero_debug",
+    "rank_zero_deprecation", "rank_zero_info", "rank_zero_only", "rank_zero_warn",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Batches on their way to the device, and what is in them."""
 
 import collections
+import dataclasses
 
 import rushlight as torch
 from rushlight.lightning.utilities.rank_zero import rank_zero_warn
@@ -73,11 +74,12 @@ def extract_batch_size(batch) -> int:
 def _sizes(batch):
     if isinstance(batch, torch.Tensor):
         yield batch.shape[0] if batch.ndim else 1
-    elif isinstance(batch, str):
-        yield len(batch)
     elif isinstance(batch, dict):
         for item in batch.values():
             yield from _sizes(item)
+    elif dataclasses.is_dataclass(batch):
+        for field in dataclasses.fields(batch):
+            yield from _sizes(getattr(batch, field.name))
     elif isinstance(batch, list | tuple):
         for item in batch:
             yield from _sizes(item)

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from rushlight import Tensor
+from rushlight.lightning.utilities.exceptions import MisconfigurationException
 from rushlight.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from rushlight.optim.optimizer import Optimizer
 
@@ -16,6 +18,30 @@ LRSchedulerTypeUnion = LRScheduler | ReduceLROnPlateau
 LRSchedulerPLType = LRSchedulerTypeUnion
 OptimizerLRScheduler = Any
 OptimizerLRSchedulerConfig = dict
+
+
+class GradClipAlgorithmType(str, Enum):
+    """How gradients are clipped."""
+
+    VALUE = "value"
+    NORM = "norm"
+
+    @classmethod
+    def of(cls, name):
+        """The algorithm of that name; None for None.
+
+        Raises:
+            MisconfigurationException: there is none.
+        """
+        names = [algorithm.value for algorithm in cls]
+        name = getattr(name, "value", name)
+        if name is None:
+            return None
+        if str(name).lower() not in names:
+            raise MisconfigurationException(
+                f"`gradient_clip_algorithm` {name} is invalid. Allowed algorithms: {names}."
+            )
+        return cls(str(name).lower())
 
 
 @dataclass
@@ -42,6 +68,7 @@ class LRSchedulerConfig:
 
 
 __all__ = [
-    "EPOCH_OUTPUT", "EVAL_DATALOADERS", "STEP_OUTPUT", "TRAIN_DATALOADERS", "LRScheduler", "LRSchedulerConfig",
+    "EPOCH_OUTPUT", "EVAL_DATALOADERS", "STEP_OUTPUT", "TRAIN_DATALOADERS", "GradClipAlgorithmType", "LRScheduler",
+    "LRSchedulerConfig",
     "LRSchedulerPLType", "LRSchedulerTypeUnion", "Optimizer", "OptimizerLRScheduler", "OptimizerLRSchedulerConfig",
 ]  # fmt: skip
