@@ -27,6 +27,7 @@ from rushlight import (
     multiprocessing,
     nn,
     optim,
+    overrides,
     profiler,
     random,
     return_types,

@@ -80,6 +80,7 @@ def install() -> None:
     if not any(isinstance(finder, AliasFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, AliasFinder())
         import_module("rushlight").__version__ = torch_version.__version__
+        import_module("rushlight.overrides").enable_with_classes()
         _install_in_children()
 
 

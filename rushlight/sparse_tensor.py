@@ -13,7 +13,7 @@ import numpy as np
 from rushlight import devices
 from rushlight.dtypes import from_numpy_dtype
 from rushlight.handle import TensorBase
-from rushlight.tensor import Tensor, check_dim, wrap
+from rushlight.tensor import Tensor, check_dim, disabled_torch_function, wrap
 
 
 class SparseError(NotImplementedError, AttributeError):
@@ -87,6 +87,7 @@ class Pattern:
 class SparseTensor(Tensor):
     """A tensor of which only some entries are kept, all others being zero: PyTorch's layout `torch.sparse_coo`."""
 
+    __torch_function__ = disabled_torch_function
     ops: dict = {}  # name -> function, for calls such as torch.mm(sparse, dense)
     is_sparse = True
     _pattern: Pattern

@@ -23,6 +23,11 @@ from rushlight.dtypes import SCALAR_NAMES, dtype, from_numpy_dtype
 from rushlight.handle import TensorBase, set_tensor_type, wrap
 
 
+def disabled_torch_function(func, types, args=(), kwargs=None):
+    """As a class's `__torch_function__`: its tensors are ordinary ones, and what is computed from them is plain."""
+    return func(*args, **(kwargs or {}))
+
+
 class Tensor(TensorBase):
     """A multi-dimensional array of numbers of one type, which can record how it was computed.
 
@@ -67,6 +72,26 @@ class Tensor(TensorBase):
         from rushlight.ops.creation import legacy_tensor
 
         return legacy_tensor(cls, *args, **kwargs)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if cls.__torch_function__ is not disabled_torch_function:
+            from rushlight.overrides import enable
+
+            enable()
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        """What a function does with tensors of this class: the usual, with results of this class.
+
+        Args:
+            func: the function.
+            types: the classes among its arguments that have `__torch_function__`.
+            args, kwargs: its arguments.
+        """
+        from rushlight.overrides import default_torch_function
+
+        return default_torch_function(cls, func, types, args, kwargs)
 
     # -- what it is ---------------------------------------------------------------------------------
 

@@ -18,10 +18,11 @@ BENCHMARKS = pathlib.Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Kernels may take memory for each thread, so that there is one."""
+def plain_and_on_one_thread():
+    """Kernels may take memory for each thread, so that there is one; subclasses of tensors in other tests cost calls."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    torch.overrides.disable()
     yield
     torch.set_num_threads(before)
 

@@ -3,10 +3,17 @@
 from rushlight import dtypes
 from rushlight.devices import check_device
 from rushlight.ops.creation import empty
-from rushlight.tensor import Tensor, wrap
+from rushlight.tensor import Tensor, disabled_torch_function, wrap
 
 
-class Parameter(Tensor):
+class _ParameterType(type(Tensor)):
+    def __instancecheck__(cls, instance) -> bool:
+        return super().__instancecheck__(instance) or (
+            cls is Parameter and isinstance(instance, Tensor) and getattr(instance, "_is_param", False)
+        )
+
+
+class Parameter(Tensor, metaclass=_ParameterType):
     """A tensor that a module learns: assigned to an attribute of a module, it is one of its `parameters()`.
 
     Args:
@@ -22,6 +29,8 @@ class Parameter(Tensor):
     tensor([1., 1.], requires_grad=True)
     """
 
+    __torch_function__ = disabled_torch_function
+
     def __new__(cls, data=None, requires_grad=True):
         if data is None:
             data = empty(0)
@@ -30,6 +39,11 @@ class Parameter(Tensor):
                 f"Parameter: expected a Tensor, got '{type(data).__name__}', which has no attribute "
                 "'detach'. Wrap it: Parameter(torch.tensor(data))"
             )
+        if cls is Parameter and type(data).__torch_function__ is not disabled_torch_function:
+            if type(data) is not Tensor:  # a subclass stays what it is
+                made = data.detach().requires_grad_(requires_grad)
+                made._is_param = True
+                return made
         return _sharing(cls, data, requires_grad)
 
     def __deepcopy__(self, memo):
@@ -66,6 +80,8 @@ class Buffer(Tensor, metaclass=_BufferType):
         persistent: whether it is part of the module's `state_dict`.
     """
 
+    __torch_function__ = disabled_torch_function
+
     def __new__(cls, data=None, *, persistent=True):
         data = empty(0) if data is None else data
         made = _sharing(Tensor, data, data._rg)
@@ -76,6 +92,7 @@ class Buffer(Tensor, metaclass=_BufferType):
 class UninitializedTensorMixin:
     """What a parameter or buffer is until its shape is known: see the lazy layers."""
 
+    __torch_function__ = disabled_torch_function
     cls_to_become: type[Tensor]
 
     @property

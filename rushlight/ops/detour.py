@@ -17,7 +17,7 @@ class Detour:
 
     Args:
         function: a function written in Python.
-        handler: called as `handler(original, args, kwargs)`, where `original` does what the function does.
+        handler: called as `handler(original, args, kwargs)`, where `original` does what the function did before.
     """
 
     def __init__(self, function: FunctionType, handler):
@@ -33,7 +33,10 @@ class Detour:
 
     def on(self) -> None:
         """Hand calls to the handler from now on."""
-        self._before, self.function.__code__ = self.function.__code__, self._code
+        self._before = self.original.__code__ = (
+            self.function.__code__
+        )  # of an earlier detour, if there is one
+        self.function.__code__ = self._code
 
     def off(self) -> None:
         """Undo `on`. Of several detours of one function the last that was put on goes off first."""

@@ -94,6 +94,12 @@ def as_subclass(self, cls) -> Tensor:
     return made
 
 
+def make_subclass(cls, data, require_grad=False) -> Tensor:
+    """A leaf of a subclass on the memory of `data`: `Tensor._make_subclass`, which subclasses call in `__new__`."""
+    made = as_subclass(data.detach(), cls)
+    return made.requires_grad_(require_grad)
+
+
 def resize(self, *sizes) -> Tensor:
     """The tensor in another shape, of as many elements: the old name of `reshape`.
 
@@ -162,6 +168,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None) -> Tensor:
     return self
 
 
+Tensor._make_subclass = staticmethod(make_subclass)
 Tensor.resize, Tensor.resize_as, Tensor.set_ = resize, resize_as, set_
 Tensor.is_set_to, Tensor.is_pinned, Tensor.pin_memory, Tensor.as_subclass = (
     is_set_to,

@@ -43,8 +43,8 @@ def op(*, name: str | None = None, method: bool = True, inplace=False):
             setattr(Tensor, public, function)
         if inplace:
             direct = inplace_form(function, public + "_") if inplace is True else inplace
+            direct.__name__ = direct.__qualname__ = public + "_"
             if not direct.__doc__:
-                direct.__name__ = direct.__qualname__ = public + "_"
                 direct.__doc__ = f"In-place form of `{public}`; returns this tensor."
             setattr(Tensor, public + "_", direct)
         return function

@@ -18,7 +18,7 @@ from enum import Enum
 
 from rushlight.handle import wrap as make
 from rushlight.ops.creation import as_tensor
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, disabled_torch_function
 from rushlight.vision.transforms import _functional_pil as F_pil
 
 __all__ = [
@@ -49,6 +49,7 @@ class TVTensor(Tensor):
     A subclass names the attributes that travel with its tensors in `_metadata`, or overrides `wrap`.
     """
 
+    __torch_function__ = disabled_torch_function
     _metadata: tuple[str, ...] = ()
 
     @staticmethod

@@ -107,7 +107,8 @@ def collate_tensor_fn(batch, *, collate_fn_map: dict | None = None):
     arrays = [t._array for t in batch]
     first = arrays[0]
     alike = len(set(map(_SHAPE, arrays))) == 1 and len(set(map(id, map(_DTYPE, arrays)))) == 1
-    if not alike or (MODE.enabled and any(map(_RECORDED, batch))):
+    plain = set(map(type, batch)) == {Tensor}
+    if not alike or not plain or (MODE.enabled and any(map(_RECORDED, batch))):
         try:
             return torch.stack(list(batch), 0)
         except RuntimeError as error:
