@@ -79,8 +79,8 @@ class Generator:
         """Its state: 5056 bytes, in PyTorch's layout."""
         return wrap(self._stream.get_state())
 
-    def set_state(self, new_state: Tensor) -> None:
-        """Go on where `get_state` was called, here or in PyTorch.
+    def set_state(self, new_state: Tensor) -> "Generator":
+        """Go on where `get_state` was called, here or in PyTorch; returns itself.
 
         Raises:
             TypeError: it is no tensor of bytes. RuntimeError: it is no generator's state.
@@ -90,6 +90,7 @@ class Generator:
         if new_state._array.dtype != np.uint8:
             raise TypeError(f"RNG state must be a torch.ByteTensor, got a tensor of {new_state.dtype}")
         self._stream.set_state(np.ascontiguousarray(new_state._array))
+        return self
 
     def clone_state(self) -> "Generator":
         """Another generator in the same state."""

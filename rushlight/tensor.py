@@ -195,6 +195,16 @@ class Tensor(TensorBase):
             strides = _strides_with_ones(array.shape, strides, fresh)
         return strides if dim is None else strides[check_dim(dim, array.ndim)]
 
+    def dim_order(self) -> tuple:
+        """Its dimensions from the one of the largest steps in memory to the one of the smallest.
+
+        >>> import rushlight as torch
+        >>> torch.empty(2, 3, 5, 7).to(memory_format=torch.channels_last).dim_order()
+        (0, 2, 3, 1)
+        """
+        strides = self.stride()
+        return tuple(sorted(range(len(strides)), key=lambda dim: -strides[dim]))
+
     def storage_offset(self) -> int:
         """Elements between the start of its memory and its first element."""
         if self._base is None:

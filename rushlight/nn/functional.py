@@ -6,6 +6,7 @@ The mathematics is in `rushlight.ops`; here are only those functions that take o
 import warnings
 
 from rushlight.nn import _reduction as _Reduction  # noqa: F401
+from rushlight.nn import grad  # noqa: F401
 from rushlight.nn.sizes import _list_with_default, _pair, _single, _triple  # noqa: F401
 from rushlight.ops.activation import (
     celu,
