@@ -1,18 +1,24 @@
 """A run that is killed goes on from its last checkpoint and ends as if it had not been."""
 
+import csv
 import os
 import random
 import signal
 import subprocess
 
+import numpy as np
 import pytest
 
+import rushlight as torch
 from rushlight import lightning as pl
 from rushlight.lightning.callbacks import LambdaCallback, ModelCheckpoint
+from rushlight.metrics import MeanSquaredError
+from rushlight.utils.data import DataLoader, Dataset
 from tests.lightning.models import QUIET, Checked, loader
 from tests.lightning.runs import assert_same, finish, result, start
 
-KILLS = 50 if os.environ.get("RUSHLIGHT_SLOW") else 3
+SLOW = bool(os.environ.get("RUSHLIGHT_SLOW"))
+KILLS = 50 if SLOW else 3
 
 
 def killed_at_random(folder, whole, duration, kills, rng, workers=0):
@@ -78,3 +84,76 @@ def test_going_on_in_the_same_folder(tmp_path, monkeypatch, kind):
     events = accumulator.EventAccumulator("lightning_logs/version_0")
     events.Reload()
     assert [event.step for event in events.Scalars("loss_step")] == list(range(20))
+
+
+class Augmented(Dataset):
+    """Samples with noise from all three streams of the process that loads them."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, i):
+        noise = torch.rand(1) + float(np.random.rand()) + random.random()
+        return torch.tensor([i / 12]) + noise, torch.tensor([i / 4.0])
+
+
+class Collecting(Checked):
+    """Logs a metric object, and uses a hook of Lightning 1.x that gets the outputs of the whole epoch."""
+
+    def __init__(self):
+        super().__init__(lr=0.01)
+        self.error = MeanSquaredError()
+        self.sums = []
+
+    def training_step(self, batch, batch_idx):
+        self.error(self(batch[0]), batch[1])
+        self.log("error", self.error, on_step=True, on_epoch=True)
+        loss = super().training_step(batch, batch_idx)
+        return {"loss": loss, "first": batch[0][0]}
+
+    def training_epoch_end(self, outputs):
+        assert len(outputs) == 4
+        self.log("first", torch.stack([output["first"] for output in outputs]).sum())
+
+
+def resumed_everywhere(tmp_path, model, loaders):
+    """Train, then go on from every checkpoint that it left; all must end alike."""
+    options = {key: value for key, value in QUIET.items() if key not in ("enable_checkpointing", "logger")}
+
+    def run(name, path=None):
+        pl.seed_everything(2, verbose=False)
+        keep = ModelCheckpoint(tmp_path / name, save_top_k=-1, every_n_train_steps=1)
+        at_end = ModelCheckpoint(tmp_path / name, "end-{epoch}", save_top_k=-1, every_n_epochs=1)
+        logger = pl.loggers.CSVLogger(tmp_path / name, version=0, flush_logs_every_n_steps=1)
+        trainer = pl.Trainer(max_epochs=3, callbacks=[keep, at_end], logger=logger, **options)
+        trainer.fit(model(), *loaders(), ckpt_path=path)
+        with open(tmp_path / name / "lightning_logs/version_0/metrics.csv", newline="") as file:
+            rows = [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
+        return {key: p.clone() for key, p in trainer.model.state_dict().items()}, rows
+
+    weights, rows = run("whole")
+    files = sorted((tmp_path / "whole").glob("*.ckpt"))
+    assert len(files) == 12 + 3
+    for path in files[:: 1 if SLOW else 4]:
+        own, own_rows = run(path.stem, path)
+        assert all(torch.equal(own[key], value) for key, value in weights.items()), path
+        assert own_rows and own_rows == rows[-len(own_rows) :], path
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:.*exists and is not empty")
+def test_metric_objects_and_outputs(tmp_path):
+    resumed_everywhere(tmp_path, Collecting, lambda: (loader(16, 4, shuffle=True), loader(4)))
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:.*exists and is not empty")
+def test_persistent_workers(tmp_path):
+    """Their random streams go on over the epochs."""
+
+    def loaders():
+        options = {
+            "batch_size": 3, "num_workers": 2, "persistent_workers": True, "multiprocessing_context": "fork"
+        }  # fmt: skip
+        return DataLoader(Augmented(), shuffle=True, **options), DataLoader(Augmented(), **options)
+
+    resumed_everywhere(tmp_path, Checked, loaders)

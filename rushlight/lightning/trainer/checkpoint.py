@@ -7,6 +7,7 @@ what the epoch has logged, the loggers' places) is under "rushlight".
 import os
 
 from rushlight.lightning.core.saving import read_checkpoint
+from rushlight.lightning.trainer import data
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
 from rushlight.lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from rushlight.lightning.utilities.seed import collect_rng_states
@@ -67,6 +68,10 @@ def _place(trainer, loop) -> dict:
             "batch_idx": loop.batch_idx - repeated,
             "total_batches": loop.total_batches - repeated,
         },
+        "workers": [
+            data.worker_streams(loop.loader, now=True) if loop.batches is None else [],
+            data.worker_streams(loop.val_loop.loader, now=loop.phase != "logged"),
+        ],
         "should_stop": trainer.should_stop,
         "val_batches": loop.val_loop.given_before if loop.phase == "logged" else loop.val_loop.given,
         "outputs": loop.outputs,
@@ -192,7 +197,7 @@ def restore_training(trainer, checkpoint: dict) -> dict:
     """Give optimizers, schedulers and the loop what the checkpoint holds of them.
 
     Returns:
-        {"position": of the loader or None, "streams": the random streams or None}.
+        {"position": of the loader or None, "streams": the random streams or None, "workers": those of persistent ones}.
     Raises:
         KeyError: the checkpoint holds only weights. MisconfigurationException: it is past the last epoch.
     """
@@ -234,7 +239,11 @@ def _restore_place(trainer, place: dict) -> dict:
     for name, metric in _metrics(trainer.lightning_module):
         for key, value in place["module_metrics"].get(name, {}).items():
             setattr(metric, key, value)
-    return {"position": place["position"], "streams": place["streams"]}
+    return {
+        "position": place["position"],
+        "streams": place["streams"],
+        "workers": place.get("workers", [None, None]),
+    }
 
 
 def _restore_foreign(loop, checkpoint: dict) -> dict:
@@ -243,7 +252,7 @@ def _restore_foreign(loop, checkpoint: dict) -> dict:
     if fit is None or "epoch_progress" not in fit:  # before Lightning 1.5
         loop.epoch = loop.epochs_done = checkpoint["epoch"]
         loop.steps = loop.batches_that_stepped = checkpoint["global_step"]
-        return {"position": None, "streams": None}
+        return {"position": None, "streams": None, "workers": [None, None]}
     epochs = fit["epoch_progress"]["current"]
     batches = fit["epoch_loop.batch_progress"]
     loop.epoch = loop.epochs_done = epochs["processed"]
@@ -252,9 +261,13 @@ def _restore_foreign(loop, checkpoint: dict) -> dict:
     loop.total_batches = batches["total"]["ready"]
     used = batches["current"]["ready"]
     if epochs["ready"] == epochs["processed"] or batches.get("is_last_batch") or not used:
-        return {"position": None, "streams": None}
+        return {"position": None, "streams": None, "workers": [None, None]}
     loop.batch_idx, loop.resumed = used - 1, "between"
-    return {"position": {"start": {**collect_rng_states(), "loaders": []}, "given": used}, "streams": None}
+    return {
+        "position": {"start": {**collect_rng_states(), "loaders": []}, "given": used},
+        "streams": None,
+        "workers": [None, None],
+    }
 
 
 # -- which file -----------------------------------------------------------------------------------------

@@ -5,11 +5,18 @@ import itertools
 import math
 import os
 
+import rushlight as torch
 from rushlight.lightning.core.module import is_overridden
 from rushlight.lightning.utilities.combined_loader import CombinedLoader
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
 from rushlight.lightning.utilities.rank_zero import PossibleUserWarning, rank_zero_warn
-from rushlight.lightning.utilities.seed import collect_rng_states, pl_worker_init_function, set_rng_states
+from rushlight.lightning.utilities.seed import (
+    collect_rng_states,
+    packed,
+    pl_worker_init_function,
+    set_rng_states,
+    unpacked,
+)
 from rushlight.utils._pytree import tree_unflatten
 from rushlight.utils.data import DataLoader, IterableDataset, SequentialSampler
 
@@ -178,7 +185,8 @@ class Position:
 
     Starting it anew with the same streams gives the same order; what was used is passed over. Loaders in this process
     pass over it without loading anything, as the streams are set afterwards. Workers have streams of their own that only
-    go on with every sample, so they load it again.
+    go on with every sample, so they load it again; persistent ones are given the streams that they had when the epoch
+    began.
 
     Args:
         loader: the loaders.
@@ -194,6 +202,7 @@ class Position:
         if state is None:
             self.start, self.given = self.streams(), 0
             return iter(self.loader)
+        restart_workers(self.loader, state.get("workers"), at_once=False)
         self.set_streams(state["start"])
         self.start, self.given = state["start"], state["given"]
         return self._advanced(state["given"])
@@ -215,7 +224,7 @@ class Position:
 
     def state_dict(self, used: int) -> dict:
         """Where it is, after that many batches."""
-        return {"start": self.start, "given": used}
+        return {"start": self.start, "given": used, "workers": worker_streams(self.loader, now=False)}
 
     def _generators(self) -> list:
         found: list = []
@@ -236,6 +245,47 @@ class Position:
         set_rng_states(states)
         for generator, state in zip(self._generators(), states["loaders"], strict=False):
             generator.set_state(state)
+
+
+def _persistent(loader) -> bool:
+    return isinstance(loader, DataLoader) and loader.persistent_workers
+
+
+def worker_streams(loader: CombinedLoader | None, now: bool) -> list:
+    """The random streams of persistent workers, by loader; None for loaders without them.
+
+    Args:
+        loader: the loaders.
+        now: those that they have now, between two epochs; else those that they had when the epoch began.
+    """
+    found: list = []
+    for item in loader.flattened if loader is not None else ():
+        iterator = item._iterator if _persistent(item) else None
+        if iterator is not None and now:
+            iterator._resume()
+        streams = [] if iterator is None else iterator._worker_streams
+        states = [packed(torch.from_numpy(own[0]), *own[1:]) for own in streams if own is not None]
+        found.append(states or None)
+    return found
+
+
+def restart_workers(loader: CombinedLoader | None, streams: list | None, at_once: bool) -> None:
+    """Start persistent workers with the random streams that `worker_streams` gave.
+
+    Args:
+        loader: the loaders.
+        streams: the streams by loader.
+        at_once: give them the streams now; else when the next epoch begins.
+    """
+    for item, states in zip(loader.flattened if loader is not None else (), streams or (), strict=False):
+        if states is None or not _persistent(item) or len(states) != item.num_workers:
+            continue
+        iter(item)
+        own = [(of_torch.numpy(), *others) for of_torch, *others in map(unpacked, states)]
+        if at_once:
+            item._iterator._resume(own)
+        else:
+            item._iterator._streams_to_set = own
 
 
 def _skips_cheaply(loader) -> bool:

@@ -8,7 +8,6 @@ validation after it), "between" (all is done for this batch), "epoch_end" (the b
 import time
 
 import rushlight as torch
-from rushlight.lightning.core.module import is_overridden
 from rushlight.lightning.trainer import data
 from rushlight.lightning.trainer.logging import Results
 from rushlight.lightning.trainer.optimization import Optimization
@@ -62,6 +61,9 @@ class FitLoop(Optimization):
         if trainer.enable_validation:
             self.val_loop.load()
         self.position = data.Position(self.loader)
+        if restored:
+            for streams, loader in zip(restored["workers"], (self.loader, self.val_loop.loader), strict=True):
+                data.restart_workers(loader, streams, at_once=True)
         if not restored or restored["position"]:
             self._open(restored and restored["position"])
         trainer._results = self.results
@@ -394,9 +396,3 @@ class EvaluationLoop:
             self.trainer.metrics.collect()
         self.results.in_batches = False
         return {} if self.trainer.sanity_checking else self.trainer.metrics.collect()
-
-
-def runs_validation(trainer) -> bool:
-    """Whether there is something to validate with."""
-    step = is_overridden("validation_step", trainer.lightning_module)
-    return step and trainer._source.defined("val") and trainer.limit_val_batches != 0

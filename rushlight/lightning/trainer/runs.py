@@ -10,7 +10,6 @@ from rushlight.lightning.core.module import is_overridden
 from rushlight.lightning.core.optimizer import LightningOptimizer, understand
 from rushlight.lightning.trainer import checkpoint
 from rushlight.lightning.trainer.calls import HookCaller, fitted
-from rushlight.lightning.trainer.loops import runs_validation
 from rushlight.lightning.trainer.precision import Anomalies
 from rushlight.lightning.trainer.signals import StopSignals
 from rushlight.lightning.trainer.states import RunningStage, TrainerFn, TrainerStatus
@@ -247,6 +246,12 @@ class Runs(HookCaller):
         if self._stop_signal == signal.SIGTERM:
             raise SIGTERMException(128 + signal.SIGTERM)
         raise KeyboardInterrupt
+
+
+def runs_validation(trainer) -> bool:
+    """Whether there is something to validate with."""
+    step = is_overridden("validation_step", trainer.lightning_module)
+    return step and trainer._source.defined("val") and trainer.limit_val_batches != 0
 
 
 def _same(a, b) -> bool:

@@ -79,10 +79,15 @@ def pl_worker_init_function(worker_id: int, rank: int | None = None) -> None:
 
 def collect_rng_states(include_cuda: bool = True) -> dict:
     """The states of the three streams: tensors and numbers only, so that they can be saved."""
-    kind, keys, *rest = np.random.get_state()
-    version, numbers, gauss = random.getstate()
+    return packed(torch.get_rng_state(), np.random.get_state(), random.getstate())
+
+
+def packed(of_torch, of_numpy: tuple, of_python: tuple) -> dict:
+    """Three states as tensors and numbers."""
+    kind, keys, *rest = of_numpy
+    version, numbers, gauss = of_python
     return {
-        "torch": torch.get_rng_state(),
+        "torch": of_torch,
         "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), *rest],
         "python": [version, torch.tensor(numbers), gauss],
     }
@@ -90,11 +95,18 @@ def collect_rng_states(include_cuda: bool = True) -> dict:
 
 def set_rng_states(states: dict) -> None:
     """Go on where `collect_rng_states` was called; Lightning's form of the states is understood too."""
-    torch.set_rng_state(states["torch"])
+    of_torch, of_numpy, of_python = unpacked(states)
+    torch.set_rng_state(of_torch)
+    np.random.set_state(of_numpy)
+    random.setstate(of_python)
+
+
+def unpacked(states: dict) -> tuple:
+    """The three states that `packed` was given."""
     kind, keys, *rest = states["numpy"]
-    np.random.set_state((kind, np.asarray(keys).astype(np.uint32), *rest))
     version, numbers, gauss = states["python"]
-    random.setstate((version, tuple(int(n) for n in numbers), gauss))
+    of_numpy = (kind, np.asarray(keys).astype(np.uint32), *rest)
+    return states["torch"], of_numpy, (version, tuple(int(n) for n in numbers), gauss)
 
 
 @contextlib.contextmanager

@@ -143,6 +143,10 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._owner = os.getpid()
         self._shutdown = False
         self._workers: list = []
+        self._worker_streams: list = [
+            None
+        ] * self._num_workers  # when the epoch began, where workers are persistent
+        self._streams_to_set: list | None = None  # when the next epoch begins
         self._ends: list[LoaderEnd] = []
         self._selector = selectors.PollSelector()
         self._arrived: collections.deque = collections.deque()
@@ -187,7 +191,8 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     def _reset(self, loader, first_iter: bool = False) -> None:
         super()._reset(loader, first_iter)
         if not first_iter:
-            self._resume()
+            self._resume(self._streams_to_set)
+            self._streams_to_set = None
         self._send_idx = self._rcvd_idx = 0  # the next number to send, and to return
         self._task_info: dict[int, tuple] = {}
         self._workers_status = [True] * self._num_workers
@@ -196,14 +201,21 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         for _ in range(self._prefetch_factor * self._num_workers):
             self._try_put_index()
 
-    def _resume(self) -> None:
-        """Have all workers begin anew, and throw away what is left of the last epoch."""
-        for end in self._ends:
-            end.send(_ResumeIteration())
+    def _resume(self, streams: list | None = None) -> None:
+        """Have all workers begin anew, and throw away what is left of the last epoch.
+
+        Args:
+            streams: the states that the workers' random streams shall have.
+        """
+        for i, end in enumerate(self._ends):
+            end.send(_ResumeIteration(streams[i] if streams else None))
         missing = self._num_workers
         self._workers_status = [True] * self._num_workers
         while missing:
-            missing -= isinstance(self._get_data()[0], _ResumeIteration)
+            answer = self._get_data()[0]
+            if isinstance(answer, _ResumeIteration):
+                self._worker_streams[answer.worker_id] = answer.streams
+                missing -= 1
 
     # -- tasks ----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import rushlight as torch
 from rushlight._utils import ExceptionWrapper
 from rushlight.config import set_num_threads
 from rushlight.random import manual_seed
@@ -58,9 +59,15 @@ class _IterableDatasetStopIteration:
 
 @dataclass(frozen=True)
 class _ResumeIteration:
-    """A new epoch begins; the worker sends it back."""
+    """A new epoch begins; the worker sends one back, with its random streams.
 
-    seed: int | None = None
+    Attributes:
+        streams: those to go on with; None to leave them as they are.
+        worker_id: who sent it.
+    """
+
+    streams: tuple | None = None
+    worker_id: int | None = None
 
 
 def _generate_state(base_seed: int, worker_id: int) -> list[int]:
@@ -73,6 +80,17 @@ def _seed(base_seed: int, worker_id: int) -> None:
     random.seed(base_seed + worker_id)
     manual_seed(base_seed + worker_id)
     np.random.seed(_generate_state(base_seed, worker_id))
+
+
+def _streams() -> tuple:
+    """The states of this process's random streams: Rushlight's, NumPy's, Python's."""
+    return torch.get_rng_state().numpy(), np.random.get_state(), random.getstate()
+
+
+def _set_streams(states: tuple) -> None:
+    torch.set_rng_state(torch.from_numpy(states[0]))
+    np.random.set_state(states[1])
+    random.setstate(states[2])
 
 
 def _worker_loop(
@@ -108,7 +126,9 @@ def _serve(end: WorkerEnd, worker: "_Worker") -> None:
             continue
         if isinstance(task, _ResumeIteration):
             worker.restart()
-            end.send((task, None))
+            if task.streams is not None:
+                _set_streams(task.streams)
+            end.send((_ResumeIteration(_streams(), worker.id), None))
         elif not worker.ended:
             number, index = task
             _send(end, number, worker.fetch(index), worker.where)
