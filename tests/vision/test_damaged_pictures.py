@@ -103,6 +103,20 @@ KINDS = {
 }
 
 
+@pytest.mark.parametrize("end", FORMATS)
+def test_pictures_are_their_own(tmp_path, end):
+    """Plain images that can be written to and copied, apart from their file."""
+    path = saved(tmp_path / f"x.{end}", Image.fromarray(PIXELS).convert("RGB"))
+    content = path.read_bytes()
+    image = datasets.folder.pil_loader(path)
+    assert type(image) is Image.Image
+    image.putpixel((3, 2), (1, 2, 3))
+    assert image.copy().getpixel((3, 2)) == (1, 2, 3)
+    assert path.read_bytes() == content
+    with Image.open(path) as opened:
+        assert datasets.folder.pil_loader(path).tobytes() == opened.convert("RGB").tobytes()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds_of_pictures(tmp_path, kind):
     """Folders give RGB; `read_image` gives what is there, and what it is asked for."""
