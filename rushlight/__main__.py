@@ -10,11 +10,13 @@ Usage:
 Inside, `import torch` and its submodules give Rushlight. Everything else is as `python`
 would have it: arguments, `__main__`, the import path, exit codes, tracebacks.
 `rushlight` is the same as `python -m rushlight`, and `rushlight run script.py` as `rushlight script.py`.
-Commands beside `train`, each with `--help`: predict, evaluate, lr-find, tune, summary, check, info.
 A script that is named like a command is run by its path: `python -m rushlight ./train`.
+
+Commands, each with `--help`:
 """
 
 import builtins
+import difflib
 import os
 import runpy
 import signal
@@ -39,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments[:1] == ["run"]:
         arguments = arguments[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__.strip())
+        print(__doc__.strip(), *(f"    {name:<10}{text}" for name, text in cli.COMMANDS.items()), sep="\n")
         sys.exit(0 if arguments else 2)
     import rushlight
     import rushlight.as_torch
@@ -47,6 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments[0] in ("-V", "--version"):
         print(f"rushlight {rushlight.version.__version__}")
         return
+    if arguments[0].startswith("-") and arguments[0] not in ("-m", "-c") and not os.path.exists(arguments[0]):
+        print(f"rushlight: unknown argument {arguments[0]} (rushlight --help)", file=sys.stderr)
+        sys.exit(2)
     if arguments[0] in ("-m", "-c") and len(arguments) == 1:
         sys.exit(f"Argument expected for the {arguments[0]} option")
     if arguments[0] == "-m":
@@ -73,9 +78,10 @@ def _run_script(arguments: list[str]) -> None:
         with open(script, "rb") as file:
             source = file.read()
     except OSError as error:
+        near = difflib.get_close_matches(script, cli.COMMANDS, 1)
         print(
             f"{sys.executable}: can't open file {os.path.abspath(script)!r}: [Errno {error.errno}] "
-            f"{error.strerror}",
+            f"{error.strerror}{f'; is the command {near[0]!r} meant?' if near else ''}",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -172,7 +172,7 @@ def test_state_survives():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: M.Accuracy("multilabel"), "task must be"),
+        (lambda: M.Accuracy("multilevel"), "task must be"),
         (lambda: M.Accuracy("multiclass"), "num_classes must be"),
         (lambda: M.F1Score("multiclass", 3, average="mean"), "average must be one of"),
         (lambda: M.Accuracy("multiclass", 3, top_k=4), "top_k must be from 1 to 3"),

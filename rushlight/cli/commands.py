@@ -1,14 +1,32 @@
 """The commands and their arguments."""
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
+import warnings
 
 from rushlight.cli import COMMANDS
 from rushlight.cli.errors import CommandError, one_line, told
 from rushlight.cli.settings import add_flags
 
+_EXAMPLES = {
+    "train": """examples:
+  rushlight train flowers --model resnet18 --augment crop --epochs 30 --patience 5
+  rushlight train houses.csv --target price --schedule cosine --out runs/houses
+  rushlight train --config run.toml --lr 0.01
+  rushlight train --resume runs/houses""",
+    "predict": """examples:
+  rushlight predict runs/flowers new-pictures --top 3 --out said.csv
+  rushlight predict runs/houses new-houses.csv""",
+    "tune": """example:
+  rushlight tune houses.csv --target price --space lr=1e-4..1e-1:log --space hidden=32/64,64 \\
+      --trials 30 --pruning --processes 2""",
+    "summary": """examples:
+  rushlight summary resnet18 --input-size 3 224 224
+  rushlight summary runs/flowers --depth 1""",
+}
 _HANDLERS = {
     "train": "train:train", "predict": "evaluate:predict", "evaluate": "evaluate:evaluate", "lr-find": "search:lr_find",
     "tune": "search:tune", "summary": "inspect:summarize", "check": "check:check", "info": "inspect:info",
@@ -16,10 +34,19 @@ _HANDLERS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Mistakes are exceptions here."""
+    """Mistakes are exceptions here, and flags that nobody knows those of the command."""
 
     def error(self, message: str):
         raise CommandError(f"{message} ({self.prog} --help)")
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Every argument is to be known."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flag = unknown[0].partition("=")[0]
+            near = difflib.get_close_matches(flag, self._option_string_actions, 1) if flag[0] == "-" else []
+            self.error(f"unknown argument {unknown[0]}{f'; is {near[0]} meant?' if near else ''}")
+        return found, []
 
 
 def _number(kind, low, text: str):
@@ -38,7 +65,10 @@ _count.__name__ = "whole number"  # what argparse says
 
 
 def _positive(text: str) -> float:
-    return _number(float, 1e-30, text)
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"more than 0 expected, got {text}")
+    return value
 
 
 _positive.__name__ = "number"
@@ -49,9 +79,12 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser("rushlight", allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     made = {
-        name: commands.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)
+        name: commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=_EXAMPLES.get(name), allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         for name, text in COMMANDS.items()
-    }
+    }  # fmt: skip
     _training(made["train"])
     made["train"].add_argument("--resume", nargs="?", const="", metavar="RUN",
                                help="go on with the run in this folder, or in that of --out")  # fmt: skip
@@ -130,6 +163,16 @@ def _summary(command) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command; mistakes give one line and status 2, Ctrl-C gives 130."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _warned
+        return _run(arguments)
+
+
+def _warned(message, *place) -> None:
+    print(f"rushlight: warning: {one_line(message)}", file=sys.stderr)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         flags = parser().parse_args(arguments)
         module, _, name = _HANDLERS[flags.command].partition(":")

@@ -146,7 +146,7 @@ def _open_table(settings) -> Data:
     rows = tables.usable_rows(path, table, described)
     other = other_rows = None
     if settings.val_data:
-        other = tables.read_cells(settings.val_data, settings.delimiter)
+        other = tables.read_cells(settings.val_data, settings.delimiter, settings.columns)
         tables._require(other, settings.val_data, [settings.target])
         other_rows = tables.usable_rows(settings.val_data, other, described)
     labels = None
@@ -189,7 +189,7 @@ def part_of(settings, described: dict, path: str | None, name: str) -> Dataset:
             return _existing(data.train if name == "train" else data.val, name)
         if path is None:
             raise CommandError(f"{settings.data} has no part 'test'; give another file")
-        table = tables.read_cells(path, described["delimiter"])
+        table = tables.new_cells(path, described)
         tables._require(table, path, [described["target"], *(c["name"] for c in described["columns"])])
         return tables.dataset(path, table, described, tables.usable_rows(path, table, described))
     if path is None and name != "test":
@@ -203,12 +203,13 @@ def part_of(settings, described: dict, path: str | None, name: str) -> Dataset:
     if part.classes != described["classes"]:
         raise CommandError(f"{where}: its classes {', '.join(part.classes)} are not those of the model, "
                            f"{', '.join(described['classes'])}")  # fmt: skip
-    return pictures.Pictures(part.data, np.arange(len(part.labels)), pictures.transform(described))
+    steps = pictures.transform(described, any_size=path is not None)
+    return pictures.Pictures(part.data, np.arange(len(part.labels)), steps)
 
 
 def _existing(part, name: str):
     if part is None:
-        raise CommandError(f"the data have no part {name!r}")
+        raise CommandError(f"the data have no part {name!r}; --split names another")
     return part
 
 

@@ -1,6 +1,8 @@
 """The mistakes of users: one line each."""
 
 import contextlib
+import os
+import pickle
 
 
 class CommandError(ValueError):
@@ -8,8 +10,16 @@ class CommandError(ValueError):
 
 
 def one_line(error: BaseException) -> str:
-    """The text of an exception in one line; of one that a worker process passed on, the last."""
+    """The text of an exception in one line; of one that a worker process passed on, the last.
+
+    >>> from rushlight.cli.errors import one_line
+    >>> one_line(FileNotFoundError(2, "No such file or directory", "a.csv"))
+    'a.csv: no such file or directory'
+    """
     text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror[0].lower() + error.strerror[1:]
+        text = f"{os.fspath(error.filename)}: {reason}" if isinstance(error.filename, str) else reason
     if "Original Traceback" in text:
         text = text.strip().splitlines()[-1].split(": ", 1)[-1]
     return " ".join(text.split())
@@ -31,10 +41,22 @@ def told(*kinds: type[Exception], before: str = ""):
     Traceback (most recent call last):
     rushlight.cli.errors.CommandError: sums: division by zero
     """
-    kinds = kinds or (OSError, ValueError, RuntimeError, TypeError, ImportError)
+    kinds = kinds or (
+        OSError,
+        ValueError,
+        RuntimeError,
+        TypeError,
+        ImportError,
+        EOFError,
+        pickle.UnpicklingError,
+    )
     try:
         yield
     except CommandError:
         raise
     except kinds as error:
-        raise CommandError(before + one_line(error)) from error
+        text = one_line(error)
+        path = before.removesuffix(": ")
+        if isinstance(error, OSError) and error.strerror and path:  # the path that the user gave is enough
+            text = text.rpartition(": ")[2]
+        raise CommandError(before + text) from error

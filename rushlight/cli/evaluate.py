@@ -41,7 +41,7 @@ def predict(flags) -> int:
         head = "row"
     else:
         names = pictures.list_pictures(flags.paths)
-        loader = DataLoader(_Files(names, pictures.transform(described)), settings.batch_size)
+        loader = DataLoader(_Files(names, pictures.transform(described, any_size=True)), settings.batch_size)
         head = "file"
     with torch.inference_mode():
         found = torch.cat([task.predict_step(batch[0].to(task.dtype), 0) for batch in loader])
@@ -75,9 +75,13 @@ def _classes(found: np.ndarray, names: list, classes: list[str], head: str, top:
 
 
 def _rows(path: str, described: dict, batch_size: int) -> tuple[list, DataLoader]:
-    table = tables.read_cells(path, described["delimiter"])
+    table = tables.new_cells(path, described)
     count = len(next(iter(table.values())))
     inputs = tables.inputs(path, table, described, range(count))
+    gaps = tables.rows_with_gaps(table, described)
+    if gaps:
+        text = f"{gaps} of {count} rows lack values; those of numbers are taken to be the mean"
+        print(f"rushlight: {path}: {text}", file=sys.stderr)
     return list(range(1, count + 1)), DataLoader(TensorDataset(torch.from_numpy(inputs)), batch_size)
 
 

@@ -140,7 +140,7 @@ def load_weights(net: nn.Module, path: str) -> str:
     Raises:
         CommandError: no such file, another format, or nothing fits.
     """
-    with told(before=f"--weights {path}: "):
+    with told(Exception, before=f"--weights {path}: "):  # a damaged file raises nearly anything
         found = (
             load_safetensors(path) if path.endswith(".safetensors") else torch.load(path, weights_only=True)
         )

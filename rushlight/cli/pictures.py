@@ -166,7 +166,7 @@ def _cifar_parts(path: str, wanted) -> dict[str, Part]:
 def _folder_parts(path: str, wanted) -> dict[str, Part]:
     """DATA/class/picture, or DATA/train/class/picture and so on."""
     if not os.path.isdir(path):
-        raise CommandError(f"{path}: no such folder")
+        raise CommandError(f"{path}: a folder expected")
     found = {}
     for name, spellings in _PARTS.items():
         folder = next((f for f in spellings if os.path.isdir(os.path.join(path, f))), None)
@@ -265,10 +265,11 @@ class Pictures(Dataset):
         return len(self.indices)
 
 
-def transform(described: dict, augment: str = "none"):
+def transform(described: dict, augment: str = "none", any_size: bool = False):
     """What makes an input of the model from a picture.
 
     Args:
+        any_size: whether pictures come from elsewhere than the training data, and may have other sizes.
         described: "size", "channels", "native" (the size that all pictures have, or None), "mean" and "std".
         augment: "none"; "flip" mirrors; "shift" turns, moves and scales a little; "crop" moves by an eighth and mirrors;
             "zoom" cuts out a part and mirrors; "auto" is TrivialAugment, mirroring and erasing.
@@ -277,7 +278,7 @@ def transform(described: dict, augment: str = "none"):
     steps: list = []
     if augment == "zoom":
         steps.append(transforms.RandomResizedCrop(size, scale=(0.35, 1.0)))
-    elif described["native"] != size:
+    elif any_size or described["native"] != size:
         steps += [transforms.Resize(size), transforms.CenterCrop(size)]
     if augment == "crop":
         steps.append(transforms.RandomCrop(size, padding=max(1, size // 8)))

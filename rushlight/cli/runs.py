@@ -72,8 +72,12 @@ class Run:
 
     def described(self) -> dict:
         """What is known of the data."""
-        with told(before=f"{self.path(DATA)}: "):
-            return read_json(self.path(DATA))
+        path = self.path(DATA)
+        with told(before=f"{path}: "):
+            found = read_json(path)
+        if not isinstance(found, dict) or not {"kind", "task"} <= set(found):
+            raise CommandError(f"{path}: this does not describe data; the run is damaged")
+        return found
 
     def checkpoint(self, which: str) -> str | None:
         """The path of a checkpoint, "best" or "last"; None if there is none."""
@@ -93,8 +97,7 @@ class Run:
         if path is None:
             raise CommandError(f"{self.folder}: there is no checkpoint {which!r} yet")
         task = Task(build_net(settings, described), described, settings)
-        with told(before=f"{path}: "):
-            task.load_state_dict(torch.load(path, weights_only=False)["state_dict"], strict=False)
+        restore(task, path)
         return task.eval(), settings, described
 
     def history(self) -> list[dict]:
@@ -111,6 +114,26 @@ class Run:
                             if v not in ("", None) and k not in ("epoch", "step")
                         }
         return [{"epoch": epoch, **epochs[epoch]} for epoch in sorted(epochs)]
+
+
+def restore(task: Task, path: str) -> None:
+    """Give a task the weights of a checkpoint.
+
+    Raises:
+        CommandError: it is damaged, or of another model.
+    """
+    with told(
+        Exception, before=f"{path}: the checkpoint cannot be read: "
+    ):  # a damaged file raises nearly anything
+        found = torch.load(path, weights_only=False)
+    if not isinstance(found, dict) or not isinstance(found.get("state_dict"), dict):
+        raise CommandError(f"{path}: this is no checkpoint of a run")
+    with told(before=f"{path}: "):
+        missing = task.load_state_dict(found["state_dict"], strict=False).missing_keys
+    if missing:
+        raise CommandError(
+            f"{path}: {missing[0]} and {len(missing) - 1} other weights of the model are not in it"
+        )
 
 
 def build_net(settings, described: dict):

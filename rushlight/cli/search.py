@@ -5,15 +5,19 @@ import copy
 import logging
 import os
 import re
+import warnings
 
 from rushlight.cli import data as datasets
-from rushlight.cli.errors import CommandError, told
+from rushlight.cli.errors import CommandError, one_line, told
 from rushlight.cli.files import has_matplotlib, save_figure, write_csv
 from rushlight.cli.settings import BY_NAME, checked, resolve, save_config
 from rushlight.cli.task import mode_of
 from rushlight.cli.train import make_trainer, prepare
 from rushlight.lightning import Callback
 from rushlight.lightning.tuner import Tuner
+from rushlight.tune import Choice, Float, Int, Pruned, search
+
+_FAILURES = (CommandError, RuntimeError, ValueError, MemoryError)  # of one trial, not of the search
 
 
 def lr_find(flags) -> int:
@@ -31,7 +35,9 @@ def lr_find(flags) -> int:
         task, train, min_lr=flags.min_lr, max_lr=flags.max_lr, num_training=flags.steps, update_attr=False
     )
     skip = min(10, len(finder.results["lr"]) // 4)
-    suggestions = finder.suggestions(skip_begin=skip)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of too few steps: said below
+        suggestions = finder.suggestions(skip_begin=skip)
     if all(rate is None for rate in suggestions.values()):
         raise CommandError(
             "the loss was never a number, or there were too few steps: --steps, --min-lr and --max-lr"
@@ -50,11 +56,15 @@ def lr_find(flags) -> int:
 
 def tune(flags) -> int:
     """Try sets of settings, and keep the best as a config file; returns the exit status."""
-    from rushlight.tune import search
-
     settings = resolve(flags)
     _silence()
-    spaces = dict(_space(text) for text in flags.space)
+    spaces: dict = {}
+    for name, space in map(_space, flags.space):
+        if name in spaces:
+            raise CommandError(f"--space: {name} is given twice")
+        if flags.method == "grid" and isinstance(space, Float):
+            raise CommandError(f"--space {name}: a grid needs a list of values, such as {name}=A,B,C")
+        spaces[name] = space
     out = settings.out or "tuning"
     storage = os.path.join(out, "study.journal")
     if os.path.exists(storage) and not flags.resume:
@@ -74,7 +84,7 @@ def tune(flags) -> int:
             found = search(
                 lambda trial: _try(settings, trial, shown != "none"), spaces, method=flags.method, trials=trials,
                 direction="minimize" if mode == "min" else "maximize", pruning=flags.pruning, seed=settings.seed + done,
-                storage=storage, processes=flags.processes, timeout=flags.timeout,
+                storage=storage, processes=flags.processes, timeout=flags.timeout, catch=_FAILURES,
             )  # fmt: skip
     if found is None:
         print(f"All {flags.trials} trials were made already; more --trials make more.")
@@ -82,8 +92,10 @@ def tune(flags) -> int:
     found.save(os.path.join(out, "trials.csv"))
     if settings.plots and has_matplotlib():
         save_figure(found.figure(), os.path.join(out, "trials.png"))
-    if not any(row["state"] == "complete" for row in found.table()):
-        raise CommandError("no trial was completed")
+    rows = found.table()
+    if not any(row["state"] == "complete" for row in rows):
+        errors = [row["error"] for row in rows if row.get("error")]
+        raise CommandError(f"no trial was completed{f': {errors[0]}' if errors else ''}")
     best = _with(settings, found.best_params)
     best.progress = shown
     save_config(best, os.path.join(out, "best.json"))
@@ -98,6 +110,8 @@ def _silence() -> None:
 
 
 def _text(value) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -119,8 +133,6 @@ def _space(text: str) -> tuple:
     Raises:
         CommandError: it is none of these.
     """
-    from rushlight.tune import Choice, Float, Int
-
     name, equals, values = text.partition("=")
     name = name.strip().removeprefix("--").replace("-", "_")
     if not equals or not values:
@@ -155,14 +167,25 @@ def _with(settings, values) -> argparse.Namespace:
 
 def _try(settings, trial, shown: bool) -> float:
     """Train with the settings of a trial; returns the best value of what is watched."""
-    chosen = _with(settings, dict(trial))
+    given = ", ".join(f"{name}={_text(value)}" for name, value in trial.items())
+    say = lambda text: print(f"Trial {trial.number}: {given}: {text}", flush=True) if shown else None
+    try:
+        watch = _trained(_with(settings, dict(trial)), trial)
+    except Pruned:
+        say("given up")
+        raise
+    except _FAILURES as error:
+        say(f"failed: {one_line(error)}")
+        raise
+    say(f"{watch.name} {watch.best:.6g}")
+    return watch.best
+
+
+def _trained(chosen, trial) -> "_Watch":
     data, task = prepare(chosen)
     watch = _Watch(task.watched, trial)
     make_trainer(chosen, None, task, [watch]).fit(task, *datasets.loaders(data, chosen))
-    if shown:
-        given = ", ".join(f"{name}={_text(value)}" for name, value in trial.items())
-        print(f"Trial {trial.number}: {given}: {task.watched} {watch.best:.6g}", flush=True)
-    return watch.best
+    return watch
 
 
 class _Watch(Callback):

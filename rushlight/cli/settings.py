@@ -3,7 +3,7 @@
 import argparse
 import ast
 import json
-import os
+import math
 from dataclasses import dataclass
 
 from rushlight.cli.errors import CommandError, told
@@ -80,7 +80,8 @@ SETTINGS = [
         ("ignore", list, [], "columns to leave out"),
         ("categorical", list, [], "columns whose numbers are names"),
         ("missing", str, "error", "what becomes of rows with missing values", {"choices": ("error", "drop", "mean")}),
-        ("delimiter", str, ",", "between the columns"),
+        ("delimiter", str, "auto", "between the columns; what the first line has most of, by default"),
+        ("columns", list, None, "names of the columns, where the first line doesn't give them"),
     ),
     *_group(
         "model",
@@ -147,8 +148,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         elif setting.kind is dict:
             group.add_argument(setting.flag, action="append", metavar="KEY=VALUE", **common)
         else:
-            metavar = "{" + ",".join(map(str, setting.choices)) + "}" if setting.choices else None
-            group.add_argument(setting.flag, metavar=metavar or setting.name.upper(), **common)
+            group.add_argument(setting.flag, metavar=_metavar(setting), **common)
+
+
+def _metavar(setting: Setting) -> str:
+    if setting.choices:
+        return "{" + ",".join(map(str, setting.choices)) + "}"
+    if setting.name in ("val_data", "weights"):
+        return "PATH"
+    return {int: "N", float: "X", "ints": "N,N", list: "NAME,NAME"}.get(setting.kind, "NAME")
 
 
 def _shown(value) -> str:
@@ -188,12 +196,12 @@ def checked(name: str, value, where: str):
 
 
 def _check_bounds(setting: Setting, value, where: str) -> None:
-    if setting.kind is float and value != value:
-        raise CommandError(f"{where}: a number expected, got nan")
+    if setting.kind is float and not math.isfinite(value):
+        raise CommandError(f"{where}: a number expected, got {value}")
     for bound, wrong, text in (
         (setting.low, lambda b: value < b, "at least"),
         (setting.high, lambda b: value > b, "at most"),
-        (setting.above, lambda b: not b < value < float("inf"), "more than"),
+        (setting.above, lambda b: value <= b, "more than"),
     ):
         if bound is not None and wrong(bound):
             raise CommandError(f"{where}: {text} {bound:g} expected, got {value:g}")
@@ -236,7 +244,7 @@ def read_config(path: str) -> dict:
     """
     if not path.endswith((".toml", ".json")):
         raise CommandError(f"{path}: a config file ends in .toml or .json")
-    with told(before=f"{path}: " if os.path.exists(path) else ""), open(path, "rb") as file:
+    with told(before=f"{path}: "), open(path, "rb") as file:
         found = json.load(file) if path.endswith(".json") else _toml().load(file)
     if not isinstance(found, dict):
         raise CommandError(f"{path}: settings expected, such as lr = 0.1")
@@ -250,7 +258,12 @@ def read_config(path: str) -> dict:
         elif name in BY_NAME:
             config[name] = checked(name, value, f"{path}: {key}")
         else:
-            raise CommandError(f"{path}: there is no setting {key!r}{_similar(name)}")
+            hint = (
+                "; settings stand by themselves, under no heading"
+                if isinstance(value, dict)
+                else _similar(name)
+            )
+            raise CommandError(f"{path}: there is no setting {key!r}{hint}")
     return config
 
 

@@ -1,7 +1,9 @@
 """Tables for the commands: columns of numbers and of names as inputs, one column as the target."""
 
+import csv
 import math
 import os
+import re
 
 import numpy as np
 
@@ -10,26 +12,65 @@ from rushlight.ops.creation import from_numpy
 from rushlight.utils.data import TensorDataset
 from rushlight.vision.datasets.table import _MISSING, _numbers, read_table
 
+_WITH_COMMA = re.compile(r"[-+]?\d*(,\d+)+(\.\d*)?")
 _MOST_NAMES = 50  # a column of more different texts describes single rows
 
 
-def _read(path: str, delimiter: str) -> dict[str, list[str]]:
+def read_cells(path: str, delimiter: str, names=None) -> dict[str, list[str]]:
+    """The cells of a CSV file by column.
+
+    Args:
+        path: the file.
+        delimiter: between the columns; "auto" for what its first line has most of.
+        names: of the columns, where the first line doesn't give them.
+    Raises:
+        CommandError: there is no such file, or no table in it.
+    """
     if not os.path.isfile(path):
-        raise CommandError(f"{path}: no such file")
-    with told(before="" if os.access(path, os.R_OK) else f"{path}: "):
-        if len(delimiter) != 1:
-            raise CommandError(f"--delimiter: one character expected, got {delimiter!r}")
-        try:
-            table = read_table(path, delimiter)
-        except UnicodeDecodeError as error:
-            raise CommandError(f"{path}: this is no text in UTF-8, or no CSV file") from error
+        raise CommandError(f"{path}: {'a CSV file expected' if os.path.exists(path) else 'no such file'}")
+    with told():
+        table = read_table(path, _delimiter(path, delimiter), names)
     if not next(iter(table.values())):
         raise CommandError(f"{path}: there are no rows below the names of the columns")
     return table
 
 
+def new_cells(path: str, described: dict) -> dict[str, list[str]]:
+    """The cells of another file with the columns of a run's; without names in its first line, the target may be absent.
+
+    Raises:
+        CommandError: there is no such file, or no table in it.
+    """
+    header = described.get("header")
+    if header and os.path.isfile(path):
+        first = next(csv.reader([_first_line(path)], delimiter=_delimiter(path, described["delimiter"])), [])
+        if len(first) == len(header) - 1:
+            header = [name for name in header if name != described["target"]]
+    return read_cells(path, described["delimiter"], header)
+
+
+def _first_line(path: str) -> str:
+    with told(), open(path, encoding="utf-8-sig", errors="replace") as file:
+        return file.readline(1 << 16)
+
+
+def _delimiter(path: str, given: str) -> str:
+    """What stands between columns: "auto" is what the first line has most of."""
+    if given == "auto":
+        outside = "".join(_first_line(path).split('"')[::2])
+        return max(",;\t|", key=outside.count)
+    given = "\t" if given in ("\\t", "tab") else given
+    if len(given) != 1 or given in '\r\n"':
+        raise CommandError(f"--delimiter: one character expected, got {given!r}")
+    return given
+
+
 def _missing(cell: str) -> bool:
     return cell.strip().lower() in _MISSING
+
+
+def _digits(cell: str) -> bool:
+    return _is_number(cell.replace(",", ""))
 
 
 def _is_number(cell: str) -> bool:
@@ -42,7 +83,10 @@ def _is_number(cell: str) -> bool:
 def _require(table: dict, path: str, names) -> None:
     for name in names:
         if name not in table:
-            raise CommandError(f"{path}: there is no column {name!r}; it has {', '.join(table)}")
+            hint = (
+                "; --columns names them where the first line doesn't" if any(map(_is_number, table)) else ""
+            )
+            raise CommandError(f"{path}: there is no column {name!r}; it has {', '.join(table)}{hint}")
 
 
 def read(path: str, settings) -> tuple[dict, dict]:
@@ -50,13 +94,13 @@ def read(path: str, settings) -> tuple[dict, dict]:
 
     Args:
         path: the CSV file.
-        settings: target, task, features, ignore, categorical, missing, delimiter.
+        settings: target, task, features, ignore, categorical, missing, delimiter, columns.
     Returns:
         The cells by column, and the description, still without means, deviations and names (`fit` adds them).
     Raises:
         CommandError: a column is missing, or holds what it may not.
     """
-    table = _read(path, settings.delimiter)
+    table = read_cells(path, settings.delimiter, settings.columns)
     if not settings.target:
         raise CommandError(f"{path}: which column is to be predicted? --target, one of {', '.join(table)}")
     _require(
@@ -65,20 +109,24 @@ def read(path: str, settings) -> tuple[dict, dict]:
     names = settings.features or [n for n in table if n != settings.target and n not in settings.ignore]
     if settings.target in names:
         raise CommandError(f"--features: {settings.target!r} is the target")
-    columns = []
+    columns, left_out = [], []
     for name in names:
         kind = (
             "names"
             if name in settings.categorical
             else _kind(path, name, table[name], bool(settings.features))
         )
-        if kind != "neither":
+        if kind == "neither":
+            left_out.append(name)
+        else:
             columns.append({"name": name, "kind": kind})
     if not columns:
-        raise CommandError(f"{path}: there is no column to predict {settings.target!r} from")
+        why = f"; the texts of {', '.join(left_out)} differ from row to row" if left_out else ""
+        raise CommandError(f"{path}: there is no column to predict {settings.target!r} from{why}")
     described = {
-        "kind": "table", "target": settings.target, "columns": columns, "missing": settings.missing,
-        "delimiter": settings.delimiter, "task": _task(path, settings, table[settings.target]),
+        "kind": "table", "target": settings.target, "columns": columns, "left_out": left_out, "missing": settings.missing,
+        "delimiter": settings.delimiter, "header": settings.columns,
+        "task": _task(path, settings, table[settings.target]),
     }  # fmt: skip
     return table, described
 
@@ -89,6 +137,10 @@ def _kind(path: str, name: str, cells: list[str], asked: bool) -> str:
     numbers = sum(map(_is_number, present))
     if numbers == len(present):
         return "numbers"
+    commas = next((cell for cell in present if _WITH_COMMA.fullmatch(cell.strip())), None)
+    if commas is not None and all(map(_digits, present)):
+        raise CommandError(f"{path}: column {name!r} holds {commas!r}, which is no number: write 1.5, and 1000 without "
+                           f"a comma; if these are names: --categorical {name}")  # fmt: skip
     if numbers:
         with told():
             try:
@@ -139,6 +191,8 @@ def fit(path: str, table: dict, described: dict, rows: np.ndarray, normalize: bo
     if described["task"] == "regression":
         values = _numbers(path, described["target"], [table[described["target"]][i] for i in rows])
         std = float(np.nanstd(values))
+        if len(values) > 1 and np.nanmin(values) == np.nanmax(values):
+            raise CommandError(f"{path}: the target {described['target']!r} has one value only")
         described["target_mean"], described["target_std"] = float(np.nanmean(values)), std if std > 0 else 1.0
 
 
@@ -170,6 +224,12 @@ def inputs(path: str, table: dict, described: dict, rows) -> np.ndarray:
         values = np.where(np.isnan(values), column["fill"], values)
         parts.append(((values - column["mean"]) / column["std"])[:, None])
     return np.concatenate(parts, 1).astype(np.float32)
+
+
+def rows_with_gaps(table: dict, described: dict) -> int:
+    """In how many rows a value is missing."""
+    cells = (table[column["name"]] for column in described["columns"])
+    return sum(any(map(_missing, row)) for row in zip(*cells, strict=True))
 
 
 def usable_rows(path: str, table: dict, described: dict) -> np.ndarray:
@@ -225,6 +285,3 @@ def class_names(table: dict, target: str, rows) -> list[str]:
     """The classes in order: as numbers, where they all are."""
     names = {table[target][i].strip() for i in rows}
     return sorted(names, key=(lambda name: (float(name), name)) if all(map(_is_number, names)) else None)
-
-
-read_cells = _read

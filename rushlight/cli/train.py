@@ -11,7 +11,7 @@ from rushlight.cli import models
 from rushlight.cli.errors import CommandError
 from rushlight.cli.files import has_matplotlib, save_figure, write_json
 from rushlight.cli.report import figures_of, save_confusion, scores
-from rushlight.cli.runs import METRICS, RESULTS, WEIGHTS, Run, build_net, free_folder
+from rushlight.cli.runs import METRICS, RESULTS, WEIGHTS, Run, build_net, free_folder, restore
 from rushlight.cli.settings import BY_NAME, CHANGEABLE, checked, resolve
 from rushlight.cli.task import Task, mode_of
 from rushlight.lightning import Trainer, seed_everything
@@ -50,6 +50,9 @@ def train(flags) -> int:
             f"{run.folder}: there is a run already; `rushlight train --resume {run.folder}` goes on with it"
         )
     checkpoint = run.checkpoint("last") if flags.resume is not None else None
+    if checkpoint:
+        restore(task, checkpoint)  # so that mistakes show; the trainer restores all of it
+    epochs = len(run.history()) if checkpoint else 0
     if checkpoint is None and os.path.exists(run.path(METRICS)):
         os.unlink(run.path(METRICS))  # of a run that was killed in its first epoch
     run.begin(settings, data.described)
@@ -61,6 +64,8 @@ def train(flags) -> int:
     except SystemExit as error:
         print(f"Stopped. `rushlight train --resume {run.folder}` goes on.", file=sys.stderr)
         return 130 if error.code == 1 else error.code
+    if epochs and len(run.history()) == epochs and settings.progress != "none":
+        print(f"The run had ended, after {epochs} epochs; --epochs and --patience let it go on.")
     _finish(run, trainer, task, data, settings, time.monotonic() - began)
     return 0
 
@@ -176,6 +181,11 @@ def _introduce(run: Run, data, task: Task, settings, checkpoint: str | None) -> 
     if data.described["kind"] == "table":
         used = [column["name"] for column in data.described["columns"]]
         print(f"From the columns {', '.join(used)}.")
+        if data.described["left_out"]:
+            names = ", ".join(data.described["left_out"])
+            print(
+                f"Left out, as their texts differ from row to row: {names}. --categorical takes them all the same."
+            )
     print(f"{'Going on in' if checkpoint else 'Run folder:'} {run.folder}", flush=True)
 
 

@@ -4,6 +4,7 @@ All scores are kept until `compute`, sorted once there. Of several classes, each
 """
 
 import rushlight as torch
+from rushlight.metrics.classification import check_task
 from rushlight.metrics.metric import Metric
 
 __all__ = ["AUROC", "ROC", "AveragePrecision", "PrecisionRecallCurve"]
@@ -13,62 +14,96 @@ class _Curve(Metric):
     """A metric of ranked scores.
 
     Args:
-        task: "binary": scores (N,) of class 1; "multiclass": scores (N, classes).
-        num_classes: of the latter.
-        average: of several classes: "macro", "weighted" by their samples, or None for each.
+        task: "binary": scores of class 1; "multiclass": scores of each class, (N, classes, ...); "multilabel": scores of
+            each label, (N, labels, ...).
+        num_classes: of "multiclass".
+        average: of several classes: "macro", "weighted" by their samples, "micro" of all together, or None for each.
+        num_labels: of "multilabel".
+        ignore_index: a target that does not count.
     """
 
     higher_is_better = True
 
-    def __init__(self, task: str = "binary", num_classes: int | None = None, average: str | None = "macro"):
+    def __init__(
+        self,
+        task: str = "binary",
+        num_classes: int | None = None,
+        average: str | None = "macro",
+        num_labels: int | None = None,
+        ignore_index: int | None = None,
+    ):
         super().__init__()
         name = type(self).__name__
-        if task not in ("binary", "multiclass"):
-            raise ValueError(f"{name}: task must be 'binary' or 'multiclass', got {task!r}")
-        if task == "multiclass" and (not isinstance(num_classes, int) or num_classes < 2):
-            raise ValueError(f"{name}: num_classes must be a whole number above 1, got {num_classes!r}")
-        if average not in ("macro", "weighted", "none", None):
-            raise ValueError(f"{name}: average must be 'macro', 'weighted' or None, got {average!r}")
-        self.task, self.num_classes, self.average = task, num_classes, average
+        check_task(name, task, num_classes, num_labels)
+        if average not in ("micro", "macro", "weighted", "none", None):
+            raise ValueError(f"{name}: average must be 'micro', 'macro', 'weighted' or None, got {average!r}")
+        self.task, self.average, self.ignore_index = task, average, ignore_index
+        self.columns = {"binary": 1, "multiclass": num_classes, "multilabel": num_labels}[task]
         self.add_state("scores", [])
         self.add_state("targets", [])
 
     def update(self, preds, target) -> None:
-        """Add scores, (N,) or (N, classes), and true classes (N,).
+        """Add scores, (N, ...) or (N, classes, ...), and true classes (N, ...), or labels of the scores' shape.
 
         Raises:
             ValueError: their shapes don't go together.
         """
-        expected = (len(target),) if self.task == "binary" else (len(target), self.num_classes)
-        if target.ndim != 1 or tuple(preds.shape) != expected:
+        shape = tuple(target.shape)
+        if self.task != "binary":
+            rest = shape[1:] if self.task == "multiclass" else shape[2:]
+            shape = (*shape[:1], self.columns, *rest)
+        fits = self.task != "multilabel" or tuple(target.shape) == shape
+        if target.ndim < 1 or tuple(preds.shape) != shape or not fits:
             raise ValueError(
-                f"{type(self).__name__}: expected scores {expected} for targets {tuple(target.shape)}, "
+                f"{type(self).__name__}: expected scores {shape} for targets {tuple(target.shape)}, "
                 f"got {tuple(preds.shape)}"
             )
-        self.scores.append(preds.detach())
-        self.targets.append(target.detach())
+        preds, target = preds.detach(), target.detach()
+        self.scores.append(preds.reshape(-1) if self.task == "binary" else _rows(preds))
+        self.targets.append(_rows(target) if self.task == "multilabel" else target.reshape(-1))
 
-    def _of_classes(self, value):
-        """value(scores, is it the class) for the one class, or a list of it for each."""
+    def _pairs(self) -> list:
+        """The scores, and whether it is the class, of each class or label; of the one class if there are two."""
         if not self.scores:
             raise RuntimeError(f"{type(self).__name__}: there is nothing to compute from; call update first")
         scores, targets = torch.cat(self.scores), torch.cat(self.targets)
+        counts = torch.ones_like(targets, dtype=torch.bool)
+        if self.ignore_index is not None:
+            counts = targets != self.ignore_index
         if self.task == "binary":
-            return value(scores, targets == 1)
-        return [value(scores[:, c], targets == c) for c in range(self.num_classes)]
+            return [(scores[counts], targets[counts] == 1)]
+        if self.task == "multilabel":
+            columns = range(self.columns)
+            return [(scores[counts[:, c], c], targets[counts[:, c], c] == 1) for c in columns]
+        scores, targets = scores[counts], targets[counts]
+        if scores.numel() and (scores.min() < 0 or scores.max() > 1):
+            scores = scores.softmax(
+                1
+            )  # of one class against the rest, the ranks of scores before it say little
+        return [(scores[:, c], targets == c) for c in range(self.columns)]
+
+    def _of_classes(self, value):
+        """value(scores, is it the class) for the one class, or a list of it for each."""
+        found = [value(*pair) for pair in self._pairs()]
+        return found[0] if self.task == "binary" else found
 
     def _averaged(self, area):
-        found = self._of_classes(area)
-        if self.task == "binary":
-            return found.float()
-        values = torch.stack(found)
+        pairs = self._pairs()
+        if self.task == "binary" or self.average == "micro":
+            return area(*map(torch.cat, zip(*pairs, strict=True))).float()
+        values = torch.stack([area(*pair) for pair in pairs])
         if self.average in (None, "none"):
             return values.float()
         weights = torch.ones(len(values), dtype=torch.float64)
         if self.average == "weighted":
-            weights = torch.bincount(torch.cat(self.targets), minlength=len(values)).double()
+            weights = torch.stack([positive.sum() for _, positive in pairs]).double()
         weights = weights.masked_fill(values.isnan(), 0)
         return ((values.nan_to_num() * weights).sum() / weights.sum()).float()
+
+
+def _rows(x):
+    """(N, columns, ...) as (N of all, columns)."""
+    return x.movedim(1, -1).reshape(-1, x.shape[1])
 
 
 def _ranked(scores, positive):

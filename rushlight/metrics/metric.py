@@ -1,5 +1,6 @@
 """What every metric is: counts or sums that batches add to, and a value that is computed from them."""
 
+import copy
 from typing import Any
 
 from rushlight import no_grad
@@ -91,6 +92,10 @@ class Metric(Module):
         for name in self._defaults:
             setattr(self, name, state[name])
 
+    def clone(self) -> "Metric":
+        """A copy with a state of its own."""
+        return copy.deepcopy(self)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
@@ -133,7 +138,7 @@ class MetricCollection(Module):
 
     Args:
         metrics: a dictionary by name, or a list: then the names are those of the classes.
-        prefix: put before each name.
+        prefix, postfix: put before and after each name.
 
     >>> import rushlight as torch
     >>> from rushlight.metrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
@@ -143,17 +148,30 @@ class MetricCollection(Module):
     {'val_MeanAbsoluteError': tensor(2.), 'val_MeanSquaredError': tensor(4.)}
     """
 
-    def __init__(self, metrics, prefix: str = ""):
+    def __init__(self, metrics, prefix: str = "", postfix: str = ""):
         super().__init__()
         named = metrics if isinstance(metrics, dict) else {type(m).__name__: m for m in metrics}
         if len(named) != len(metrics):
             raise ValueError("MetricCollection: two metrics have the same name; give a dictionary of names")
         for name, metric in named.items():
             self.add_module(name, metric)
-        self.prefix = prefix
+        self.prefix, self.postfix = prefix, postfix
 
     def _each(self, method: str, *batch) -> dict:
-        return {self.prefix + name: getattr(metric, method)(*batch) for name, metric in self.items()}
+        each = ((name, getattr(metric, method)(*batch)) for name, metric in self.items())
+        return {f"{self.prefix}{name}{self.postfix}": value for name, value in each}
+
+    def clone(self, prefix: str | None = None, postfix: str | None = None) -> "MetricCollection":
+        """A copy with states of its own, under other names if a prefix or postfix is given.
+
+        >>> from rushlight.metrics import MeanAbsoluteError, MetricCollection
+        >>> MetricCollection([MeanAbsoluteError()]).clone(prefix="test_").prefix
+        'test_'
+        """
+        found = copy.deepcopy(self)
+        found.prefix = self.prefix if prefix is None else prefix
+        found.postfix = self.postfix if postfix is None else postfix
+        return found
 
     def items(self):
         """The metrics by name."""

@@ -75,6 +75,10 @@ class MeanSquaredError(_MeanError):
 class R2Score(Metric):
     """The share of the targets' variance that the predictions explain: 1 is perfect, 0 no better than their mean.
 
+    Args:
+        multioutput: of targets (N, outputs): "uniform_average" of the outputs' values, "variance_weighted" by their
+            variance, or "raw_values" for each.
+
     >>> import rushlight as torch
     >>> from rushlight.metrics import R2Score
     >>> R2Score()(torch.tensor([1.0, 2.0, 2.5]), torch.tensor([1.0, 2.0, 3.0]))
@@ -83,25 +87,41 @@ class R2Score(Metric):
 
     higher_is_better = True
 
-    def __init__(self):
+    def __init__(self, multioutput: str = "uniform_average"):
         super().__init__()
+        if multioutput not in ("uniform_average", "variance_weighted", "raw_values"):
+            raise ValueError("R2Score: multioutput must be 'uniform_average', 'variance_weighted' or 'raw_values', got "
+                             f"{multioutput!r}")  # fmt: skip
+        self.multioutput = multioutput
         for name in ("residual", "total", "squares"):
             self.add_state(name, torch.zeros((), dtype=torch.float64))
         self.add_state("count", torch.zeros((), dtype=torch.int64))
 
     def update(self, preds, target) -> None:
-        """Add predictions and targets of the same shape."""
+        """Add predictions and targets of the same shape, (N,) or (N, outputs)."""
         preds, target = _pair("R2Score", preds, target)
-        self.residual = self.residual + ((preds - target) ** 2).sum()
-        self.total = self.total + target.sum()
-        self.squares = self.squares + (target**2).sum()
-        self.count = self.count + target.numel()
+        if target.ndim not in (1, 2):
+            raise RuntimeError(f"R2Score: (N,) or (N, outputs) expected, got {tuple(target.shape)}")
+        self.residual = self.residual + ((preds - target) ** 2).sum(0)
+        self.total = self.total + target.sum(0)
+        self.squares = self.squares + (target**2).sum(0)
+        self.count = self.count + len(target)
 
     def compute(self):
-        """1 - (sum of squared errors) / (sum of squares about the mean); nan of fewer than two samples."""
+        """1 - (sum of squared errors) / (sum of squares about the mean); nan of fewer than two samples.
+
+        Where all targets are equal, 1 of perfect predictions, else 0.
+        """
         if self.count < 2:
             return torch.tensor(float("nan"))
-        return (1 - self.residual / (self.squares - self.total**2 / self.count)).float()
+        spread = self.squares - self.total**2 / self.count
+        equal = spread <= 1e-14 * self.squares
+        found = torch.where(
+            equal, (self.residual == 0).double(), 1 - self.residual / torch.where(equal, 1.0, spread)
+        )
+        if self.multioutput == "variance_weighted":
+            found = found.mean() if equal.all() else (found * spread).sum() / spread.sum()
+        return (found.mean() if self.multioutput == "uniform_average" else found).float()
 
 
 class Perplexity(Metric):
@@ -125,7 +145,14 @@ class Perplexity(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.int64))
 
     def update(self, preds, target) -> None:
-        """Add scores before the softmax (N, T, tokens) and the right tokens (N, T)."""
+        """Add scores before the softmax (N, T, tokens) and the right tokens (N, T).
+
+        Raises:
+            ValueError: their shapes don't go together.
+        """
+        if preds.shape[:-1] != target.shape or not preds.ndim:
+            raise ValueError(f"Perplexity: expected scores {(*target.shape, 'tokens')} for targets {tuple(target.shape)}, "
+                             f"got {tuple(preds.shape)}")  # fmt: skip
         flat = target.reshape(-1)
         loss = torch.nn.functional.cross_entropy(
             preds.detach().double().reshape(-1, preds.shape[-1]),

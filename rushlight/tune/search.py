@@ -83,7 +83,7 @@ class Search:
         return {name: _chosen(self._space[name], value) for name, value in trial.params.items()}
 
     def table(self) -> list[dict]:
-        """A row for each trial: its number, state, value, seconds and hyper-parameters; the best first."""
+        """A row for each trial: its number, state, value, seconds, hyper-parameters, and error if it failed; the best first."""
         sign = -1 if self.study.direction.name == "MAXIMIZE" else 1
         trials = sorted(
             self.study.trials, key=lambda t: (t.state.name != "COMPLETE", sign * (t.value or 0), t.number)
@@ -95,6 +95,7 @@ class Search:
                 "value": t.value,
                 "seconds": round(t.duration.total_seconds(), 3) if t.duration else None,
                 **self._values(t),
+                **t.user_attrs,
             }
             for t in trials
         ]
@@ -161,7 +162,7 @@ def _sampler(method: str, space: dict, seed: int | None):
     return samplers.GridSampler(grid, seed=seed)
 
 
-def _objective(function: Callable, space: dict):
+def _objective(function: Callable, space: dict, catch: tuple):
     pruned = _optuna().TrialPruned
 
     def objective(inner):
@@ -170,19 +171,31 @@ def _objective(function: Callable, space: dict):
             return float(function(trial))
         except Pruned:
             raise pruned from None
+        except catch as error:
+            inner.set_user_attr("error", " ".join(str(error).split()) or type(error).__name__)
+            raise
 
     return objective
 
 
 def _work(
-    storage: str, name: str, function, space: dict, method: str, seed, pruner, trials: int, timeout
+    storage: str,
+    name: str,
+    function,
+    space: dict,
+    method: str,
+    seed,
+    pruner,
+    trials: int,
+    timeout,
+    catch: tuple,
 ) -> None:
     """One process of several: its share of the trials of a study."""
     optuna = _optuna()
     study = optuna.load_study(
         study_name=name, storage=_opened(storage), sampler=_sampler(method, space, seed), pruner=pruner
     )
-    study.optimize(_objective(function, space), trials, timeout=timeout)
+    study.optimize(_objective(function, space, catch), trials, timeout=timeout, catch=catch)
 
 
 def _opened(storage: str | None):
@@ -208,6 +221,7 @@ def search(
     name: str = "search",
     processes: int = 1,
     timeout: float | None = None,
+    catch: tuple[type[Exception], ...] = (),
 ) -> Search:
     """Try sets of hyper-parameters, and find the best.
 
@@ -223,6 +237,7 @@ def search(
         name: the study's name in the storage.
         processes: how many work at the same time, each with one thread.
         timeout: seconds after which no trial is begun.
+        catch: exceptions that fail a trial, not the search; the table tells them.
     Returns:
         A `Search`.
     Raises:
@@ -261,7 +276,7 @@ def search(
             load_if_exists=True,
         )
         if processes == 1:
-            study.optimize(_objective(objective, spaces), trials, timeout=timeout)
+            study.optimize(_objective(objective, spaces, catch), trials, timeout=timeout, catch=catch)
         else:
             _run_processes(
                 processes,
@@ -272,8 +287,9 @@ def search(
                 method,
                 seed,
                 pruner,
-                len(study.trials) + trials,
+                trials,
                 timeout,
+                catch,
             )
         if kept != storage:  # the file goes with the folder: keep what it says
             copy = optuna.create_study(study_name=name, direction=direction)
@@ -283,7 +299,7 @@ def search(
 
 
 def _run_processes(
-    processes, storage, name, objective, spaces, method, seed, pruner, trials, timeout
+    processes, storage, name, objective, spaces, method, seed, pruner, trials, timeout, catch
 ) -> None:
     import multiprocessing
 
@@ -292,7 +308,7 @@ def _run_processes(
     for i in range(processes):
         own = None if seed is None else seed + i
         share = trials * (i + 1) // processes - trials * i // processes
-        arguments = (storage, name, objective, spaces, method, own, pruner, share, timeout)
+        arguments = (storage, name, objective, spaces, method, own, pruner, share, timeout, catch)
         workers.append(context.Process(target=_work, args=arguments))
         workers[-1].start()
     for worker in workers:
@@ -303,14 +319,14 @@ def _run_processes(
 
 
 class _quiet:
-    """Optuna's messages off, for a while."""
+    """Optuna's messages off, for a while: the table has what they say."""
 
     def __init__(self, optuna):
         self._logging = optuna.logging
 
     def __enter__(self):
         self._before = self._logging.get_verbosity()
-        self._logging.set_verbosity(self._logging.WARNING)
+        self._logging.set_verbosity(self._logging.ERROR)
 
     def __exit__(self, *exception):
         self._logging.set_verbosity(self._before)

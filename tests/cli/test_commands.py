@@ -30,7 +30,13 @@ def test_which_is_run(tmp_path):
     assert "kernels" in process(tmp_path, "info").stdout
     for arguments in (["./info", "a"], ["run", "info", "a"]):
         assert process(tmp_path, *arguments).stdout == f"rushlight {[arguments[-2], 'a']}\n"
-    assert "python -m rushlight train DATA" in process(tmp_path, "--help").stdout
+    said = process(tmp_path, "--help").stdout
+    assert "python -m rushlight train DATA" in said and all(f"    {name}" in said for name in cli.COMMANDS)
+    assert "is the command 'train' meant?" in process(tmp_path, "trian", "x").stderr
+    done = process(tmp_path, "--nonsense")
+    assert (
+        done.returncode == 2 and done.stderr == "rushlight: unknown argument --nonsense (rushlight --help)\n"
+    )
     done = process(tmp_path, "train", "none.csv")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout
     (tmp_path / "s.py").write_text("import torch\ntorch.nope")
@@ -87,6 +93,20 @@ def test_tune(tmp_path, capsys):
     assert len({row["lr"] for row in rows}) == 3
     run("train", "--config", out / "best.json", "--out", tmp_path / "run", "--no-plots", "--progress", "none")
     capsys.readouterr()
+    run(*common, "--space", "hidden=8", "--space", "features=length/width,colour/none", "--method", "grid", "--out",
+        tmp_path / "failed", "--no-plots")  # fmt: skip
+    assert "failed: " in capsys.readouterr().out  # one trial, not the search
+    with open(tmp_path / "failed/trials.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == ["complete", "complete", "fail"] and "no column 'none'" in rows[
+        2
+    ]["error"]
+    run(*common, "--space", "features=none", "--method", "grid", "--out", tmp_path / "all", status=2)
+    assert "no trial was completed: " in capsys.readouterr().err
+    run(*common, "--space", "lr=1,2", "--space", "lr=3", status=2)
+    assert "lr is given twice" in capsys.readouterr().err
+    run(*common, "--space", "lr=1..2", "--method", "grid", status=2)
+    assert "--space lr: a grid needs a list" in capsys.readouterr().err
     for wrong, text in (("rate=1..2", "no setting 'rate'"), ("lr=2..1", "low must not be above"), ("lr", "NAME=LOW..HIGH"),
                         ("lr=0..1", "--space lr: more than 0"), ("model=a..b", "a list of values")):  # fmt: skip
         run(*common, "--space", wrong, "--out", tmp_path / "wrong", status=2)

@@ -177,6 +177,78 @@ def test_parts_in_folders(tmp_path, capsys):
     assert "samples   6" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "delimiter, given", [(",", "auto"), (";", "auto"), ("\t", "auto"), ("\t", "\\t"), ("|", "|")]
+)
+def test_kinds_of_csv(folder, tmp_path, delimiter, given):
+    """Other delimiters, a byte order mark, quotes, names with spaces around."""
+    rows = read(folder / "flowers.csv")
+    rows[0] = [f" {name} " for name in rows[0]]
+    with open(tmp_path / "a.csv", "w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(rows)
+    run("train", tmp_path / "a.csv", "--target", "kind", "--delimiter", given, "--epochs", 1, "--no-plots", "--progress",
+        "none", "--out", tmp_path / "run")  # fmt: skip
+    described = json.loads((tmp_path / "run/data.json").read_text())
+    assert [c["name"] for c in described["columns"]] == ["length", "width", "colour"]
+    assert described["left_out"] == ["note"]
+
+
+def test_no_names_of_columns(folder, tmp_path, capsys):
+    rows = read(folder / "houses.csv")
+    data.write_rows(tmp_path / "all.csv", rows[1:])
+    data.write_rows(tmp_path / "new.csv", [row[:-1] for row in rows[1:]])
+    out = tmp_path / "run"
+    assert "--columns names them" in line_of(capsys, "train", tmp_path / "all.csv", "--target", "price")
+    run("train", tmp_path / "all.csv", "--columns", "area,rooms,town,price", "--target", "price", "--epochs", 1,
+        "--no-plots", "--progress", "none", "--out", out)  # fmt: skip
+    run("predict", out, tmp_path / "all.csv")
+    said = capsys.readouterr().out
+    run("predict", out, tmp_path / "new.csv")
+    assert capsys.readouterr().out == said and said.count("\n") == len(rows)
+
+
+def test_gaps_in_new_rows_are_told(folder, tmp_path, capsys):
+    out = tmp_path / "run"
+    run(
+        "train",
+        folder / "houses.csv",
+        "--target",
+        "price",
+        "--epochs",
+        1,
+        "--no-plots",
+        "--progress",
+        "none",
+        "--out",
+        out,
+    )
+    data.write_rows(tmp_path / "new.csv", [["area", "rooms", "town"], ["", 2, "A"], [50, 2, "A"]])
+    assert "1 of 2 rows lack values" in line_of(capsys, "predict", out, tmp_path / "new.csv", status=0)
+
+
+def test_pictures_of_other_sizes(folder, tmp_path, capsys):
+    """A model of 28 x 28 digits takes other pictures too."""
+    out = tmp_path / "run"
+    run(
+        "train",
+        folder / "idx",
+        "--limit-train",
+        20,
+        "--epochs",
+        1,
+        "--no-plots",
+        "--progress",
+        "none",
+        "--out",
+        out,
+    )
+    run("predict", out, folder / "pictures/dark", "--top", 2)
+    assert capsys.readouterr().out.count("\n") == 13
+    data.pictures(tmp_path / "new", 2, ("0", "1"), size=40)
+    run("evaluate", out, tmp_path / "new")
+    assert "samples   4" in capsys.readouterr().out
+
+
 def test_wrong_data(folder, tmp_path, capsys):
     assert "nowhere: no such file or folder" in line_of(capsys, "train", tmp_path / "nowhere")
     flowers, houses = folder / "flowers.csv", folder / "houses.csv"
@@ -194,6 +266,20 @@ def test_wrong_data(folder, tmp_path, capsys):
         run("train", gap, "--target", "price", "--missing", missing, "--epochs", 1, "--progress", "none", "--no-plots",
             "--out", tmp_path / missing)  # fmt: skip
     capsys.readouterr()
+    texts = {
+        "one": ["a,price", "1,7", "2,7", "3,7"],
+        "twice": ["a,a,price", "1,2,3"],
+        "commas": ["a,price", '"1,5",2', '"2,25",3', '"3,0",4'],
+        "ids": ["id,price", "p,1.5", "q,2", "r,3", "s,4", "t,5"],
+        "none": [],
+    }
+    for name, lines in texts.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+    (tmp_path / "latin.csv").write_text("Höhe,price\n1,2\n", encoding="latin-1")
+    for name, expected in (("one", "'price' has one value only"), ("twice", "two are 'a'"), ("commas", "write 1.5"),
+                           ("ids", "the texts of id differ from row to row"), ("none", "it is empty"),
+                           ("latin", "its text is not in UTF-8")):  # fmt: skip
+        assert expected in line_of(capsys, "train", tmp_path / f"{name}.csv", "--target", "price")
     assert "for pictures; tables have mlp" in line_of(
         capsys, "train", flowers, "--target", "kind", "--model", "resnet18"
     )
@@ -216,6 +302,7 @@ def test_wrong_data(folder, tmp_path, capsys):
     "arguments, text",
     [
         (["--lr", "0"], "--lr: more than 0 expected, got 0"),
+        (["--lr", "inf"], "--lr: a number expected, got inf"),
         (["--lr", "much"], "--lr: a number expected, got 'much'"),
         (["--epochs", "1.5"], "--epochs: a whole number expected, got '1.5'"),
         (["--optimizer", "best"], "--optimizer: one of sgd, adam"),
@@ -224,7 +311,10 @@ def test_wrong_data(folder, tmp_path, capsys):
         (["--monitor", "val_beauty"], "--monitor: one of val_loss, val_accuracy"),
         (["--freeze", "head"], "--freeze: freeze: no parameter is named 'head'"),
         (["--weights", "none.pt"], "--weights"),
-        (["--unknown", "1"], "unrecognized arguments: --unknown 1"),
+        (["--unknown", "1"], "unknown argument --unknown (rushlight train --help)"),
+        (["--modle", "mlp"], "unknown argument --modle; is --model meant?"),
+        (["--weights", __file__], "--weights"),
+        (["--delimiter", "ab"], "--delimiter: one character expected, got 'ab'"),
         (["--augment", "flip"], "are for pictures"),
         (["--resume", "none"], "there is no run"),
     ],
@@ -242,6 +332,7 @@ def test_wrong_configs_and_commands(folder, tmp_path, capsys):
         ('{"epochs": "many"}', "epochs: a whole number expected, got 'many'"),
         ('{"plots": 1}', "plots: true or false expected, got 1"),
         ("{", "c.json: "),
+        ('{"training": {"lr": 1}}', "under no heading"),
     ):
         (tmp_path / "c.json").write_text(text)
         assert expected in line_of(capsys, "train", "--config", tmp_path / "c.json")
@@ -297,3 +388,14 @@ def test_interrupted(folder, tmp_path, capsys):
     assert "lr must be as in" in line_of(capsys, "train", "--resume", out, "--lr", 1)
     run("train", "--resume", out, "--epochs", 6)
     assert json.loads((out / "results.json").read_text())["epochs"] == 6
+    capsys.readouterr()
+    run("train", "--resume", out, "--progress", "plain")
+    assert "The run had ended, after 6 epochs" in capsys.readouterr().out
+    (out / "checkpoints/last.ckpt").write_bytes((out / "checkpoints/best.ckpt").read_bytes()[:2000])
+    assert "last.ckpt: the checkpoint cannot be read" in line_of(capsys, "train", "--resume", out)
+    (out / "checkpoints/best.ckpt").write_text("garbage")
+    assert "best.ckpt: the checkpoint cannot be read" in line_of(capsys, "evaluate", out)
+    torch.save({"state_dict": {"net.1.weight": a["1.weight"]}}, out / "checkpoints/best.ckpt")
+    assert "other weights of the model are not in it" in line_of(capsys, "evaluate", out)
+    (out / "data.json").write_text("{}")
+    assert "data.json: this does not describe data" in line_of(capsys, "evaluate", out)

@@ -12,12 +12,13 @@ from rushlight.vision.datasets.vision import VisionDataset
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 
 
-def read_table(path, delimiter: str = ",") -> dict[str, list[str]]:
+def read_table(path, delimiter: str = ",", names=None) -> dict[str, list[str]]:
     """The columns of a CSV file by the names in its first line.
 
     Args:
         path: the file.
         delimiter: between the columns.
+        names: of the columns, where the first line is a row as the others.
 
     Raises:
         ValueError: no text, lines of different lengths, or names that repeat; names file and line.
@@ -26,20 +27,24 @@ def read_table(path, delimiter: str = ",") -> dict[str, list[str]]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             content = file.read()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: no text in UTF-8: {error}") from None
+        raise ValueError(f"{path}: no CSV file, or its text is not in UTF-8: {error}") from None
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
+    source = "the first line names" if names is None else "there are names of"
     try:
-        names = next(reader, [])
+        names = [name.strip() for name in next(reader, [])] if names is None else list(names)
         rows = []
         for row in reader:
             if row and len(row) != len(names):
-                raise ValueError(f"{len(row)} values, where the first line names {len(names)} columns")
+                raise ValueError(f"{len(row)} values, where {source} {len(names)} columns")
             if row:
                 rows.append(row)
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
-    if not names or len(set(names)) != len(names):
-        raise ValueError(f"{path}: the first line must name each column once, got {names}")
+    if not names:
+        raise ValueError(f"{path}: the first line must name the columns, and it is empty")
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise ValueError(f"{path}: the first line must name each column once; two are {twice[0]!r}")
     return (
         dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {n: [] for n in names}
     )
