@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rushlight as torch
 from rushlight import metrics as M
@@ -96,6 +98,79 @@ def test_ignored_and_pixels():
     assert M.Dice("binary")(guess, guess) == 1
 
 
+@pytest.mark.parametrize("average", ["micro", "macro", "weighted", None])
+def test_labels(average):
+    random = np.random.default_rng(1)
+    target = random.integers(0, 2, (sum(SIZES), 4))
+    target[:, 3] = 0  # a label that nobody has
+    scores = (0.6 * random.random(target.shape) + 0.4 * target).astype(np.float32)
+    kinds = (M.Precision, sk.precision_score), (M.Recall, sk.recall_score), (M.F1Score, sk.f1_score), \
+        (M.JaccardIndex, sk.jaccard_score)  # fmt: skip
+    for metric, theirs in kinds:
+        expected = theirs(target, scores > 0.5, average=average, zero_division=0)
+        np.testing.assert_allclose(
+            over(metric("multilabel", average=average, num_labels=4), scores, target), expected, rtol=1e-6
+        )
+    found = over(M.ConfusionMatrix("multilabel", num_labels=4), scores, target)
+    np.testing.assert_array_equal(found, sk.multilabel_confusion_matrix(target, scores > 0.5))
+    right = ((scores > 0.5) == target).mean(0)
+    expected = {None: right, "weighted": (right * target.sum(0)).sum() / target.sum()}.get(
+        average, right.mean()
+    )
+    np.testing.assert_allclose(
+        over(M.Accuracy("multilabel", average=average, num_labels=4), scores, target), expected, rtol=1e-6
+    )
+    for metric, theirs in ((M.AUROC, sk.roc_auc_score), (M.AveragePrecision, sk.average_precision_score)):
+        expected = theirs(target[:, :3], scores[:, :3], average=average)
+        ours = over(metric("multilabel", average=average, num_labels=3), scores[:, :3], target[:, :3])
+        np.testing.assert_allclose(ours, expected, rtol=1e-6)
+    # Pixels, and targets that do not count.
+    gaps = np.where(random.random(target.shape) < 0.2, -1, target)[:, :3, None]
+    ours = over(M.AUROC("multilabel", average=None, num_labels=3, ignore_index=-1), scores[:, :3, None], gaps)
+    for label in range(3):
+        known = gaps[:, label, 0] >= 0
+        expected = sk.roc_auc_score(gaps[known, label, 0], scores[known, label])
+        assert ours[label] == pytest.approx(expected)
+
+
+def test_scores_whose_batches_look_like_probabilities():
+    """Whether scores are before a sigmoid shows when all are known, not in an uneven last batch."""
+    random = np.random.default_rng(0)
+    target = random.integers(0, 2, sum(SIZES))
+    logits = random.normal(size=sum(SIZES)).astype(np.float32)
+    logits[39:40] = 0.3  # the batch of one: as a logit it means yes
+    for metric, theirs in ((M.Accuracy, sk.accuracy_score), (M.F1Score, sk.f1_score)):
+        assert over(metric("binary"), logits, target) == pytest.approx(theirs(target, logits > 0))
+    assert over(M.AUROC(), logits, target) == pytest.approx(sk.roc_auc_score(target, logits))
+    scores, classes = np.random.default_rng(1).normal(size=(sum(SIZES), 3)).astype(np.float32), target + 1
+    classes[::3] = 0
+    chance = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    expected = sk.roc_auc_score(classes, chance, multi_class="ovr")
+    assert over(M.AUROC("multiclass", 3), scores, classes) == pytest.approx(expected)
+
+
+@given(st.data())
+@settings(max_examples=30, deadline=None)
+def test_any_classes(draw):
+    """Classes that are empty, never predicted or alone, in batches of any size."""
+    count = draw.draw(st.integers(2, 5))
+    pairs = draw.draw(
+        st.lists(st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)), min_size=1, max_size=20)
+    )
+    cut = draw.draw(st.integers(0, len(pairs)))
+    guess, truth = np.array(pairs).T
+    kinds = (M.Precision, sk.precision_score), (M.Recall, sk.recall_score), (M.F1Score, sk.f1_score), \
+        (M.JaccardIndex, sk.jaccard_score)  # fmt: skip
+    for metric, theirs in kinds:
+        for average in ("micro", "macro", "weighted", None):
+            ours = metric("multiclass", count, average=average)
+            for part in (slice(0, cut), slice(cut, None)):
+                ours.update(torch.tensor(guess[part]), torch.tensor(truth[part]))
+            labels = range(count) if average is None else None
+            expected = theirs(truth, guess, average=average, labels=labels, zero_division=0)
+            np.testing.assert_allclose(ours.compute(), expected, rtol=1e-6)
+
+
 def test_curves():
     scores, target = data()
     scores = scores.round(2)  # with ties
@@ -129,6 +204,13 @@ def test_regression():
     )
     assert over(M.MeanAbsoluteError(), guess, truth) == pytest.approx(sk.mean_absolute_error(truth, guess))
     assert over(M.R2Score(), guess, truth) == pytest.approx(sk.r2_score(truth, guess), rel=1e-5)
+    truth, guess = random.normal(5, [1, 2, 9], (2, sum(SIZES), 3)).astype(np.float32)
+    for multioutput in ("uniform_average", "variance_weighted", "raw_values"):
+        expected = sk.r2_score(truth, guess, multioutput=multioutput)
+        np.testing.assert_allclose(over(M.R2Score(multioutput), guess, truth), expected, rtol=1e-5)
+    equal = np.full(4, 0.1, np.float32)
+    for said in (equal, equal + 1):
+        assert M.R2Score()(torch.tensor(said), torch.tensor(equal)) == sk.r2_score(equal, said)
 
 
 def test_perplexity():
@@ -151,6 +233,10 @@ def test_mean_and_collection():
     both = M.MetricCollection({"a": M.Accuracy("multiclass", 3), "f": M.F1Score("multiclass", 3)})
     assert list(both(torch.eye(3), torch.arange(3)).values()) == [1, 1]
     assert len(both) == 2
+    assert list(both.clone(prefix="val_", postfix="_1").compute()) == ["val_a_1", "val_f_1"]
+    copy = both["a"].clone()
+    copy.reset()
+    assert both["a"].update_count == 1
     both.reset()
     assert both["a"].update_count == 0
     with pytest.raises(ValueError, match="same name"):
@@ -190,6 +276,18 @@ def test_state_survives():
             "target 3 is not one of the 3",
         ),
         (lambda: M.Precision("binary")(torch.zeros(2), torch.zeros(3)), "the same shape"),
+        (lambda: M.F1Score("multilabel"), "num_labels must be"),
+        (
+            lambda: M.F1Score("multilabel", num_labels=2)(torch.zeros(3, 3), torch.zeros(3, 3)),
+            r"targets \(N, 2",
+        ),
+        (lambda: M.Accuracy("binary", top_k=2), "top_k=2 is for several classes"),
+        (
+            lambda: M.AUROC("multilabel", num_labels=2)(torch.zeros(3, 3), torch.zeros(3, 3)),
+            r"expected scores \(3, 2\)",
+        ),
+        (lambda: M.R2Score("mean"), "multioutput must be"),
+        (lambda: M.Perplexity()(torch.zeros(2, 5, 3), torch.zeros(2, 3)), "expected scores"),
         (lambda: M.AUROC()(torch.zeros(2, 2), torch.zeros(2)), r"expected scores \(2,\)"),
     ],
 )

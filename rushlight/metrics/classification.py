@@ -229,13 +229,23 @@ class Dice(F1Score):
 class JaccardIndex(_Counted):
     """Intersection over union.
 
-    Args: as of `Recall`.
+    Args: as of `Recall`. A class that is `ignore_index` has no value, and isn't counted where it is predicted either.
 
     >>> import rushlight as torch
     >>> from rushlight.metrics import JaccardIndex
     >>> JaccardIndex("binary")(torch.tensor([[1, 1], [0, 0]]), torch.tensor([[1, 0], [1, 0]]))
     tensor(0.3333)
     """
+
+    def _counts(self):
+        right, predicted, actual = super()._counts()
+        if (
+            self.task == "multiclass"
+            and self.ignore_index is not None
+            and 0 <= self.ignore_index < self.num_classes
+        ):
+            predicted[self.ignore_index] = 0
+        return right, predicted, actual
 
     def _ratio(self, right, predicted, actual):
         return _divided(right, predicted + actual - right)
@@ -330,6 +340,11 @@ class Accuracy(_Counted):
 
     def _ratio(self, right, predicted, actual):
         return _divided(right, actual)
+
+    def _averaged(self, ratio, predicted, actual):
+        if self.top_k > 1:  # what else was among the highest says nothing of a class
+            predicted = torch.zeros_like(predicted)
+        return super()._averaged(ratio, predicted, actual)
 
     def compute(self):
         """The share of right answers."""
