@@ -278,7 +278,7 @@ def test_wrong_data(folder, tmp_path, capsys):
     (tmp_path / "latin.csv").write_text("Höhe,price\n1,2\n", encoding="latin-1")
     for name, expected in (("one", "'price' has one value only"), ("twice", "two are 'a'"), ("commas", "write 1.5"),
                            ("ids", "the texts of id differ from row to row"), ("none", "it is empty"),
-                           ("latin", "its text is not in UTF-8")):  # fmt: skip
+                           ("latin", "no text in UTF-8")):  # fmt: skip
         assert expected in line_of(capsys, "train", tmp_path / f"{name}.csv", "--target", "price")
     assert "for pictures; tables have mlp" in line_of(
         capsys, "train", flowers, "--target", "kind", "--model", "resnet18"

@@ -27,7 +27,7 @@ def read_table(path, delimiter: str = ",", names=None) -> dict[str, list[str]]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             content = file.read()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: no CSV file, or its text is not in UTF-8: {error}") from None
+        raise ValueError(f"{path}: no text in UTF-8: {error}") from None
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
     source = "the first line names" if names is None else "there are names of"
     try:
@@ -41,7 +41,7 @@ def read_table(path, delimiter: str = ",", names=None) -> dict[str, list[str]]:
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
     if not names:
-        raise ValueError(f"{path}: the first line must name the columns, and it is empty")
+        raise ValueError(f"{path}: the first line must name each column once, and it is empty")
     twice = [name for i, name in enumerate(names) if name in names[:i]]
     if twice:
         raise ValueError(f"{path}: the first line must name each column once; two are {twice[0]!r}")
