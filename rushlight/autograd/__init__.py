@@ -15,7 +15,7 @@ from rushlight.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly  
 from rushlight.autograd.function import Function  # isort: skip
 from rushlight.autograd.gradcheck import gradcheck, gradgradcheck  # isort: skip
 from rushlight.autograd.variable import Variable  # isort: skip
-from rushlight.autograd import function, functional, graph  # isort: skip
+from rushlight.autograd import forward_ad, function, functional, graph  # isort: skip
 
 __all__ = [
     "Function",
@@ -23,6 +23,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "forward_ad",
     "function",
     "functional",
     "grad",

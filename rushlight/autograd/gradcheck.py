@@ -52,7 +52,9 @@ def gradcheck(
     True
     """
     if check_forward_ad:
-        raise NotImplementedError("gradcheck: there is no forward mode to check; leave check_forward_ad out")
+        raise NotImplementedError(
+            "gradcheck: the forward mode is derived from the backward pass, which is what is checked; leave check_forward_ad out"
+        )
     try:
         _check(func, _tuple(inputs), eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
     except GradcheckError:
