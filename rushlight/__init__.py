@@ -711,7 +711,7 @@ from rushlight.tensor import (
 )
 
 if TYPE_CHECKING:
-    from rushlight import distributed, distributions
+    from rushlight import distributed, distributions, fx
 
 __version__ = "0.1.0"
 newaxis = None
@@ -730,7 +730,7 @@ _IN_PLACE = """
 globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _IN_PLACE.split()})
 
 #: Packages that few programs need are imported when they are first named, which keeps the start quick.
-_LATER = ("_C", "__config__", "_tensor_str", "distributed", "distributions", "futures", "onnx")
+_LATER = ("_C", "__config__", "_tensor_str", "distributed", "distributions", "futures", "fx", "onnx")
 
 
 def __getattr__(name: str):

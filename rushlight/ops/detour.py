@@ -10,37 +10,52 @@ from types import CodeType, FunctionType
 _NUMBER = 987654321  # stands for a detour's number in code
 _detours: list["Detour"] = []
 _own_code: dict[FunctionType, CodeType] = {}
+_active: dict[FunctionType, list["Detour"]] = {}  # those that are on, the last first asked
 
 
 class Detour:
     """A function's calls handed to a handler while it is on.
 
+    Several detours of one function may be on, and go off in any order: the last that was put on is asked first, and its
+    `original` is the one before it.
+
     Args:
         function: a function written in Python.
-        handler: called as `handler(original, args, kwargs)`, where `original` does what the function did before.
+        handler: called as `handler(original, args, kwargs)`, where `original` does what the function does.
     """
 
     def __init__(self, function: FunctionType, handler):
         self.function, self.handler = function, handler
-        code = _own_code.setdefault(function, function.__code__)
-        self.original = FunctionType(
-            code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
-        )
-        self.original.__kwdefaults__ = function.__kwdefaults__
-        self._code = _code_of_call(len(_detours), code.co_freevars)
-        self._before = code
+        self._plain = _own_code.setdefault(function, function.__code__)
+        self.original = self._with_code(self._plain)
+        self._code = _code_of_call(len(_detours), self._plain.co_freevars)
         _detours.append(self)
+
+    def _with_code(self, code: CodeType) -> FunctionType:
+        """The function with other code."""
+        f = self.function
+        made = FunctionType(code, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
+        made.__kwdefaults__ = f.__kwdefaults__
+        return made
 
     def on(self) -> None:
         """Hand calls to the handler from now on."""
-        self._before = self.original.__code__ = (
-            self.function.__code__
-        )  # of an earlier detour, if there is one
+        active = _active.setdefault(self.function, [])
+        if active:
+            self.original = self._with_code(active[-1]._code)
+        active.append(self)
         self.function.__code__ = self._code
 
     def off(self) -> None:
-        """Undo `on`. Of several detours of one function the last that was put on goes off first."""
-        self.function.__code__ = self._before
+        """Undo `on`."""
+        active = _active[self.function]
+        last = len(active) - 1 - active[::-1].index(self)
+        del active[last]
+        for i in range(last, len(active)):
+            active[i].original = self._with_code(active[i - 1]._code if i else self._plain)
+        if not active:
+            self.original = self._with_code(self._plain)
+        self.function.__code__ = active[-1]._code if active else self._plain
 
 
 @functools.cache

@@ -1,0 +1,1 @@
+"""What goes over a graph: `shape_prop`."""
