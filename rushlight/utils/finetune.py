@@ -1,5 +1,6 @@
 """Starting from another model's weights: taking over what fits, freezing parts, a learning rate for each part."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -7,6 +8,7 @@ from fnmatch import fnmatchcase
 from rushlight.autograd.grad_mode import no_grad
 from rushlight.nn import Module
 from rushlight.nn.batchnorm import _BatchNorm
+from rushlight.serialization import load
 
 __all__ = ["LoadReport", "freeze", "load_matching", "parameter_groups", "unfreeze"]
 
@@ -45,7 +47,8 @@ def load_matching(model: Module, weights, *, prefix: str = "", rename=None, mini
 
     Args:
         model: the model to fill.
-        weights: the `state_dict`, another model, or a dictionary that has one under "state_dict" or "model".
+        weights: the `state_dict`, another model, a dictionary that has one under "state_dict" or "model", or the path of
+            a file with one of them.
         prefix: take only weights whose names begin with it, and without it: "backbone." to load a part;
             "module." at the beginning of all names, as DataParallel writes it, goes by itself.
         rename: function from names of weights to names in the model; None leaves one out.
@@ -90,12 +93,16 @@ def load_matching(model: Module, weights, *, prefix: str = "", rename=None, mini
 
 
 def _entries(weights, prefix: str, rename) -> dict:
+    if isinstance(weights, str | os.PathLike):
+        weights = load(weights, weights_only=True)
     state = weights.state_dict() if isinstance(weights, Module) else weights
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping):
-        raise TypeError(f"load_matching: expected a state_dict or a model, got {type(state).__name__}")
+        raise TypeError(
+            f"load_matching: expected a state_dict, a model or the path of a file, got {type(state).__name__}"
+        )
     if state and all(name.startswith("module.") for name in state):
         prefix = "module." + prefix
     entries = {}
@@ -152,6 +159,10 @@ def unfreeze(model: Module, *patterns: str) -> list[str]:
 def _set_learning(model: Module, patterns: Iterable[str], learn: bool, caller: str) -> list[str]:
     names = [name for name, _ in model.named_parameters()]
     for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise TypeError(
+                f'{caller}: names as arguments of their own expected, {caller}(model, "layer1", "fc"), got {pattern!r}'
+            )
         if not any(_inside(name, pattern) for name in names):
             raise ValueError(
                 f"{caller}: no parameter is named {pattern!r} or is in a part of that name. {_parts(model)}"

@@ -1,8 +1,10 @@
 """Sizes of maps, and how much of the picture one value of a map sees."""
 
+import inspect
 from dataclasses import dataclass
 
 from rushlight import nn
+from rushlight.tensor import Tensor
 
 __all__ = ["Stage", "output_size", "receptive_field"]
 
@@ -12,6 +14,12 @@ _WINDOWED = (
 )  # fmt: skip
 _GLOBAL = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d, nn.Linear, nn.Flatten)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_POOLS = {f"{kind}_pool{n}d" for kind in ("max", "avg", "lp") for n in (1, 2, 3)}  # functions
+_WHOLE = {f"adaptive_{kind}_pool{n}d" for kind in ("max", "avg") for n in (1, 2, 3)} | {
+    "flatten",
+    "mean",
+    "linear",
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,11 @@ def output_size(size, kernel_size, stride=1, padding=0, dilation=1, *, ceil_mode
     (112, (28, 24))
     """
     values = (size, kernel_size, stride, padding, dilation)
+    if not all(isinstance(v, int | tuple | list) for v in values):
+        raise TypeError(
+            f"output_size: numbers expected, or one per direction, got {', '.join(type(v).__name__ for v in values)}. For "
+            "all layers of a model there is receptive_field(model, size)"
+        )
     count = max((len(v) for v in values if isinstance(v, tuple | list)), default=0)
     if count:
         columns = zip(*(_each(v, count) for v in values), strict=True)
@@ -79,41 +92,172 @@ def output_size(size, kernel_size, stride=1, padding=0, dilation=1, *, ceil_mode
 
 
 def receptive_field(layers, input_size=None) -> list[Stage]:
-    """What one value after each layer of a stack sees of the picture (Dumoulin and Visin, 2016; Araujo et al., 2019).
+    """What one value after each layer sees of the picture (Dumoulin and Visin, 2016; Araujo et al., 2019).
 
     Args:
-        layers: a `Sequential` (others in it are entered), any module whose children run one after the other, or a
-            list of layers or of tuples (kernel, stride, padding, dilation), of which the last ones may be left out.
-        input_size: height (and width) of the picture, for the sizes of the maps.
+        layers: a `Sequential` (others in it are entered), any other model, whose operations are followed through
+            its branches, or a list of layers or of tuples (kernel, stride, padding, dilation), of which the last ones
+            may be left out.
+        input_size: height (and width) of the picture, for the sizes of the maps; of a longer shape such as
+            (1, 3, 224, 224) the last two.
     Returns:
-        One `Stage` per convolution or pooling. Layers that work on each value by itself are passed over.
+        One `Stage` per convolution or pooling. Layers that work on each value by itself are passed over; where
+        branches meet, a value sees what all of them see. It ends where a layer sees the whole picture; gates that do,
+        such as those of squeeze and excitation, are left out.
     Raises:
-        TypeError: a layer whose values see no window, such as a transposed convolution.
+        TypeError: a layer whose values see no window, such as a transposed convolution, or a model that decides by
+            values what it does.
 
     >>> from rushlight.utils.receptive_field import receptive_field
     >>> last = receptive_field([(3,), (3,), (3,)], 32)[-1]  # three 3x3 convolutions see 7x7
     >>> last.receptive_field, last.size
     (7, 26)
     """
+    if isinstance(input_size, tuple | list):
+        input_size = tuple(input_size)[-2:]
+    stage = Stage("", 1, 1, 0, 1, input_size, 1, 1, 0.5)
+    if not _is_stack(layers):
+        return _followed(layers, stage)
     stages: list[Stage] = []
-    field, jump, start, size = 1, 1, 0.5, input_size
-    for name, kernel, stride, padding, dilation, ceil_mode in _windows(layers):
-        if kernel is None:  # everything
+    for name, *window in _windows(layers):
+        if window[0] is None:  # everything
             break
-        same = padding == "same"
-        if same:
-            padding = _map(lambda k, d: d * (k - 1) // 2, kernel, dilation)
-        elif padding == "valid":
-            padding = 0
-        if size is not None and not same:
-            size = output_size(size, kernel, stride, padding, dilation, ceil_mode=ceil_mode)
-        field = _map(lambda f, k, d, j: f + d * (k - 1) * j, field, kernel, dilation, jump)
-        start = _map(
-            lambda s, k, d, p, j: s + (d * (k - 1) / 2 - p) * j, start, kernel, dilation, padding, jump
-        )
-        jump = _map(lambda j, s: j * s, jump, stride)
-        stages.append(Stage(name, kernel, stride, padding, dilation, size, field, jump, start))
+        stage = _behind(stage, name, *window)
+        stages.append(stage)
     return stages
+
+
+def _behind(before: Stage, name: str, kernel, stride, padding, dilation, ceil_mode: bool) -> Stage:
+    """The map after one more window."""
+    same = padding == "same"
+    if same:
+        padding = _map(lambda k, d: d * (k - 1) // 2, kernel, dilation)
+    elif padding == "valid":
+        padding = 0
+    size, jump = before.size, before.jump
+    if size is not None and not same:
+        size = output_size(size, kernel, stride, padding, dilation, ceil_mode=ceil_mode)
+    field = _map(lambda f, k, d, j: f + d * (k - 1) * j, before.receptive_field, kernel, dilation, jump)
+    start = _map(
+        lambda s, k, d, p, j: s + (d * (k - 1) / 2 - p) * j, before.start, kernel, dilation, padding, jump
+    )
+    jump = _map(lambda j, s: j * s, jump, stride)
+    return Stage(name, kernel, stride, padding, dilation, size, field, jump, start)
+
+
+# -- models whose operations are followed --------------------------------------------------------------
+
+
+def _is_stack(layers) -> bool:
+    """Whether the layers certainly run one after the other."""
+    if not isinstance(layers, nn.Module):
+        return all(_is_stack(layer) for layer in layers if isinstance(layer, nn.Module))
+    runs_in_turn = type(layers).forward in (nn.Sequential.forward, nn.ModuleList.forward)
+    return not layers._modules or (runs_in_turn and all(map(_is_stack, layers.children())))
+
+
+def _followed(model, picture: Stage) -> list[Stage]:
+    """The stages of a model with branches."""
+    if not isinstance(model, nn.Module):
+        model = nn.Sequential(*model)
+    seen: dict = {}  # the map that a node gives; None where it sees everything, or no picture
+    stages: list[Stage] = []
+    for node in _graph(model).nodes:
+        before = [seen[one] for one in node.inputs() if seen[one] is not None]
+        if node.op == "placeholder":
+            seen[node] = None if seen else picture
+            continue
+        window = _window_of(node, model) if before else ()
+        if window is None or not before:
+            seen[node] = None
+        elif window:
+            seen[node] = _behind(_joined(before), node.name, *window)
+            stages.append(seen[node])
+        else:
+            seen[node] = _joined(before)
+    return stages
+
+
+def _graph(model: nn.Module):
+    from rushlight.vision.models._tracing import TraceError, Tracer  # above this one, and needed here alone
+
+    modes = {module: module.training for module in model.modules()}
+    try:
+        return Tracer().trace(model.eval())
+    except TraceError as error:
+        raise TypeError(
+            f"receptive_field: the operations of {type(model).__name__} cannot be followed ({error}). Give its layers as a "
+            "list"
+        ) from error
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _window_of(node, model: nn.Module):
+    """The window of an operation; () if each value is by itself, None if it sees everything."""
+    if node.op == "call_module":
+        layer = model.get_submodule(node.target)
+        _refuse_transposed(node.name, layer)
+        if isinstance(layer, _WINDOWED):
+            return _window(layer)
+        # A linear layer works on each place by itself, unless all of them were put into one before.
+        whole = isinstance(layer, (*_GLOBAL, nn.MultiheadAttention)) and not isinstance(layer, nn.Linear)
+        return None if whole else ()
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    if name in _POOLS:
+        return _window_of_pool(node)
+    if name.startswith(("conv", "interpolate", "upsample")):
+        raise TypeError(
+            f"receptive_field: {node.name} is the function {name}, whose window isn't known. Use a layer for it, or give a "
+            "list of windows"
+        )
+    return None if name in _WHOLE else ()
+
+
+def _window_of_pool(node) -> tuple:
+    """That of a function such as max_pool2d."""
+    target = getattr(Tensor, node.target) if isinstance(node.target, str) else node.target
+    bound = inspect.signature(target).bind(*node.args, **node.kwargs)
+    bound.apply_defaults()
+    given = bound.arguments
+    stride = given.get("stride")
+    parts = (given["kernel_size"], given["kernel_size"] if stride in (None, ()) else stride)
+    parts += (given.get("padding", 0), given.get("dilation", 1))
+    return *map(_plain, parts), bool(given.get("ceil_mode", False))
+
+
+def _joined(maps: list[Stage]) -> Stage:
+    """What a value sees that is computed from one of each of these maps."""
+    first, *others = maps
+    for other in others:
+        low = _map(min, _edge(first, -1), _edge(other, -1))
+        high = _map(max, _edge(first, 1), _edge(other, 1))
+        field = _map(lambda a, b: _whole(b - a), low, high)
+        middle = _map(lambda a, b: (a + b) / 2, low, high)
+        jump = _map(max, first.jump, other.jump)
+        first = Stage("", 1, 1, 0, 1, first.size, field, jump, middle)
+    return first
+
+
+def _edge(stage: Stage, side: int):
+    """The lower (-1) or the upper (1) end of what the first value sees."""
+    return _map(lambda s, f: s + side * f / 2, stage.start, stage.receptive_field)
+
+
+def _whole(number: float):
+    return int(number) if number == int(number) else number
+
+
+# -- windows of layers ---------------------------------------------------------------------------------
+
+
+def _refuse_transposed(name: str, layer) -> None:
+    if isinstance(layer, _TRANSPOSED + (nn.Upsample,)):
+        raise TypeError(
+            f"receptive_field: layer {name!r} is {type(layer).__name__}, which has no window of its own on its input. "
+            "Give the layers before it."
+        )
 
 
 def _windows(layers, prefix: str = ""):
@@ -123,11 +267,7 @@ def _windows(layers, prefix: str = ""):
         named = [("", layers)]
     for key, layer in named:
         name = f"{prefix}.{key}" if prefix else str(key)
-        if isinstance(layer, _TRANSPOSED + (nn.Upsample,)):
-            raise TypeError(
-                f"receptive_field: layer {name!r} is {type(layer).__name__}, which has no window of its own on its input. "
-                "Give the layers before it."
-            )
+        _refuse_transposed(name, layer)
         if isinstance(layer, _WINDOWED):
             yield name, *_window(layer)
         elif isinstance(layer, _GLOBAL):

@@ -62,7 +62,7 @@ def summary(
     Args:
         model: the model.
         input_size: shape of the input with the batch dimension, or a list of shapes, one per argument. Inputs
-            are random, those of integer types zeros.
+            are random, those of integer types zeros. A tensor is taken as `input_data`.
         input_data: the input itself instead: a tensor, or a list, tuple or dict of arguments.
         dtypes: types of the inputs made from `input_size`, float32 by default.
         depth: show layers down to this depth, with the sums of those in them; all by default.
@@ -87,6 +87,12 @@ def summary(
     """
     if input_size is not None and input_data is not None:
         raise ValueError("summary: give input_size or input_data, not both")
+    if isinstance(input_size, Tensor):
+        input_size, input_data = None, input_size
+    if input_size is not None and not _is_size(input_size):
+        raise TypeError(
+            f"summary: input_size is a shape such as (1, 3, 32, 32), or a list of shapes, got {input_size!r}"
+        )
     if mode not in ("eval", "train"):
         raise ValueError(f'summary: mode must be "eval" or "train", got {mode!r}')
     recorder = _Recorder(model)
@@ -96,9 +102,28 @@ def summary(
             args, named = _inputs(input_size, input_data, dtypes)
             error = recorder.run(args, {**named, **kwargs}, mode == "train")
     report = Summary(model, recorder.reports(), error, depth, recorder.input_bytes)
+    if error is not None:
+        report.hint = _hint(input_size, dtypes, error)
     if verbose:
         print(report)
     return report
+
+
+def _is_size(size) -> bool:
+    if not isinstance(size, tuple | list):
+        return False
+    return all(isinstance(n, int) for n in size) or all(_is_size(n) for n in size)
+
+
+def _hint(input_size, dtypes, error) -> str:
+    """What often is the cause of a failure with an input that was made from its size."""
+    if input_size is None or not all(isinstance(n, int) for n in input_size):
+        return ""
+    if dtypes is None and "FloatTensor" in str(error) and "Long" in str(error):
+        return "Whole numbers as input: summary(model, size, dtypes=[torch.int64])"
+    if len(input_size) == 3:
+        return f"input_size has the batch dimension: is it {(1, *input_size)}?"
+    return ""
 
 
 def _inputs(input_size, input_data, dtypes) -> tuple[list, dict]:
@@ -232,6 +257,7 @@ class Summary:
     Attributes:
         layers: a `LayerReport` for each layer that was called, in the order of their first calls.
         error: the exception that ended the run, or None.
+        hint: what its cause may be, or "".
         failed_layer: the innermost layer in which it arose, or None.
         total_params, trainable_params: numbers of the model's parameters, each counted once.
         total_mult_adds: multiplications with an addition, in products and convolutions.
@@ -243,6 +269,7 @@ class Summary:
     def __init__(self, model: Module, layers: list, error, depth: int | None, input_bytes: int):
         parameters = [p for p in model.parameters() if not _lazy(p)]
         self.layers, self.error, self.depth = layers, error, depth
+        self.hint = ""
         self.failed_layer = max((r for r in layers if r.failed), key=lambda r: r.depth, default=None)
         self.total_params = sum(p.numel() for p in parameters)
         self.trainable_params = sum(p.numel() for p in parameters if p.requires_grad)
@@ -303,6 +330,7 @@ class Summary:
             lines += [
                 f"Failed in {where} ({self.failed_layer.kind}):",
                 f"{type(self.error).__name__}: {self.error}",
+                *([self.hint] if self.hint else []),
             ]
         return lines
 

@@ -73,7 +73,7 @@ def activations(model: Module, x, layers=None) -> dict:
     Args:
         model: the model.
         x: its input.
-        layers: names of layers, as `named_modules` has them; by default all convolutions.
+        layers: name of a layer, or several, as `named_modules` has them; by default all convolutions.
     Returns:
         The outputs by name, in the order of the calls, without gradients.
     Raises:
@@ -85,11 +85,13 @@ def activations(model: Module, x, layers=None) -> dict:
     {'0': torch.Size([1, 4, 6, 6]), '1': torch.Size([1, 4, 6, 6])}
     """
     modules = dict(model.named_modules())
+    layers = [layers] if isinstance(layers, str) else layers
     if layers is None:
         layers = [name for name, m in modules.items() if getattr(getattr(m, "weight", None), "ndim", 0) == 4]
     unknown = [name for name in layers if name not in modules]
     if unknown:
-        raise ValueError(f"activations: the model has no layer {unknown[0]!r}; named_modules() lists them")
+        parts = ", ".join(name for name, _ in model.named_children())
+        raise ValueError(f"activations: the model has no layer {unknown[0]!r}; its parts are {parts}")
     kept: dict = {}
 
     def keep(name):

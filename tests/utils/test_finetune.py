@@ -50,7 +50,7 @@ def test_load_parts_and_wrapped_files():
 def test_load_nothing_is_an_error():
     with pytest.raises(ValueError, match=r"0 of 9 entries loaded[^$]*expected at least 1"):
         load_matching(Net(), {"a": torch.zeros(1)})
-    with pytest.raises(TypeError, match="expected a state_dict or a model, got int"):
+    with pytest.raises(TypeError, match="expected a state_dict, a model or the path of a file, got int"):
         load_matching(Net(), 3)
 
 
@@ -101,3 +101,12 @@ def test_parameter_groups_leave_out_what_is_frozen():
     assert [g["name"] for g in parameter_groups(net, 0.1)] == ["rest"]
     with pytest.raises(ValueError, match="no parameter that learns is in 'features'"):
         parameter_groups(net, parts={"features": 0.1})
+
+
+def test_weights_from_a_file_and_wrong_arguments(tmp_path):
+    source, target = nn.Linear(3, 2), nn.Linear(3, 2)
+    torch.save({"state_dict": source.state_dict()}, tmp_path / "x.pth")
+    assert load_matching(target, tmp_path / "x.pth").loaded == ["weight", "bias"]
+    assert torch.equal(target.weight, source.weight)
+    with pytest.raises(TypeError, match=r"names as arguments of their own expected, freeze\(model"):
+        freeze(target, ["weight"])

@@ -68,6 +68,69 @@ def test_known_networks():
     assert [s.size for s in lenet] == [28, 14, 10, 5] and lenet[-1].receptive_field == 16
 
 
+class Branches(nn.Module):
+    """Its children are in another order than they run, one runs twice, and functions pool."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Conv2d(4, 1, 3, padding=1)
+        self.wide = nn.Conv2d(2, 2, 5, 2, 2)
+        self.narrow = nn.Sequential(nn.Conv2d(2, 2, 1, 2), nn.ReLU())
+        self.first = nn.Conv2d(1, 2, 3, padding=1)
+        self.again = nn.AvgPool2d(2)
+        self.gate = nn.Conv2d(2, 2, 1)
+
+    def forward(self, x):
+        x = self.again(self.first(x))
+        x = x * self.gate(nn.functional.adaptive_avg_pool2d(x, 1)).sigmoid()
+        x = torch.cat([self.narrow(x), self.wide(x)], 1)
+        return nn.functional.avg_pool2d(self.again(self.last(x)), (1, 2))
+
+
+def test_branches_are_followed():
+    model = Branches()
+    stages = receptive_field(model, (1, 1, 64, 64))
+    names = ["first", "again", "narrow.0", "wide", "last", "again_1", "avg_pool2d"]
+    assert [s.name for s in stages] == names and model.training
+    assert [s.receptive_field for s in stages] == [3, 4, 4, 12, 20, 24, (24, 32)]
+    assert tuple(model(torch.zeros(1, 1, 64, 64)).shape[2:]) == stages[-1].size
+    for parameter in model.parameters():
+        nn.init.ones_(parameter)
+    x = torch.rand(1, 1, 64, 64, requires_grad=True)
+    model.gate.weight.data.zero_()  # what sees the whole picture isn't counted
+    model(x)[0, 0, 2, 1].backward()
+    for size, step, field, start, place in zip(
+        (64, 64), (8, 16), (24, 32), stages[-1].start, (2, 1), strict=True
+    ):
+        found = torch.nonzero(x.grad[0, 0].sum(1 if field == 24 else 0)).flatten()
+        assert found[-1] - found[0] + 1 == field < size
+        assert (found[0].item() + found[-1].item() + 1) / 2 == start + place * step
+
+
+def test_networks_with_branches():
+    fields = {"resnet18": 435, "mobilenet_v2": 491, "squeezenet1_1": 207}
+    for name, field in fields.items():
+        assert receptive_field(models.get_model(name), 224)[-1].receptive_field == field
+
+
+class Deciding(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(1, 1, 3)
+
+    def forward(self, x):
+        return self.layer(x) if x.sum() > 0 else x
+
+
+def test_models_that_cannot_be_followed():
+    with pytest.raises(
+        TypeError, match=r"operations of Deciding cannot be followed .* Give its layers as a list"
+    ):
+        receptive_field(Deciding())
+    with pytest.raises(TypeError, match=r"there is receptive_field\(model, size\)"):
+        output_size(Deciding(), 32)
+
+
 def test_a_classifier_ends_it():
     stages = receptive_field(
         nn.Sequential(nn.Conv2d(1, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Conv2d(1, 1, 1)), 8

@@ -211,3 +211,15 @@ def test_depth_adds_up_what_it_hides():
     assert "0 (Linear)" not in str(shallow)
     top = next(line for line in str(count(net, 1, 3, depth=0)).splitlines() if line.startswith("Sequential"))
     assert " 29 " in top and " 22 " in top
+
+
+def test_hints_for_inputs():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2, 3))
+    report = summary(net, (1, 3, 3), verbose=0)
+    assert report.failed_layer.name == "2" and "is it (1, 1, 3, 3)?" in str(report)
+    report = summary(nn.Embedding(3, 2), (4,), verbose=0)
+    assert "dtypes=[torch.int64]" in str(report)
+    assert summary(nn.Linear(3, 2), torch.zeros(5, 3), verbose=0).layers[0].output_shapes == [[5, 2]]
+    for wrong in (32, "large", [(1, 3), 4]):
+        with pytest.raises(TypeError, match="input_size is a shape such as"):
+            summary(net, wrong, verbose=0)

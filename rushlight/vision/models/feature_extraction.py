@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from rushlight import nn
@@ -107,6 +108,8 @@ def _wanted(both, train, evaluation) -> tuple[dict, dict]:
 def _named(nodes) -> dict[str, str]:
     if isinstance(nodes, list | tuple):
         return {str(name): str(name) for name in nodes}
+    if not isinstance(nodes, Mapping):
+        raise TypeError(f"create_feature_extractor: a list of names or a dict expected, got {nodes!r}")
     return {str(name): str(key) for name, key in nodes.items()}
 
 
