@@ -65,8 +65,13 @@ def curves(
     down = -(-len(charts) // across)
     figure, axes = new_figure(4.6 * across, 3.3 * down, down, across)
     for ax, (subject, lines) in zip(axes.flat, charts.items(), strict=False):
-        for name, (at, values) in lines.items():
-            _line(ax, at, values, name, smooth)
+        roles = [_role(name) for name in lines]
+        for i, (name, (at, values)) in enumerate(lines.items()):
+            # Training is blue in each chart, validation orange, unless that is not all that tells lines apart.
+            colour = roles[i] if None not in roles and len(set(roles)) == len(roles) else i
+            _line(ax, at, values, name, smooth, f"C{colour % 10}")
+        if x == "epoch":
+            ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(title=subject, xlabel=x or "number", yscale="log" if log else "linear")
         ax.grid(alpha=0.3)
         if len(lines) > 1:
@@ -90,13 +95,30 @@ def _columns(history) -> dict:
     return {name: np.array([float(value) for value in values]) for name, values in history.items()}
 
 
-_ROLES = {"train", "training", "val", "valid", "validation", "test", "epoch", "step"}
+_ROLES = {
+    "train": 0,
+    "training": 0,
+    "val": 1,
+    "valid": 1,
+    "validation": 1,
+    "test": 2,
+    "epoch": None,
+    "step": None,
+}
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[_/ ]+", name)
 
 
 def _subject(name: str) -> str:
     """What is measured: the name without "train", "val" and so on."""
-    words = [word for word in re.split(r"[_/ ]+", name) if word.lower() not in _ROLES]
-    return " ".join(words) or name
+    return " ".join(word for word in _words(name) if word.lower() not in _ROLES) or name
+
+
+def _role(name: str) -> int | None:
+    """0 for training, 1 for validation, 2 for tests, None for what says nothing of it."""
+    return next((role for word in _words(name) if (role := _ROLES.get(word.lower())) is not None), None)
 
 
 def _points(places, values, name: str) -> tuple:
@@ -107,13 +129,13 @@ def _points(places, values, name: str) -> tuple:
     return places[there], values[there]
 
 
-def _line(ax, at, values, name: str, smooth: float) -> None:
+def _line(ax, at, values, name: str, smooth: float, colour: str) -> None:
     marker = "o" if len(values) <= 30 else None
     if not smooth:
-        ax.plot(at, values, label=name, marker=marker, markersize=3)
+        ax.plot(at, values, label=name, marker=marker, markersize=3, color=colour)
         return
-    (pale,) = ax.plot(at, values, alpha=0.25)
-    ax.plot(at, _smoothed(values, smooth), color=pale.get_color(), label=name)
+    ax.plot(at, values, alpha=0.25, color=colour)
+    ax.plot(at, _smoothed(values, smooth), color=colour, label=name)
 
 
 def _smoothed(values, weight: float) -> list:
@@ -198,22 +220,27 @@ def confusion_matrix(
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
         raise ValueError(f"confusion_matrix: expected a square matrix, got shape {list(counts.shape)}")
     classes = len(counts)
-    names = [*map(str, range(classes))] if names is None else names
+    names = [*map(str, range(classes) if names is None else names)]
     if len(names) != classes:
         raise ValueError(f"confusion_matrix: {len(names)} names for {classes} classes")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
-    size = max(3.5, 0.5 * classes + 1.8)
-    figure, ((ax,),) = new_figure(size + 0.9, size)
+    longest = max(map(len, map(str, names)))
+    size = min(max(3.0, 0.5 * classes + 1.3), 11)
+    room = min(0.09 * longest, 2.5)  # for the names
+    figure, ((ax,),) = new_figure(size + 1.2 + room, size + (0.7 * room if longest > 3 else 0.3))
     image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=ax, label="share of the true class", fraction=0.046)
+    beside = ax.inset_axes([1 + 0.2 / size, 0, 0.2 / size, 1])  # as high as the matrix
+    figure.colorbar(image, cax=beside, label="share of the true class")
     if classes <= 25:
         for (i, j), share in np.ndenumerate(shares):
             text = f"{share:.2f}" if normalize else f"{counts[i, j]:g}"
             colour = "white" if share > 0.5 else "black" if counts[i, j] else "0.7"
             ax.text(j, i, text, ha="center", va="center", fontsize=9, color=colour)
-    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 3 else {}
-    ax.set_xticks(range(classes), names, **slanted)
-    ax.set_yticks(range(classes), names)
+    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if longest > 3 else {}
+    shown = slice(None, None, -(-classes // 40))
+    small = {"fontsize": 7} if classes > 25 else {}
+    ax.set_xticks(range(classes)[shown], names[shown], **slanted, **small)
+    ax.set_yticks(range(classes)[shown], names[shown], **small)
     right, total = np.trace(counts), counts.sum()
     ax.set(xlabel="predicted", ylabel="true")
     ax.set_title(

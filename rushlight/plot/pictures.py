@@ -105,6 +105,7 @@ def keypoints(images, points, expected=None, *, columns: int = 4, limit: int = 1
     if expected is not None:
         marks.insert(0, (expected, "o", "lime", "true"))
     for i, ax in zip(range(min(len(images), limit)), axes, strict=False):
+        ax.autoscale(False)  # a point beyond the picture does not make it smaller
         for places, marker, colour, label in marks:
             x, y = torch.as_tensor(places[i]).detach().reshape(-1, 2).numpy().T
             filled = {"facecolors": "none", "edgecolors": colour} if marker == "o" else {"color": colour}

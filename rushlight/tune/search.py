@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from math import prod
 
-from rushlight.tune.space import Choice, as_space
+from rushlight.tune.space import Choice, Int, as_space
 
 __all__ = ["Pruned", "Search", "Trial", "search"]
 
@@ -112,14 +112,30 @@ class Search:
         os.replace(temporary, path)
 
     def figure(self):
-        """A matplotlib figure: values in the order of trials, and against each hyper-parameter."""
+        """A matplotlib figure: values in the order of trials, and against each hyper-parameter; the best has a star."""
         from matplotlib.figure import Figure
 
         done = [t for t in self.study.trials if t.value is not None]
         names = list(self._space)
         figure = Figure(figsize=(3.2 * (len(names) + 1), 3), layout="constrained")
         axes = figure.subplots(1, len(names) + 1, sharey=True, squeeze=False)[0]
-        axes[0].plot([t.number for t in done], [t.value for t in done], "o", alpha=0.6)
+        best = done.index(self.study.best_trial) if done else None
+        star = {
+            "marker": "*",
+            "markersize": 13,
+            "color": "tab:red",
+            "markeredgecolor": "white",
+            "linestyle": "",
+        }
+
+        def points(ax, places):
+            ax.plot(places, [t.value for t in done], "o", alpha=0.6)
+            if best is not None:
+                ax.plot(places[best], done[best].value, **star)
+            ax.grid(alpha=0.3)
+
+        points(axes[0], [t.number for t in done])
+        axes[0].xaxis.get_major_locator().set_params(integer=True)
         axes[0].set(xlabel="trial", ylabel="value")
         for name, ax in zip(names, axes[1:], strict=True):
             space = self._space[name]
@@ -127,10 +143,13 @@ class Search:
             if isinstance(space, Choice):
                 labels = [str(v) for v in space.options]
                 ax.set_xticks(range(len(labels)), labels)
+                ax.set_xlim(-0.5, len(labels) - 0.5)
                 values = [labels.index(str(v)) for v in values]
             elif space.log:
                 ax.set_xscale("log")
-            ax.plot(values, [t.value for t in done], "o", alpha=0.6)
+            elif isinstance(space, Int):
+                ax.xaxis.get_major_locator().set_params(integer=True)
+            points(ax, values)
             ax.set_xlabel(name)
         return figure
 

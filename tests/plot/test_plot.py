@@ -311,3 +311,26 @@ def test_autograd_graph_needs_a_graph():
 
 def test_figures_of_filters_are_here_too():
     assert plot.filter_figure(nn.Conv2d(3, 4, 3)).axes and plot.activation_figure
+
+
+@pytest.mark.parametrize(
+    "names", [["no", "yes"], ["a rather long name", *"bcdefghi"], [*map(str, range(40))]]
+)
+def test_confusion_matrix_is_not_cut_off(names):
+    figure = plot.confusion_matrix(torch.eye(len(names)), names=names)
+    figure.draw_without_rendering()
+    figure.draw_without_rendering()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
+
+
+def test_colours_say_what_is_training():
+    history = {"val_acc": [1, 2], "train_acc": [2, 3], "train_loss": [1, 0], "val_loss": [1, 1], "lr": [1, 1]}
+    for axes in plot.curves(history).axes:
+        for line in axes.lines:
+            assert line.get_color() == ("C1" if line.get_label().startswith("val") else "C0")
+
+
+def test_points_beyond_a_picture_do_not_shrink_it():
+    (axes,) = plot.keypoints(torch.rand(1, 1, 8, 8), torch.tensor([[[20.0, -5.0]]])).axes
+    assert axes.get_xlim() == (-0.5, 7.5)
