@@ -121,6 +121,8 @@ from rushlight.config import (
     use_deterministic_algorithms,
 )
 from rushlight.devices import (
+    AcceleratorError,
+    OutOfMemoryError,
     Size,
     channels_last,
     channels_last_3d,

@@ -113,6 +113,14 @@ class device:
 cpu = device("cpu")
 
 
+class AcceleratorError(RuntimeError):
+    """What went wrong on a device; raised by none here, for programs that catch it."""
+
+
+class OutOfMemoryError(RuntimeError):
+    """A device has no memory left; raised by none here, for programs that catch it."""
+
+
 def check_device(where) -> device:
     """The device that an argument names, which must be one that holds tensors: the CPU.
 

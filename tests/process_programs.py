@@ -338,3 +338,40 @@ def data_parallel(rank, size):
     raises(
         RuntimeError, "same model across all ranks", lambda: DistributedDataParallel(nn.Linear(2, 1 + rank))
     )
+
+
+def collectives_with_gradients(rank, size):
+    """Each collective of distributed.nn, and its gradient, by hand."""
+    functions = dist.nn
+    ranks = range(size)
+    weight = torch.arange(1.0, size + 1)  # of this process's results: rank + 1
+
+    def grad(function, *like, weights=None):
+        made = [
+            torch.full((2,), float(rank + 1 + i), requires_grad=True) for i in range(like[0] if like else 1)
+        ]
+        out = function(*made)
+        parts = out if isinstance(out, tuple) else (out,)
+        weights = [float(weight[rank])] * len(parts) if weights is None else weights
+        sum((p * w).sum() for p, w in zip(parts, weights, strict=True)).backward()
+        return [p[0].item() for p in parts], [m.grad[0].item() for m in made]
+
+    total = float(sum(weight))
+    assert grad(functions.all_reduce) == ([total], [total])
+    assert grad(lambda x: functions.broadcast(x, 1)) == ([2.0], [total if rank == 1 else 0.0])
+    value = total if rank == 0 else None
+    out, given = grad(lambda x: functions.reduce(x, 0))
+    assert given == [1.0] and (value is None or out == [value])
+    assert grad(functions.all_gather) == ([r + 1.0 for r in ranks], [total])
+    out, given = grad(lambda x: functions.gather(x, 1), weights=[float(r + 5) for r in ranks])
+    assert out == ([r + 1.0 for r in ranks] if rank == 1 else [0.0] * size) and given == [rank + 5.0]
+    out, given = grad(lambda *x: functions.scatter(x, 1), size)
+    assert out == [2.0 + rank] and given == ([r + 1.0 for r in ranks] if rank == 1 else [0.0] * size)
+    out, given = grad(lambda *x: functions.reduce_scatter(torch.empty(2), x), size)
+    assert out == [sum(r + 1.0 + rank for r in ranks)] and given == [r + 1.0 for r in ranks]
+    out, given = grad(lambda *x: functions.all_to_all([torch.empty(2) for _ in ranks], x), size)
+    assert out == [r + 1.0 + rank for r in ranks] and given == [r + 1.0 for r in ranks]
+    x = torch.full((size, 2), rank + 1.0, requires_grad=True)
+    y = functions.all_to_all_single(torch.empty(size, 2), x)
+    (y * (rank + 1)).sum().backward()
+    assert y[:, 0].tolist() == x.grad[:, 0].tolist() == [r + 1.0 for r in ranks]

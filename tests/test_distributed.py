@@ -44,6 +44,11 @@ def test_collectives_spawned(tmp_path):
     run(tmp_path, 2, "collectives", method="spawn")
 
 
+@pytest.mark.parametrize("size", (2, 3))
+def test_collectives_with_gradients(tmp_path, size):
+    run(tmp_path, size, "collectives_with_gradients")
+
+
 def test_messages(tmp_path):
     run(tmp_path, 3, "messages")
 

@@ -1,6 +1,7 @@
 """Operations with a gradient of the user's own: `Function`, and the one-shot forms around it."""
 
 import functools
+import warnings
 import weakref
 
 import numpy as np
@@ -148,9 +149,18 @@ class Function:
     """
 
     def __init__(self, *args, **kwargs):
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should "
+            "invoke them on the class itself. Instantiating an autograd function will raise an error in a future "
+            "version of PyTorch.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args, **kwargs):
         raise RuntimeError(
-            f"{type(self).__name__} should not be instantiated. Methods on autograd functions are all static, so you "
-            f"should invoke them on the class itself: {type(self).__name__}.apply(...)"
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd "
+            f"function with static forward method: {type(self).__name__}.apply(...)"
         )
 
     @staticmethod
@@ -212,6 +222,18 @@ class Function:
             return result
         outputs = _record_outputs(node, tensors, result if isinstance(result, tuple) else (result,))
         return outputs if isinstance(result, tuple) else outputs[0]
+
+
+class InplaceFunction(Function):
+    """The base of old operations that may write their input; `Function` with `ctx.mark_dirty` does it now.
+
+    Args:
+        inplace: whether the input is written.
+    """
+
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
 
 
 def _record_outputs(node: FunctionNode, inputs, outputs) -> tuple:

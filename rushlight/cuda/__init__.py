@@ -4,6 +4,8 @@ import contextlib
 from typing import NoReturn
 
 from rushlight.cuda import amp as amp
+from rushlight.devices import AcceleratorError as AcceleratorError
+from rushlight.devices import OutOfMemoryError as OutOfMemoryError
 from rushlight.devices import check_device
 from rushlight.devices import device as device_class
 

@@ -62,6 +62,8 @@ from rushlight.distributed.objects import (
 from rushlight.distributed.rendezvous import rendezvous
 from rushlight.distributed.store import FileStore, HashStore, PrefixStore, Store, TCPStore
 
+from rushlight.distributed import nn as nn  # isort: skip  of the collectives above
+
 reduce_op = ReduceOp
 _all_gather_base, _reduce_scatter_base = all_gather_into_tensor, reduce_scatter_tensor
 

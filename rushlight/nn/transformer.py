@@ -37,7 +37,8 @@ def _length(x, batch_first: bool) -> int:
     return x.shape[0] if x.dim() == 2 else x.shape[1 if batch_first else 0]
 
 
-def _activation(activation):
+def _get_activation_fn(activation):
+    """The function of that name; PyTorch's name, which copies of its layers import."""
     if not isinstance(activation, str):
         return activation
     if activation not in ("relu", "gelu"):
@@ -45,7 +46,8 @@ def _activation(activation):
     return getattr(F, activation)
 
 
-def _copies(layer, count: int) -> ModuleList:
+def _get_clones(layer, count: int) -> ModuleList:
+    """Copies of a layer; PyTorch's name, which copies of its layers import."""
     return ModuleList([copy.deepcopy(layer) for _ in range(count)])
 
 
@@ -121,7 +123,7 @@ class TransformerEncoderLayer(_Layer):
             made,
             False,
         )
-        self.activation = activation = _activation(activation)
+        self.activation = activation = _get_activation_fn(activation)
         self.activation_relu_or_gelu = 0
         if activation is F.relu or isinstance(activation, ReLU):
             self.activation_relu_or_gelu = 1
@@ -201,7 +203,7 @@ class TransformerDecoderLayer(_Layer):
             made,
             True,
         )
-        self.activation = _activation(activation)
+        self.activation = _get_activation_fn(activation)
 
     def __setstate__(self, state):
         state.setdefault("activation", F.relu)
@@ -266,7 +268,7 @@ class TransformerEncoder(Module):
 
     def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True):
         super().__init__()
-        self.layers = _copies(encoder_layer, num_layers)
+        self.layers = _get_clones(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
@@ -357,7 +359,7 @@ class TransformerDecoder(Module):
 
     def __init__(self, decoder_layer, num_layers, norm=None):
         super().__init__()
-        self.layers = _copies(decoder_layer, num_layers)
+        self.layers = _get_clones(decoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
 

@@ -51,6 +51,9 @@ def check_optimizer(optimizer) -> Optimizer:
     return optimizer
 
 
+_LAST_LR = "To get the last learning rate computed by the scheduler, please use `get_last_lr()`."
+
+
 class LRScheduler:
     """Base class of schedules; `step()` once per epoch (or batch), after `optimizer.step()`.
 
@@ -149,12 +152,28 @@ class LRScheduler:
     def _present(self) -> list:
         """The present learning rates; warns a user who calls `get_lr` where `get_last_lr` is meant."""
         if not self._get_lr_called_within_step:
-            warnings.warn(
-                "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.",
-                UserWarning,
-                stacklevel=3,
-            )
+            warnings.warn(_LAST_LR, UserWarning, stacklevel=3)
         return values(self.optimizer)
+
+
+class _enable_get_lr_call:
+    """A block in which `get_lr` may be called without a warning; for schedules written after PyTorch's."""
+
+    def __init__(self, o: LRScheduler):
+        self.o = o
+
+    def __enter__(self):
+        self.o._get_lr_called_within_step = True
+        return self
+
+    def __exit__(self, *exc):
+        self.o._get_lr_called_within_step = False
+
+
+def _warn_get_lr_called_within_step(lr_scheduler: LRScheduler) -> None:
+    """Warn a user who calls `get_lr` where `get_last_lr` is meant; for schedules written after PyTorch's."""
+    if not lr_scheduler._get_lr_called_within_step:
+        warnings.warn(_LAST_LR, UserWarning, stacklevel=2)
 
 
 def _watch_steps(optimizer: Optimizer) -> None:

@@ -8,6 +8,8 @@ from collections import Counter
 
 from rushlight.optim._cycles import CyclicLR, OneCycleLR
 from rushlight.optim._scheduler import LRScheduler, check_optimizer, set_value, values
+from rushlight.optim._scheduler import _enable_get_lr_call as _enable_get_lr_call
+from rushlight.optim._scheduler import _warn_get_lr_called_within_step as _warn_get_lr_called_within_step
 from rushlight.optim._schedules import ChainedScheduler, ReduceLROnPlateau, SequentialLR
 from rushlight.optim.optimizer import Optimizer
 

@@ -9,21 +9,24 @@ from copy import deepcopy
 from threading import get_ident
 from typing import Any, TypeAlias
 
-from rushlight.autograd.grad_mode import enable_grad
+from rushlight.autograd.grad_mode import enable_grad, set_grad_enabled
 from rushlight.autograd.node import Handle
 from rushlight.dtypes import float32, float64, get_default_dtype
+from rushlight.ops.complex_parts import view_as_real
 from rushlight.tensor import Tensor
 
 ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
-params_t = ParamsT  # its old name
+params_t = _params_t = ParamsT  # its old names
 
 
-class _Required:
+class _RequiredParameter:
+    """What stands in an optimizer's signature for an option that has no default."""
+
     def __repr__(self) -> str:
         return "<required parameter>"
 
 
-required = _Required()
+required = _RequiredParameter()
 
 _HOOK_TABLES = (
     "_optimizer_step_pre_hooks",
@@ -385,7 +388,7 @@ def check_modes(foreach, fused, differentiable) -> None:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
 
-def step_dtype(fused: bool):
+def step_dtype(fused: bool | None = None):
     """The type of the `step` tensors in the state."""
     return float64 if get_default_dtype() is float64 and not fused else float32
 
@@ -406,3 +409,58 @@ def real_parts(arrays: list) -> list:
             itertools.chain.from_iterable((a.real, a.imag) if a.dtype.kind == "c" else (a,) for a in arrays)
         )
     return arrays
+
+
+# -- PyTorch's names for optimizers written after its own, which import them --------------------------------
+
+
+def _use_grad_for_differentiable(func):
+    """A step whose operations are recorded if the optimizer's default `differentiable` is true."""
+
+    @functools.wraps(func)
+    def step(self, *args, **kwargs):
+        with set_grad_enabled(self.defaults["differentiable"]):
+            return func(self, *args, **kwargs)
+
+    return step
+
+
+def _get_value(x):
+    """The number in a tensor; numbers as they are."""
+    return x.item() if isinstance(x, Tensor) else x
+
+
+def _to_scalar(x):
+    """A tensor of one element without dimensions; numbers as they are."""
+    return x.squeeze() if isinstance(x, Tensor) and x.dim() else x
+
+
+def _stack_if_compiling(x):
+    """A list as it is."""
+    return x
+
+
+def _view_as_real(params: list, *state_and_grads: list) -> None:
+    """Put real views in place of complex tensors, in lists."""
+    for i, p in enumerate(params):
+        if p.is_complex():
+            for tensors in (params, *state_and_grads):
+                tensors[i] = view_as_real(tensors[i])
+
+
+def _default_to_fused_or_foreach(params, differentiable: bool, use_fused: bool = False) -> tuple[bool, bool]:
+    """Which implementation to choose: (fused, foreach); neither by default, as in PyTorch on the CPU."""
+    return use_fused and not differentiable and all(p is None or p.is_floating_point() for p in params), False
+
+
+def _get_capturable_supported_devices(supports_xla: bool = True) -> list[str]:
+    """Kinds of devices whose steps can be captured, of which none are here."""
+    return ["cuda", "xpu", "hpu", *(["xla"] if supports_xla else [])]
+
+
+def _disable_dynamo_if_unsupported(single_tensor_fn=None):
+    """A decorator that leaves functions as they are."""
+    return lambda func: func
+
+
+_get_scalar_dtype = step_dtype

@@ -7,6 +7,7 @@ import contextlib
 import warnings
 import weakref
 
+from rushlight import cuda
 from rushlight.autograd import backward as run_backward
 from rushlight.autograd import saving
 from rushlight.autograd.function import Function
@@ -16,8 +17,9 @@ from rushlight.random import fork_rng, get_rng_state, set_rng_state
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "CheckpointError", "CheckpointFunction", "check_backward_validity", "checkpoint", "checkpoint_sequential",
-    "detach_variable", "noop_context_fn", "set_checkpoint_early_stop",
+    "CheckpointError", "CheckpointFunction", "DefaultDeviceType", "check_backward_validity", "checkpoint",
+    "checkpoint_sequential", "detach_variable", "get_device_states", "noop_context_fn", "set_checkpoint_early_stop",
+    "set_device_states",
 ]  # fmt: skip
 
 _REENTRANT = (
@@ -84,6 +86,53 @@ def _random_numbers_of(state):
     with fork_rng():
         set_rng_state(state)
         yield
+
+
+class DefaultDeviceType:
+    """The kind of device whose random state is kept when no tensor says; without effect here."""
+
+    _kind = "cpu"
+
+    @staticmethod
+    def set_device_type(device: str = "cpu") -> None:
+        """Choose it.
+
+        Args:
+            device: the name of a kind of device.
+        """
+        DefaultDeviceType._kind = device
+
+    @staticmethod
+    def get_device_type() -> str:
+        """What was chosen."""
+        return DefaultDeviceType._kind
+
+
+def get_device_states(*args) -> tuple[list, list]:
+    """The devices of the tensors that are not on the CPU, and their random states: there are none.
+
+    Args:
+        args: the arguments of a function that is to be run again.
+
+    >>> import rushlight as torch
+    >>> torch.utils.checkpoint.get_device_states(torch.ones(1))
+    ([], [])
+    """
+    return [], []
+
+
+def set_device_states(devices, states, *, device_type: str | None = None) -> None:
+    """Restore the random states that `get_device_states` gave.
+
+    Args:
+        devices: which devices.
+        states: their states.
+        device_type: their kind.
+    Raises:
+        AssertionError: a device is named, of which there is none.
+    """
+    for index, state in zip(devices, states, strict=True):
+        cuda.set_rng_state(state, index)
 
 
 class CheckpointFunction(Function):

@@ -134,8 +134,10 @@ def test_wrong_functions(lib):
 
 
 def test_functions_are_not_instantiated():
+    with pytest.warns(DeprecationWarning, match="instantiated"):
+        made = cube(rushlight)()
     with pytest.raises(RuntimeError, match="apply"):
-        cube(rushlight)()
+        made(rushlight.ones(1))
 
 
 @BOTH

@@ -3,6 +3,8 @@
 from contextlib import contextmanager
 from enum import IntEnum
 
+from rushlight.nn.attention import flex_attention as flex_attention
+
 #: Whether PyTorch's classes of masks explain why no fused kernel was used; without effect here.
 WARN_FOR_UNFUSED_KERNELS = False
 

@@ -1,0 +1,130 @@
+"""Names that programs written after PyTorch's own optimizers, schedules and layers import, and what they do with them."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+import rushlight
+
+torch = pytest.importorskip("torch")
+BOTH = (rushlight, torch)
+
+
+def _optimizer(t):
+    """An optimizer as many papers publish theirs, made from PyTorch's SGD."""
+    o = importlib.import_module(f"{t.__name__}.optim.optimizer")
+
+    class Sgd(o.Optimizer):
+        def __init__(self, params, lr=o.required, differentiable=False):
+            if lr is o.required or lr < 0.0:
+                raise ValueError(f"Invalid learning rate: {lr}")
+            super().__init__(params, {"lr": lr, "differentiable": differentiable})
+
+        @o._use_grad_for_differentiable
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    state = self.state[p]
+                    state.setdefault("step", t.zeros((), dtype=o._get_scalar_dtype()))
+                    state["step"] += 1
+                    step = o._get_value(state["step"])
+                    fused, _ = o._default_to_fused_or_foreach([p], group["differentiable"], False)
+                    assert not fused
+                    p.add_(p.grad, alpha=-o._to_scalar(group["lr"]) / step)
+
+    return Sgd
+
+
+def test_optimizers():
+    results = []
+    for t in BOTH:
+        p = t.ones(3, requires_grad=True)
+        o = _optimizer(t)([p], lr=0.1)
+        for _ in range(3):
+            o.zero_grad()
+            (p**2).sum().backward()
+            o.step()
+        results.append(p.detach().numpy())
+        with pytest.raises(ValueError, match="<required parameter>"):
+            _optimizer(t)([p])
+        params, moments = [t.ones(2, dtype=t.complex64)], [t.zeros(2, dtype=t.complex64)]
+        importlib.import_module(f"{t.__name__}.optim.optimizer")._view_as_real(params, moments)
+        assert params[0].shape == moments[0].shape == (2, 2) and params[0].dtype is t.float32
+    np.testing.assert_allclose(*results, rtol=1e-6)
+
+
+def test_schedules():
+    for t in BOTH:
+        schedules = t.optim.lr_scheduler
+
+        class Half(schedules.LRScheduler):
+            def get_lr(self, warn=schedules._warn_get_lr_called_within_step):
+                warn(self)
+                return [lr / 2**self.last_epoch for lr in self.base_lrs]
+
+        schedule = Half(t.optim.SGD([t.ones(1, requires_grad=True)], lr=1.0))
+        schedule.optimizer.step()
+        schedule.step()
+        assert schedule.get_last_lr() == [0.5]
+        with pytest.warns(UserWarning, match="get_last_lr"):
+            schedule.get_lr()
+        with schedules._enable_get_lr_call(schedule):
+            assert schedule.get_lr() == [0.5]
+
+
+def test_functions_may_be_made():
+    """The gradient reversal of domain adaptation, which is often applied through an instance."""
+    for t in BOTH:
+
+        class Reverse(t.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, scale):
+                ctx.scale = scale
+                return x.view_as(x)
+
+            @staticmethod
+            def backward(ctx, grad):
+                return -ctx.scale * grad, None
+
+        x = t.ones(2, requires_grad=True)
+        with pytest.warns(DeprecationWarning, match="should not be instantiated"):
+            reverse = Reverse()
+        reverse.apply(x, 0.5).sum().backward()
+        assert x.grad.tolist() == [-0.5, -0.5]
+        with pytest.raises(RuntimeError, match="Legacy autograd function"):
+            reverse(x, 0.5)
+        with pytest.warns(DeprecationWarning):
+            assert t.autograd.function.InplaceFunction(True).inplace
+
+
+def test_states_of_devices():
+    """What reversible networks keep of random states, to run their layers again."""
+    for t in BOTH:
+        c = t.utils.checkpoint
+        devices, states = c.get_device_states(t.ones(1))
+        assert (devices, states) == ([], [])
+        c.set_device_states(devices, states)
+        assert c.DefaultDeviceType.get_device_type() == "cpu"
+
+
+def test_layers_and_errors():
+    for t in BOTH:
+        layers = t.nn.modules.transformer
+        assert layers._get_activation_fn("gelu") is t.nn.functional.gelu
+        with pytest.raises(RuntimeError):
+            layers._get_activation_fn("tanh")
+        assert len(layers._get_clones(t.nn.Linear(1, 1), 3)) == 3
+        assert issubclass(t.cuda.OutOfMemoryError, RuntimeError) and t.OutOfMemoryError
+        assert issubclass(t.AcceleratorError, RuntimeError)
+
+
+def test_marks_for_the_compiler():
+    dynamo = importlib.import_module("rushlight._dynamo")
+    x = rushlight.ones(2)
+    assert dynamo.allow_in_graph(len) is dynamo.disallow_in_graph(len) is dynamo.assume_constant_result(len)
+    dynamo.mark_dynamic(x, 0, min=1)
+    dynamo.maybe_mark_dynamic(x, 0)
+    dynamo.mark_static(x)
+    dynamo.graph_break()
+    assert isinstance(rushlight.compile(rushlight.nn.Linear(1, 1)), dynamo.OptimizedModule)
