@@ -1,5 +1,23 @@
 """The base of callbacks: a hook for every moment of a run."""
 
+LOOK_EVERY = 0.1  # seconds between two calls of what is marked `seldom`
+
+
+def seldom(method):
+    """Marks an `on_train_batch_end` that is enough to be called every `LOOK_EVERY` seconds and after an epoch's last batch."""
+    method.seldom = True
+    return method
+
+
+def only_if(attribute: str):
+    """Marks a hook that has nothing to do unless that attribute of its callback is true."""
+
+    def mark(method):
+        method.only_if = attribute
+        return method
+
+    return mark
+
 
 class Callback:
     """Does something at moments of a run, besides the model. A subclass defines the hooks that it needs."""

@@ -9,6 +9,7 @@ import time
 from datetime import timedelta
 
 import rushlight as torch
+from rushlight.lightning.callbacks.callback import only_if
 from rushlight.lightning.callbacks.checkpoint import Checkpoint
 from rushlight.lightning.core.saving import remove_leftovers
 from rushlight.lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
@@ -90,6 +91,7 @@ class ModelCheckpoint(Checkpoint):
             every_n_epochs=self._every_n_epochs, train_time_interval=self._train_time_interval,
         )  # fmt: skip
 
+    _by_batches = property(lambda self: self._every_n_train_steps or self._train_time_interval is not None)
     every_n_epochs = property(lambda self: self._every_n_epochs, doc="Saves every so many epochs.")
 
     # -- when -------------------------------------------------------------------------------------------
@@ -111,6 +113,7 @@ class ModelCheckpoint(Checkpoint):
         """The clock starts."""
         self._last_time = time.monotonic()
 
+    @only_if("_by_batches")
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
         """Save, where it is time."""
         by_steps = self._every_n_train_steps and trainer.global_step % self._every_n_train_steps == 0

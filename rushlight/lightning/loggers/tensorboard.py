@@ -43,6 +43,7 @@ class TensorBoardLogger(FolderLogger):
         self._prefix, self._sub_dir, self._options = prefix, sub_dir, kwargs
         self._experiment = None
         self.hparams: dict = {}
+        self._hparams_saved = False
 
     sub_dir = property(lambda self: self._sub_dir, doc="The folder within that of the run.")
 
@@ -110,9 +111,12 @@ class TensorBoardLogger(FolderLogger):
 
     def save(self) -> None:
         """Write the hyperparameters; events are written by the SummaryWriter in time."""
+        if self._hparams_saved or not os.path.isdir(self.log_dir):
+            return
         path = os.path.join(self.log_dir, self.NAME_HPARAMS_FILE)
-        if os.path.isdir(self.log_dir) and not os.path.isfile(path):
+        if not os.path.isfile(path):
             save_hparams_to_yaml(path, self.hparams)
+        self._hparams_saved = True
 
     def finalize(self, status: str) -> None:
         """Write everything."""

@@ -2,8 +2,9 @@
 
 import functools
 import inspect
+import time
 
-from rushlight.lightning.callbacks.callback import Callback
+from rushlight.lightning.callbacks.callback import LOOK_EVERY, Callback
 from rushlight.lightning.core.module import LightningModule, is_overridden
 from rushlight.lightning.utilities.parsing import accepts
 
@@ -67,6 +68,13 @@ def _bound(method, first: tuple, count: int, fill):
     return functools.partial(method, *first) if first else method
 
 
+def _is_due(callback, hook: str, seldom: bool) -> bool:
+    """Whether a callback's hook has something to do, among those that are called seldom or among the others."""
+    method = getattr(callback, hook)
+    needed = getattr(method, "only_if", None)
+    return getattr(method, "seldom", False) is seldom and (needed is None or bool(getattr(callback, needed)))
+
+
 class HookCaller:
     """The part of the Trainer that calls hooks.
 
@@ -99,23 +107,31 @@ class HookCaller:
             results.fx = previous
         return answer
 
+    def look(self, *args) -> float:
+        """Call what is marked `seldom`; returns when to do so again: it may take 2 % of the time."""
+        began = time.monotonic()
+        self.call("on_train_batch_look", *args)
+        ended = time.monotonic()
+        return ended + max(LOOK_EVERY, 50 * (ended - began))
+
     def _find(self, name: str) -> dict:
         module = self.lightning_module
         fill = 0 if "batch" in name else None
         early, late = [], []
+        name, seldom = ("on_train_batch_end", True) if name == "on_train_batch_look" else (name, False)
         for callback in self.callbacks:
             is_late = name in _LATE and (
                 callback.saves
                 or (name == "on_train_epoch_end" and getattr(callback, "monitor", None) is not None)
             )
             for hook in (name, *_OLD.get(name, ())):
-                if is_overridden(hook, callback, Callback):
+                if is_overridden(hook, callback, Callback) and _is_due(callback, hook, seldom):
                     method = self._timed(
                         f"[Callback]{type(callback).__qualname__}.{hook}", getattr(callback, hook)
                     )
                     (late if is_late else early).append((method, (self, module)))
         for hook in (name, *_OLD.get(name, ())):
-            if is_overridden(hook, module, LightningModule):
+            if is_overridden(hook, module, LightningModule) and not seldom:
                 method = self._timed(
                     f"[LightningModule]{type(module).__qualname__}.{hook}", getattr(module, hook)
                 )

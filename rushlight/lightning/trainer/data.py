@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import operator
 import os
 
 import rushlight as torch
@@ -180,6 +181,11 @@ def set_epoch(loader: CombinedLoader, epoch: int) -> None:
                 break
 
 
+def batches_of(loader: CombinedLoader):
+    """The batches without their numbers."""
+    return iter(loader.iterables) if loader.single else map(operator.itemgetter(0), iter(loader))
+
+
 class Position:
     """Where a loader is: the random streams when it started, and how many batches it gave since.
 
@@ -198,10 +204,10 @@ class Position:
         self.given = 0
 
     def open(self, state: dict | None = None):
-        """Start the loaders, where `state` says if it is given; returns an iterator over batches."""
+        """Start the loaders, where `state` says if it is given; returns an iterator over batches, without numbers."""
         if state is None:
             self.start, self.given = self.streams(), 0
-            return iter(self.loader)
+            return batches_of(self.loader)
         restart_workers(self.loader, state.get("workers"), at_once=False)
         self.set_streams(state["start"])
         self.start, self.given = state["start"], state["given"]
@@ -216,8 +222,8 @@ class Position:
             ):  # takes the indices, loads nothing
                 continue
             spec = self.loader._spec
-            return ((tree_unflatten([batch], spec), i, 0) for i, batch in enumerate(opened, count))
-        batches = iter(self.loader)
+            return opened if self.loader.single else (tree_unflatten([batch], spec) for batch in opened)
+        batches = batches_of(self.loader)
         for _ in range(count):
             next(batches, None)
         return batches

@@ -5,6 +5,7 @@
 validation after it), "between" (all is done for this batch), "epoch_end" (the batches of the epoch are done), "outside".
 """
 
+import itertools
 import time
 
 import rushlight as torch
@@ -42,6 +43,7 @@ class FitLoop(Optimization):
         self.loaded_epoch = 0
         self.outputs: list | None = None
         self.streams: dict | None = None
+        self.validated, self.look_at = False, 0.0
 
     # -- epochs -----------------------------------------------------------------------------------------
 
@@ -119,7 +121,7 @@ class FitLoop(Optimization):
             self._look_ahead()
 
     def _look_ahead(self) -> None:
-        self.ahead = [item[0] for item in (next(self.batches, None),) if item is not None]
+        self.ahead = list(itertools.islice(self.batches, 1))
 
     def _next_batch(self):
         if self.max_batches == data.INFINITE:
@@ -129,7 +131,7 @@ class FitLoop(Optimization):
             self._look_ahead()
             self.is_last_batch = not self.ahead
             return batch
-        batch = next(self.batches)[0]
+        batch = next(self.batches)
         self.is_last_batch = self.batch_idx + 2 >= self.max_batches
         return batch
 
@@ -138,6 +140,7 @@ class FitLoop(Optimization):
         trainer, resumed = self.trainer, self.resumed
         self.resumed = None
         trainer._results = self.results
+        self._prepare()
         if resumed is None:
             self._load()
             self.batch_idx, self.is_last_batch = -1, False
@@ -147,6 +150,8 @@ class FitLoop(Optimization):
                 self._open()
         if resumed != "epoch_end":
             self._batches(resumed)
+            if not self.validated:
+                trainer.metrics.collect()
             self.results.in_batches = False
             self.epochs_done += 1
             self.batches, self.phase = None, "epoch_end"
@@ -193,7 +198,7 @@ class FitLoop(Optimization):
         self.batch_idx += 1
         self.total_batches += 1
         self.position.given += 1
-        if trainer._transfers != [] or trainer.precision_plugin.dtype is not None:
+        if self.changes_batches:
             batch = trainer.transfer(batch, 0)
         self.results.start_batch(batch)
         skips = (
@@ -214,6 +219,8 @@ class FitLoop(Optimization):
             self.outputs.append(output)
         if trainer.hooks["on_train_batch_end"]:
             trainer.call("on_train_batch_end", output, batch, self.batch_idx)
+        if self.is_last_batch or time.monotonic() >= self.look_at:
+            self.look_at = trainer.look(output, batch, self.batch_idx)
         return True
 
     def _after_batch(self, phase: str) -> None:
@@ -228,9 +235,9 @@ class FitLoop(Optimization):
                 trainer.metrics.send(trainer.metrics.collect())
         self.phase = "logged"
         due = phase != "validated" and trainer.enable_validation and self._validation_due()
-        if due or (phase == "batch_end" and self._epoch_over()):
-            trainer.metrics.collect()
+        self.validated = due or phase == "validated"
         if due:
+            trainer.metrics.collect()
             if stepped:
                 trainer._ask(trainer.lightning_module, "on_validation_model_zero_grad")
             self.streams = collect_rng_states()  # a checkpoint taken within has to begin the validation again
@@ -242,12 +249,6 @@ class FitLoop(Optimization):
         self.phase = "between"
         if trainer._stop_signal:
             trainer._stop_now()
-
-    @property
-    def accumulating(self) -> bool:
-        """Whether gradients are only added up after this batch."""
-        every = self.trainer.accumulate_grad_batches
-        return every != 1 and (self.batch_idx + 1) % every != 0 and not self.is_last_batch
 
     def _validation_due(self) -> bool:
         trainer, every = self.trainer, self.trainer.check_val_every_n_epoch

@@ -222,12 +222,18 @@ class Runs(HookCaller):
         for module, training in self._modes:
             module.training = training
 
-    def transfer(self, batch, loader: int):
-        """A batch as the model gets it: in the right type, after the model's or datamodule's own changes."""
+    @property
+    def changes_batches(self) -> bool:
+        """Whether `transfer` has anything to do."""
         if self._transfers is None:
             self._transfers = list(self._transfer_hooks())
-        if self.precision_plugin.dtype is not None:
-            batch = self.precision_plugin.batch(batch)
+        return bool(self._transfers) or self.precision_plugin.dtype is not None
+
+    def transfer(self, batch, loader: int):
+        """A batch as the model gets it: in the right type, after the model's or datamodule's own changes."""
+        if not self.changes_batches:
+            return batch
+        batch = self.precision_plugin.batch(batch)
         for name, owner in self._transfers:
             device = (self.lightning_module.device,) if name == "transfer_batch_to_device" else ()
             batch = self._ask(owner, name, batch, *device, loader)

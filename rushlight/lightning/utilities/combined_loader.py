@@ -60,6 +60,11 @@ class CombinedLoader(Iterable):
         self._flat = list(loaders)
         self._iterables = tree_unflatten(self._flat, self._spec)
 
+    @property
+    def single(self) -> bool:
+        """Whether it is one loader and nothing is to be combined."""
+        return len(self._flat) == 1 and self._flat[0] is self._iterables
+
     def __len__(self) -> int:
         lengths = [len(loader) for loader in self._flat]
         if self.limits is not None:
@@ -69,7 +74,7 @@ class CombinedLoader(Iterable):
     def __iter__(self):
         limits = self.limits or [None] * len(self._flat)
         limits = [None if limit == float("inf") else limit for limit in limits]
-        if len(self._flat) == 1 and self._flat[0] is self._iterables:  # nothing to combine
+        if self.single:
             return ((batch, i, 0) for i, batch in enumerate(itertools.islice(iter(self._flat[0]), limits[0])))
         if self._mode == "sequential":
             return self._sequential(limits)

@@ -4,9 +4,8 @@ import importlib.util
 import sys
 import time
 
+from rushlight.lightning.callbacks.callback import LOOK_EVERY, seldom
 from rushlight.lightning.callbacks.progress.progress_bar import ProgressBar
-
-_INTERVAL = 0.1  # seconds between two looks of a bar: more often, nobody sees it, and it takes time
 
 
 class TQDMProgressBar(ProgressBar):
@@ -61,7 +60,8 @@ class TQDMProgressBar(ProgressBar):
             return
         now = time.monotonic()
         last = bar.total is not None and done >= bar.total
-        if not last and (done % self._refresh_rate or now - self._shown < _INTERVAL):
+        soon = done - bar.n < self._refresh_rate or (kind != "train" and now - self._shown < LOOK_EVERY)
+        if not last and soon:
             return
         self._shown = now
         if kind == "train":
@@ -83,10 +83,10 @@ class TQDMProgressBar(ProgressBar):
         """A bar for the epoch."""
         self._open("train", f"Epoch {trainer.current_epoch}", trainer.num_training_batches, True)
 
+    @seldom
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
         """Further."""
-        if time.monotonic() - self._shown >= _INTERVAL or trainer.fit_loop.is_last_batch:
-            self._advance("train", batch_idx + 1, trainer, pl_module)
+        self._advance("train", batch_idx + 1, trainer, pl_module)
 
     def on_train_epoch_end(self, trainer, pl_module) -> None:
         """The epoch's values, and the bar is done."""
@@ -160,6 +160,7 @@ class PlainProgressBar(ProgressBar):
         """The clock starts."""
         self._shown = self._began = time.monotonic()
 
+    @seldom
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
         """A line, where it is time."""
         if self._enabled and time.monotonic() - self._shown >= self._seconds:

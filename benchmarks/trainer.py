@@ -1,0 +1,123 @@
+"""What the trainer adds to a step: python benchmarks/trainer.py [steps]
+
+Steps in a plain loop and steps under `Trainer.fit` take turns, 20 of each at a time, in one process: the loader that
+the trainer asks for batches runs the plain ones in between. Times are of the processor, so other work doesn't count.
+"""
+
+import contextlib
+import io
+import logging
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+
+import rushlight as torch
+from rushlight import lightning as pl
+from rushlight import nn
+
+TURN = 20  # steps
+DEFAULTS = {"logger": True, "enable_checkpointing": True, "enable_progress_bar": True}
+BARE = dict.fromkeys(DEFAULTS, False)
+
+
+def mlp(batch_size: int):
+    """784-64-10, and a batch for it."""
+    model = nn.Sequential(nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10))
+    return model, (torch.randn(batch_size, 784), torch.randint(0, 10, (batch_size,)))
+
+
+def lenet(batch_size: int):
+    """LeNet-5 on 28 x 28, and a batch for it."""
+    model = nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
+    )  # fmt: skip
+    return model, (torch.randn(batch_size, 1, 28, 28), torch.randint(0, 10, (batch_size,)))
+
+
+class Model(pl.LightningModule):
+    """A network with a loss; logged to the progress bar and the logger, if that is asked for."""
+
+    def __init__(self, net, logs: bool):
+        super().__init__()
+        self.net, self.logs = net, logs
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        loss = nn.functional.cross_entropy(self(x), y)
+        if self.logs:
+            self.log("train_loss", loss, prog_bar=True)
+        return loss
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=1e-3)
+
+
+class Turns:
+    """A loader of one batch, again and again, that runs plain steps after every `TURN` batches.
+
+    Args:
+        model, batch: what the plain steps train.
+        steps: how many batches.
+    """
+
+    def __init__(self, model, batch, steps: int):
+        self.model, self.batch, self.steps = model, batch, steps
+        self.optimizer = model.configure_optimizers()
+        self.times: dict[str, list] = {"plain": [], "trainer": []}
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self):
+        for _ in range(self.steps // TURN):
+            began = time.process_time()
+            for _ in range(TURN):
+                self.plain_step()
+            turned = time.process_time()
+            for _ in range(TURN):
+                yield self.batch
+            self.times["plain"].append(turned - began)
+            self.times["trainer"].append(time.process_time() - turned)
+
+    def plain_step(self) -> None:
+        """What one writes without a trainer."""
+        x, y = self.batch
+        self.optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(self.model(x), y)
+        loss.backward()
+        self.optimizer.step()
+
+
+def measure(make, batch_size: int, steps: int, logs: bool, options: dict) -> tuple[float, float]:
+    """Microseconds of a plain step, and what the trainer adds to it: medians, of turns next to each other."""
+    net, batch = make(batch_size)
+    turns = Turns(Model(make(batch_size)[0], False), batch, steps)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        trainer = pl.Trainer(max_epochs=1, enable_model_summary=False, default_root_dir=folder, **options)
+        trainer.fit(Model(net, logs), turns)
+    plain, trained = (turns.times[name][2:] for name in ("plain", "trainer"))
+    extra = statistics.median(b - a for a, b in zip(plain, trained, strict=True))
+    return statistics.median(plain) / TURN * 1e6, extra / TURN * 1e6
+
+
+def main(steps: int) -> None:
+    warnings.simplefilter("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    kinds = (("bare", False, BARE), ("self.log", True, BARE), ("defaults", True, DEFAULTS))
+    print(f"{'':12}{'plain step':>14}" + "".join(f"{name:>22}" for name, _, _ in kinds))
+    for make, batch_size in ((mlp, 32), (mlp, 64), (lenet, 32)):
+        count = steps // (5 if make is lenet else 1)
+        found = [measure(make, batch_size, count, logs, options) for _, logs, options in kinds]
+        plain = statistics.median(a for a, _ in found)
+        cells = "".join(f"{f'+{extra:.1f} us, {extra / plain:.1%}':>22}" for _, extra in found)
+        print(f"{f'{make.__name__}, {batch_size}':12}{plain:>11.0f} us{cells}", flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
