@@ -732,7 +732,7 @@ _IN_PLACE = """
 globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _IN_PLACE.split()})
 
 #: Packages that few programs need are imported when they are first named, which keeps the start quick.
-_LATER = ("_C", "__config__", "_tensor_str", "distributed", "distributions", "futures", "fx", "onnx")
+_LATER = ("_C", "__config__", "_tensor_str", "distributed", "distributions", "futures", "fx", "hub", "onnx", "types")
 
 
 def __getattr__(name: str):

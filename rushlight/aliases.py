@@ -7,4 +7,5 @@ ALIASES = {
     "lightning": "rushlight.lightning",
     "lightning.pytorch": "rushlight.lightning",
     "tensorboardX": "rushlight.utils.tensorboardx",
+    "functorch": "rushlight.functorch",
 }

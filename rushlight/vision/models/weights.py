@@ -22,6 +22,7 @@ _SAFETENSORS_TYPES = {
     "U32": np.uint32, "I64": np.int64, "U64": np.uint64, "F16": np.float16, "BF16": ml_dtypes.bfloat16,
     "F32": np.float32, "F64": np.float64,
 }  # fmt: skip
+_chosen: list[str] = []  # folders of `set_folder`, the last counts
 
 
 @dataclass
@@ -104,16 +105,23 @@ class WeightsEnum(Enum):
         return self.value.meta
 
 
+def set_folder(path: str) -> None:
+    """Look for weights in this folder first, and put downloads there (`torch.hub.set_dir`)."""
+    _chosen.append(path)
+
+
 def checkpoints() -> list[str]:
     """The folders in which weights are looked for; downloads go to the first.
 
-    They are `checkpoints` in the folder RUSHLIGHT_HOME if that is set, and `hub/checkpoints` in PyTorch's: TORCH_HOME,
-    by default ~/.cache/torch.
+    They are the one of `torch.hub.set_dir`, `checkpoints` in the folder RUSHLIGHT_HOME if that is set, and `hub/checkpoints`
+    in PyTorch's: TORCH_HOME, by default ~/.cache/torch.
     """
     cache = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
     folders = [os.path.join(os.environ.get("TORCH_HOME", os.path.join(cache, "torch")), "hub", "checkpoints")]
     if os.environ.get("RUSHLIGHT_HOME"):
         folders.insert(0, os.path.join(os.environ["RUSHLIGHT_HOME"], "checkpoints"))
+    if _chosen:
+        folders.insert(0, _chosen[-1])
     return [os.path.expanduser(folder) for folder in folders]
 
 
