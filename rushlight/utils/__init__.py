@@ -1,5 +1,6 @@
 """What surrounds training: data loading, checkpointing."""
 
 from rushlight.utils import checkpoint, data, dlpack
+from rushlight.utils.swap import swap_tensors
 
-__all__ = ["checkpoint", "data", "dlpack"]
+__all__ = ["checkpoint", "data", "dlpack", "swap_tensors"]
