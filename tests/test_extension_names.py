@@ -105,6 +105,9 @@ def test_states_of_devices():
         devices, states = c.get_device_states(t.ones(1))
         assert (devices, states) == ([], [])
         c.set_device_states(devices, states)
+        assert not t.cuda._initialized and not t.cuda._is_in_bad_fork() and t.cuda._lazy_call(int) is None
+        with pytest.raises(AssertionError, match="CUDA"):
+            t.cuda._lazy_init()
         assert c.DefaultDeviceType.get_device_type() == "cpu"
 
 

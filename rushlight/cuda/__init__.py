@@ -30,6 +30,23 @@ def is_initialized() -> bool:
     return False
 
 
+_initialized = False  # read by programs that keep random states, as reversible networks do
+
+
+def _is_in_bad_fork() -> bool:
+    """Whether this process was forked from one that used CUDA: False."""
+    return False
+
+
+def _lazy_init() -> None:
+    """Start CUDA: raises AssertionError, as there is no device."""
+    check_device("cuda")
+
+
+def _lazy_call(callable, **kwargs) -> None:
+    """Call a function once CUDA has started, which it never does."""
+
+
 def manual_seed(seed: int) -> None:
     """Seed the random numbers of the CUDA device; as there is none, nothing is done, as in PyTorch."""
 

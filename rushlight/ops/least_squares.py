@@ -266,7 +266,7 @@ def lstsq(input, b, rcond=None, *, driver=None, out=None):
     if m > n and driver != "gelsy" and (driver == "gels" or (rank == n).all()):
         error = a @ x - right
         residuals = np.asarray((error.real**2 + error.imag**2).sum(-2))
-    x = np.ascontiguousarray(np.broadcast_to(x, (*batch, *x.shape[-2:])))
+    x = np.array(np.broadcast_to(x, (*batch, *x.shape[-2:])), order="C")
     arrays = (x[..., 0] if vector else x, residuals, rank, values)
     if not recording(A, B):
         return write_outs(tuple(map(wrap, arrays)), out, return_types.linalg_lstsq, exact=False)

@@ -117,6 +117,8 @@ def test_value(row):
         ours = row.call(rushlight, *inputs)
         theirs = row.call(torch, *tensors(torch, row, arrays, False))
         assert_same(ours, theirs, row.tol if dtype == "float64" else row.tol32, f"{dtype} result")
+        dense = [t for t in flat(ours) if isinstance(t, rushlight.Tensor) and not t.is_sparse and t.numel()]
+        assert all(t._array.flags.writeable or 0 in t.stride() for t in dense), "a result cannot be written"
         if not row.name.endswith("_"):
             for t, array in zip(inputs, arrays, strict=True):
                 np.testing.assert_array_equal(t.numpy(), array, err_msg="an input was changed")
