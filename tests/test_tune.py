@@ -171,3 +171,34 @@ def test_bad_input(call, message):
 
 def test_exports():
     assert sorted(tune.__all__) == tune.__all__
+
+
+def test_failures_are_in_the_table():
+    def objective(trial):
+        if trial["x"] == 1:
+            raise RuntimeError("too\n much")
+        return float("nan") if trial["x"] == 2 else 0.0
+
+    found = search(objective, {"x": [1, 2, 3]}, method="grid", catch=(RuntimeError,))
+    assert {row["x"]: (row["state"], row.get("error")) for row in found.table()} == {
+        1: ("fail", "too much"), 2: ("fail", "the value is nan"), 3: ("complete", None),
+    }  # fmt: skip
+    assert found.figure().axes and found.best_params == {"x": 3}
+    with pytest.raises(RuntimeError, match="too"):
+        search(objective, {"x": [1]}, method="grid")
+    with pytest.raises(ValueError, match="trials must be at least 1, got 0"):
+        search(objective, {"x": [1]}, trials=0)
+
+
+@pytest.mark.parametrize("storage", ["sqlite:///{}", "{}"])
+def test_goes_on_with_as_many_as_asked(storage, tmp_path):
+    options = {"storage": storage.format(tmp_path / "study")}
+    run = lambda **more: len(search(lambda t: t["x"], {"x": Float(0, 1)}, seed=0, **options, **more).table())
+    assert run(trials=2) == 2
+    assert run(trials=3, processes=2) == 5
+
+
+def test_a_grid_ends(tmp_path):
+    options = {"method": "grid", "storage": str(tmp_path / "study")}
+    run = lambda **more: len(search(lambda t: t["x"], {"x": [1, 2, 3]}, **options, **more).table())
+    assert [run(trials=2), run(), run(), run(processes=2)] == [2, 3, 3, 3]

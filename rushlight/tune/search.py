@@ -187,12 +187,15 @@ def _objective(function: Callable, space: dict, catch: tuple):
     def objective(inner):
         trial = Trial(inner, {name: one.suggest(inner, name) for name, one in space.items()})
         try:
-            return float(function(trial))
+            value = float(function(trial))
         except Pruned:
             raise pruned from None
         except catch as error:
             inner.set_user_attr("error", " ".join(str(error).split()) or type(error).__name__)
             raise
+        if value != value:  # which fails the trial
+            inner.set_user_attr("error", "the value is nan")
+        return value
 
     return objective
 
@@ -214,7 +217,13 @@ def _work(
     study = optuna.load_study(
         study_name=name, storage=_opened(storage), sampler=_sampler(method, space, seed), pruner=pruner
     )
-    study.optimize(_objective(function, space, catch), trials, timeout=timeout, catch=catch)
+    _optimize(study, _objective(function, space, catch), trials, timeout, catch)
+
+
+def _optimize(study, objective, trials: int, timeout, catch: tuple) -> None:
+    exhausted = getattr(study.sampler, "is_exhausted", None)
+    if exhausted is None or not exhausted(study):  # else a grid would begin again
+        study.optimize(objective, trials, timeout=timeout, catch=catch)
 
 
 def _opened(storage: str | None):
@@ -273,8 +282,9 @@ def search(
         raise ValueError(f"search: method must be one of {', '.join(_METHODS)}, got {method!r}")
     if direction not in ("minimize", "maximize"):
         raise ValueError(f"search: direction must be 'minimize' or 'maximize', got {direction!r}")
-    if processes < 1:
-        raise ValueError(f"search: processes must be at least 1, got {processes}")
+    for what, count in (("processes", processes), ("trials", trials)):
+        if count is not None and count < 1:
+            raise ValueError(f"search: {what} must be at least 1, got {count}")
     optuna = _optuna()
     spaces = {key: as_space(f"search: {key}", given) for key, given in space.items()}
     sampler = _sampler(method, spaces, seed)
@@ -295,7 +305,7 @@ def search(
             load_if_exists=True,
         )
         if processes == 1:
-            study.optimize(_objective(objective, spaces, catch), trials, timeout=timeout, catch=catch)
+            _optimize(study, _objective(objective, spaces, catch), trials, timeout, catch)
         else:
             _run_processes(
                 processes,

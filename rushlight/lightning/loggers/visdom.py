@@ -1,6 +1,7 @@
 """Curves in a Visdom server."""
 
 import importlib.util
+import time
 
 from rushlight.lightning.loggers.logger import Logger, plain
 
@@ -36,11 +37,21 @@ class VisdomLogger(Logger):
 
     @property
     def experiment(self):
-        """The client."""
+        """The client.
+
+        Raises:
+            ConnectionError: no server answers.
+        """
         if self._experiment is None:
             import visdom
 
-            self._experiment = visdom.Visdom(**self._options)
+            client = visdom.Visdom(**self._options)
+            if not any(client.check_connection() or time.sleep(0.1) for _ in range(30)):
+                where = f"{self._options['server']}:{self._options['port']}"
+                raise ConnectionError(
+                    f"VisdomLogger: no server answers at {where}; python -m visdom.server starts one"
+                )
+            self._experiment = client
         return self._experiment
 
     def log_metrics(self, metrics: dict, step: int | None = None) -> None:
