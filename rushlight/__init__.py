@@ -3,6 +3,7 @@
 import rushlight as torch
 """
 
+import sys
 from math import (
     e,
     inf,
@@ -374,6 +375,7 @@ from rushlight.ops.extremum import (
     mode,
     nanmedian,
 )
+from rushlight.ops.foreach import FOREACH
 from rushlight.ops.functions_of_two import (
     copysign,
     deg2rad,
@@ -698,6 +700,8 @@ from rushlight.storage import (
     BoolStorage,
     ByteStorage,
     CharStorage,
+    ComplexDoubleStorage,
+    ComplexFloatStorage,
     DoubleStorage,
     FloatStorage,
     HalfStorage,
@@ -706,6 +710,7 @@ from rushlight.storage import (
     ShortStorage,
     TypedStorage,
     UntypedStorage,
+    from_file,
     is_storage,
 )
 from rushlight.tensor import (
@@ -717,6 +722,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 newaxis = None
+torch = sys.modules[__name__]  # PyTorch's modules say `import torch`, and annotations out there `torch.torch.Tensor`
+globals().update(FOREACH)
 for _public in (Tensor, Size, device, dtype, layout, memory_format):
     _public.__module__ = __name__  # their printed names are PyTorch's: <class '….Tensor'>
 detach, get_device = Tensor.detach, Tensor.get_device
