@@ -722,7 +722,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 newaxis = None
-torch = sys.modules[__name__]  # PyTorch's modules say `import torch`, and annotations out there `torch.torch.Tensor`
+torch = sys.modules[
+    __name__
+]  # PyTorch's modules say `import torch`, and annotations out there `torch.torch.Tensor`
 globals().update(FOREACH)
 for _public in (Tensor, Size, device, dtype, layout, memory_format):
     _public.__module__ = __name__  # their printed names are PyTorch's: <class '….Tensor'>
@@ -739,7 +741,10 @@ _IN_PLACE = """
 globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _IN_PLACE.split()})
 
 #: Packages that few programs need are imported when they are first named, which keeps the start quick.
-_LATER = ("_C", "__config__", "_tensor_str", "distributed", "distributions", "futures", "fx", "hub", "onnx", "types")
+_LATER = (
+    "_C", "__config__", "_tensor", "_tensor_str", "_utils", "distributed", "distributions", "functional",
+    "futures", "fx", "hub", "onnx", "overrides", "types",
+)  # fmt: skip
 
 
 def __getattr__(name: str):

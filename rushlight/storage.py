@@ -149,7 +149,9 @@ class _Storage:
         return made
 
     @classmethod
-    def from_buffer(cls, buffer, byte_order: str | None = None, count: int = -1, offset: int = 0, *, dtype=None):
+    def from_buffer(
+        cls, buffer, byte_order: str | None = None, count: int = -1, offset: int = 0, *, dtype=None
+    ):
         """A copy of an object's bytes.
 
         Args:
@@ -160,7 +162,9 @@ class _Storage:
         """
         kind = cls._numpy_type(dtype)
         if byte_order not in (None, "native", "little", "big"):
-            raise ValueError(f"from_buffer: byte_order must be 'native', 'little' or 'big', got {byte_order!r}")
+            raise ValueError(
+                f"from_buffer: byte_order must be 'native', 'little' or 'big', got {byte_order!r}"
+            )
         if byte_order is None and kind.itemsize > 1:
             raise TypeError("from_buffer: byte_order is needed: 'native', 'little' or 'big'")
         data = np.frombuffer(buffer, kind, count, offset).copy()
@@ -287,7 +291,9 @@ def _mapped(path: str, shared: bool, size: int, kind: np.dtype) -> np.ndarray:
             f"unable to open file <{path}> in read-only mode: {error.strerror} ({error.errno})"
         ) from error
     if present < needed:
-        raise RuntimeError(f"file <{path}> size <{present}> is smaller than the required mapping size <{needed}>")
+        raise RuntimeError(
+            f"file <{path}> size <{present}> is smaller than the required mapping size <{needed}>"
+        )
     if not needed:
         return np.zeros(0, kind)
     return np.asarray(np.memmap(path, kind, "r+" if shared else "c", shape=size))
@@ -344,7 +350,9 @@ def _add_conversions() -> None:
 _add_conversions()
 
 
-def from_file(filename, shared=None, size: int = 0, *, dtype=None, device=None, pin_memory=False, requires_grad=False):
+def from_file(
+    filename, shared=None, size: int = 0, *, dtype=None, device=None, pin_memory=False, requires_grad=False
+):
     """A tensor whose memory is a file.
 
     Args:
@@ -363,7 +371,9 @@ def from_file(filename, shared=None, size: int = 0, *, dtype=None, device=None, 
     ...     torch.from_file(file.name, size=2)
     tensor([3., 3.])
     """
-    made = TypedStorage.from_file(filename, bool(shared), size, dtype=dtype or get_default_dtype(), device=device)
+    made = TypedStorage.from_file(
+        filename, bool(shared), size, dtype=dtype or get_default_dtype(), device=device
+    )
     return wrap(made._data).requires_grad_(requires_grad)
 
 

@@ -1,0 +1,1 @@
+"""Ways to train in several processes, beside the collectives."""
