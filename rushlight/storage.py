@@ -215,6 +215,19 @@ class UntypedStorage(_Storage):
         """Its name, "torch.storage.UntypedStorage"."""
         return "torch.storage.UntypedStorage"
 
+    @classmethod
+    def from_file(cls, filename: str, shared: bool = False, nbytes: int = 0):
+        """The bytes of a file.
+
+        Args:
+            filename: its path.
+            shared: writes go to the file, which is made or made longer where it is too short; else they stay here.
+            nbytes: how many.
+        Raises:
+            RuntimeError: the file is absent or too short, and `shared` is off.
+        """
+        return super().from_file(filename, shared, nbytes)
+
     def byteswap(self, dtype: dtypes.dtype) -> None:
         """Reverse the bytes of every element, in place.
 
