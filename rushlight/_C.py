@@ -20,3 +20,8 @@ def _log_api_usage_once(event: str) -> None:
 
 def _get_tracing_state() -> None:
     """None: nothing is being traced."""
+
+
+def _are_functorch_transforms_active() -> bool:
+    """False: functions inside `vmap` and `grad` see tensors with values here, and may decide by them."""
+    return False

@@ -375,7 +375,7 @@ from rushlight.ops.extremum import (
     mode,
     nanmedian,
 )
-from rushlight.ops.foreach import FOREACH
+from rushlight.ops.foreach import FOREACH as _FOREACH
 from rushlight.ops.functions_of_two import (
     copysign,
     deg2rad,
@@ -725,7 +725,7 @@ newaxis = None
 torch = sys.modules[
     __name__
 ]  # PyTorch's modules say `import torch`, and annotations out there `torch.torch.Tensor`
-globals().update(FOREACH)
+globals().update(_FOREACH)
 for _public in (Tensor, Size, device, dtype, layout, memory_format):
     _public.__module__ = __name__  # their printed names are PyTorch's: <class '….Tensor'>
 detach, get_device = Tensor.detach, Tensor.get_device

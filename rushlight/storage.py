@@ -99,10 +99,6 @@ class _Storage:
         check_device(device)
         return self
 
-    def get_device(self) -> int:
-        """The number of its device: -1, which is the CPU."""
-        return -1
-
     def is_pinned(self, device="cuda") -> bool:
         """Whether the memory is locked for a GPU: False."""
         return False

@@ -19,7 +19,7 @@ def _checked(name: str, tensors, *others) -> None:
     Raises:
         TypeError, RuntimeError: they are.
     """
-    if not isinstance(tensors, Sequence):
+    if not isinstance(tensors, Sequence) or not all(isinstance(t, Tensor) for t in tensors):
         raise TypeError(f"{name}: expected a list of tensors, got {type(tensors).__name__}")
     if not tensors:
         raise RuntimeError(f"{name}: Tensor list must have at least one tensor.")
@@ -93,6 +93,8 @@ def _lerp(name: str, in_place: bool):
 def _foreach_norm(self, ord=2, dtype=None):
     """The norm of every tensor."""
     _checked("_foreach_norm", self)
+    if isinstance(ord, Sequence):
+        raise TypeError(f"_foreach_norm: ord must be a number, got {type(ord).__name__}")
     return tuple(Tensor.norm(t.flatten(), ord, dtype=dtype) for t in self)
 
 

@@ -22,16 +22,20 @@ class _NodeType:
     unflatten: Any
 
 
-def _flatten_dict(d):
+def _dict_flatten(d):
     return list(d.values()), list(d)
+
+
+def _dict_unflatten(values, context) -> dict:
+    return dict(zip(context, values, strict=True))
 
 
 SUPPORTED_NODES: dict[type, _NodeType] = {
     tuple: _NodeType(lambda t: (list(t), None), lambda children, _: tuple(children)),
     list: _NodeType(lambda t: (list(t), None), lambda children, _: list(children)),
-    dict: _NodeType(_flatten_dict, lambda children, keys: dict(zip(keys, children, strict=True))),
+    dict: _NodeType(_dict_flatten, lambda children, keys: _dict_unflatten(children, keys)),
     OrderedDict: _NodeType(
-        _flatten_dict, lambda children, keys: OrderedDict(zip(keys, children, strict=True))
+        _dict_flatten, lambda children, keys: OrderedDict(zip(keys, children, strict=True))
     ),
     defaultdict: _NodeType(
         lambda d: (list(d.values()), (d.default_factory, list(d))),

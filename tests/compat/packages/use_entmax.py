@@ -2,7 +2,14 @@
 
 import torch
 from entmax import (
-    EntmaxBisectLoss, budget_bisect, entmax15, entmax15_loss, entmax_bisect, normmax_bisect, sparsemax, sparsemax_loss,
+    EntmaxBisectLoss,
+    budget_bisect,
+    entmax15,
+    entmax15_loss,
+    entmax_bisect,
+    normmax_bisect,
+    sparsemax,
+    sparsemax_loss,
 )  # fmt: skip
 
 torch.manual_seed(0)

@@ -7,7 +7,12 @@ from torch import nn
 
 torch.manual_seed(0)
 net = nn.Sequential(
-    nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, momentum=1, affine=True), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 5)
+    nn.Conv2d(1, 4, 3),
+    nn.BatchNorm2d(4, momentum=1, affine=True),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Flatten(),
+    nn.Linear(36, 5),
 )
 meta = torch.optim.Adam(net.parameters(), lr=1e-3)
 kinds = {
@@ -29,6 +34,9 @@ for name, make in kinds.items():
 functional = higher.patch.monkeypatch(net, copy_initial_weights=True)
 print(functional(x, params=[p * 0.9 for p in net.parameters()])[0])
 rate = torch.tensor(0.1, requires_grad=True)
-with higher.innerloop_ctx(net, torch.optim.SGD(net.parameters(), lr=0.1), override={"lr": [rate]}) as (fnet, diffopt):
+with higher.innerloop_ctx(net, torch.optim.SGD(net.parameters(), lr=0.1), override={"lr": [rate]}) as (
+    fnet,
+    diffopt,
+):
     diffopt.step(F.cross_entropy(fnet(x), y))
     print(torch.autograd.grad(F.cross_entropy(fnet(x), y), rate))

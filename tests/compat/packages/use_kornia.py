@@ -11,10 +11,24 @@ def show(name, value):
     values = value if isinstance(value, tuple | list) else [value]
     for v in values:
         v = v.detach().double()
-        print(name, tuple(v.shape), f"{v.mean():.5f} {v.std():.5f}", [f"{e:.4f}" for e in v.flatten()[:4].tolist()])
+        print(
+            name,
+            tuple(v.shape),
+            f"{v.mean():.5f} {v.std():.5f}",
+            [f"{e:.4f}" for e in v.flatten()[:4].tolist()],
+        )
 
 
-for name in ("rgb_to_grayscale", "rgb_to_hsv", "rgb_to_lab", "rgb_to_ycbcr", "rgb_to_yuv", "rgb_to_luv", "rgb_to_hls", "rgb_to_xyz"):
+for name in (
+    "rgb_to_grayscale",
+    "rgb_to_hsv",
+    "rgb_to_lab",
+    "rgb_to_ycbcr",
+    "rgb_to_yuv",
+    "rgb_to_luv",
+    "rgb_to_hls",
+    "rgb_to_xyz",
+):
     show(name, getattr(K.color, name)(x))
 show("gaussian", K.filters.gaussian_blur2d(x, (5, 5), (1.5, 1.5)))
 show("sobel", K.filters.sobel(x))
@@ -24,7 +38,9 @@ show("laplacian", K.filters.laplacian(x, 3))
 show("unsharp", K.filters.unsharp_mask(x, (3, 3), (1.0, 1.0)))
 show("bilateral", K.filters.bilateral_blur(x, (3, 3), 0.1, (1.0, 1.0)))
 show("rotate", K.geometry.rotate(x, torch.tensor([30.0, 60.0])))
-turn = K.geometry.get_rotation_matrix2d(torch.full((2, 2), 12.0), torch.tensor([20.0, 40.0]), torch.ones(2, 2))
+turn = K.geometry.get_rotation_matrix2d(
+    torch.full((2, 2), 12.0), torch.tensor([20.0, 40.0]), torch.ones(2, 2)
+)
 show("warp", K.geometry.warp_affine(x, turn, (20, 20)))
 points = torch.tensor([[[0.0, 0.0], [23.0, 0.0], [23.0, 23.0], [0.0, 23.0]]]).repeat(2, 1, 1)
 view = K.geometry.get_perspective_transform(points, points + torch.rand(2, 4, 2))

@@ -20,7 +20,12 @@ with tempfile.TemporaryDirectory() as folder:
     for name, t in load_file(path).items():
         print(name, t, torch.equal(t, tensors[name]))
     with safe_open(path, framework="pt", device="cpu") as file:
-        print(sorted(file.keys()), file.metadata(), file.get_slice("float")[1:, :2], file.get_slice("float").get_shape())
+        print(
+            sorted(file.keys()),
+            file.metadata(),
+            file.get_slice("float")[1:, :2],
+            file.get_slice("float").get_shape(),
+        )
         print(file.get_tensor("half"))
     print(sorted(load(save(tensors))) == sorted(tensors))
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))

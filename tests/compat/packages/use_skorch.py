@@ -12,7 +12,14 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring, Freezer, GradientNormClipping, LRScheduler
+from skorch.callbacks import (
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    Freezer,
+    GradientNormClipping,
+    LRScheduler,
+)
 from skorch.dataset import ValidSplit
 from skorch.helper import SliceDataset, predefined_split
 from torch import nn
@@ -54,7 +61,9 @@ pipe.fit(X, y)
 print(np.round(pipe.predict_proba(X[:3]), 4))
 torch.manual_seed(0)
 net.set_params(train_split=False, verbose=0)
-gs = GridSearchCV(net, {"lr": [0.01, 0.02], "module__num_units": [10, 20]}, refit=False, cv=3, scoring="accuracy")
+gs = GridSearchCV(
+    net, {"lr": [0.01, 0.02], "module__num_units": [10, 20]}, refit=False, cv=3, scoring="accuracy"
+)
 gs.fit(X, y)
 print(round(gs.best_score_, 4), gs.best_params_)
 with tempfile.TemporaryDirectory() as folder:
@@ -79,9 +88,11 @@ with tempfile.TemporaryDirectory() as folder:
     print(np.round(other.predict_proba(X[:3]), 4))
 
 
-
 again = pickle.loads(pickle.dumps(net))
-print((again.predict_proba(X) == net.predict_proba(X)).all(), (copy.deepcopy(net).predict(X) == net.predict(X)).all())
+print(
+    (again.predict_proba(X) == net.predict_proba(X)).all(),
+    (copy.deepcopy(net).predict(X) == net.predict(X)).all(),
+)
 torch.manual_seed(1)
 Xr, yr = make_regression(200, 20, random_state=0, n_informative=8)
 Xr, yr = Xr.astype(np.float32), (yr / 100).astype(np.float32)[:, None]
@@ -92,7 +103,9 @@ regressor.fit(Xr, yr)
 history(regressor)
 torch.manual_seed(1)
 binary = NeuralNetBinaryClassifier(
-    lambda: nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 1), nn.Flatten(0)), max_epochs=3, verbose=0
+    lambda: nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 1), nn.Flatten(0)),
+    max_epochs=3,
+    verbose=0,
 )
 print(np.mean(cross_val_predict(binary, X, y.astype(np.float32), cv=3) == y).round(3))
 torch.manual_seed(1)

@@ -9,11 +9,45 @@ from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3, accuracy
 
-NAMES = """resnet18 resnet26d seresnet18 resnext26ts mobilenetv3_small_050 mobilenetv2_035 efficientnet_lite0 vit_tiny_patch16_224
-deit_tiny_patch16_224 convnext_atto convnextv2_atto densenet121 regnetx_002 regnety_002 repvgg_a0 ghostnet_050 mixer_s32_224
-swin_tiny_patch4_window7_224 poolformer_s12 edgenext_xx_small mobilevit_xxs levit_128s pit_ti_224 xcit_nano_12_p16_224
-crossvit_tiny_240 coat_lite_tiny dla34 efficientformer_l1 fastvit_t8 tinynet_e lcnet_035 gmlp_s16_224 resmlp_12_224
-visformer_tiny twins_pcpvt_small maxvit_rmlp_pico_rw_256 eva02_tiny_patch14_224""".split()
+NAMES = [
+    "resnet18",
+    "resnet26d",
+    "seresnet18",
+    "resnext26ts",
+    "mobilenetv3_small_050",
+    "mobilenetv2_035",
+    "efficientnet_lite0",
+    "vit_tiny_patch16_224",
+    "deit_tiny_patch16_224",
+    "convnext_atto",
+    "convnextv2_atto",
+    "densenet121",
+    "regnetx_002",
+    "regnety_002",
+    "repvgg_a0",
+    "ghostnet_050",
+    "mixer_s32_224",
+    "swin_tiny_patch4_window7_224",
+    "poolformer_s12",
+    "edgenext_xx_small",
+    "mobilevit_xxs",
+    "levit_128s",
+    "pit_ti_224",
+    "xcit_nano_12_p16_224",
+    "crossvit_tiny_240",
+    "coat_lite_tiny",
+    "dla34",
+    "efficientformer_l1",
+    "fastvit_t8",
+    "tinynet_e",
+    "lcnet_035",
+    "gmlp_s16_224",
+    "resmlp_12_224",
+    "visformer_tiny",
+    "twins_pcpvt_small",
+    "maxvit_rmlp_pico_rw_256",
+    "eva02_tiny_patch14_224",
+]
 for name in NAMES:
     torch.manual_seed(0)
     model = timm.create_model(name, num_classes=10).eval()
@@ -28,7 +62,19 @@ torch.manual_seed(0)
 model = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=10, drop_path_rate=0.1)
 ema = ModelEmaV3(model, decay=0.9)
 mixup = Mixup(mixup_alpha=0.8, cutmix_alpha=1.0, num_classes=10)
-for name in ("adamw", "lamb", "lion", "adan", "madgrad", "nadamw", "adafactor", "lars", "rmsproptf", "lookahead_radam", "novograd"):
+for name in (
+    "adamw",
+    "lamb",
+    "lion",
+    "adan",
+    "madgrad",
+    "nadamw",
+    "adafactor",
+    "lars",
+    "rmsproptf",
+    "lookahead_radam",
+    "novograd",
+):
     optimizer = create_optimizer_v2(model, opt=name, lr=1e-3, weight_decay=0.05, layer_decay=0.8)
     scheduler = CosineLRScheduler(optimizer, t_initial=10, warmup_t=2, warmup_lr_init=1e-5)
     torch.manual_seed(1)

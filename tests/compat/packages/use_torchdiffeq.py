@@ -14,7 +14,18 @@ class Lambda(nn.Module):
         return torch.mm(y**3, true_A)
 
 
-for method in ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun", "euler", "midpoint", "rk4", "explicit_adams", "implicit_adams"):
+for method in (
+    "dopri5",
+    "dopri8",
+    "bosh3",
+    "fehlberg2",
+    "adaptive_heun",
+    "euler",
+    "midpoint",
+    "rk4",
+    "explicit_adams",
+    "implicit_adams",
+):
     with torch.no_grad():
         print(method, odeint(Lambda(), y0, t, method=method)[-1])
 

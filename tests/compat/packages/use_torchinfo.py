@@ -35,7 +35,11 @@ class Tagger(nn.Module):
 columns = ["input_size", "output_size", "num_params", "kernel_size", "mult_adds", "trainable"]
 print(summary(Net(), input_size=(64, 1, 28, 28), col_names=columns, verbose=0))
 print(summary(Net(), (1, 28, 28), batch_dim=0, row_settings=["var_names", "depth"], col_width=16, verbose=0))
-print(summary(Tagger(), (1, 100), dtypes=[torch.long], verbose=2, col_names=columns[:4], row_settings=["var_names"]))
+print(
+    summary(
+        Tagger(), (1, 100), dtypes=[torch.long], verbose=2, col_names=columns[:4], row_settings=["var_names"]
+    )
+)
 print(summary(torchvision.models.resnet18(), (1, 3, 64, 64), depth=3, col_names=columns, verbose=0))
 print(summary(nn.Transformer(16, 2, 1, 1, 32, batch_first=True), [(2, 5, 16), (2, 4, 16)], verbose=0))
 print(summary(nn.MultiheadAttention(8, 2), input_data=[torch.ones(3, 2, 8)] * 3, verbose=0))

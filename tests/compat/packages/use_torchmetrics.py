@@ -7,8 +7,20 @@ import torch
 import torchmetrics
 from torch import nn
 from torchmetrics import (
-    MetricCollection, aggregation, audio, classification, clustering, functional, image, nominal, regression, retrieval,
-    segmentation, shape, text, wrappers,
+    MetricCollection,
+    aggregation,
+    audio,
+    classification,
+    clustering,
+    functional,
+    image,
+    nominal,
+    regression,
+    retrieval,
+    segmentation,
+    shape,
+    text,
+    wrappers,
 )  # fmt: skip
 
 torch.manual_seed(0)
@@ -23,7 +35,9 @@ def show(name, value):
             show(f"{name} {i}", part)
     else:
         value = torch.as_tensor(value)
-        print(name, tuple(value.shape), value.dtype, [f"{v:.5f}" for v in value.double().flatten()[:8].tolist()])
+        print(
+            name, tuple(value.shape), value.dtype, [f"{v:.5f}" for v in value.double().flatten()[:8].tolist()]
+        )
 
 
 def run(metric, *batches):
@@ -49,7 +63,15 @@ for name in ("AUROC", "AveragePrecision", "ROC", "PrecisionRecallCurve", "Calibr
     run(getattr(torchmetrics, name)(task="multiclass", num_classes=5), *classes)
 run(torchmetrics.AUROC(task="multiclass", num_classes=5, thresholds=10), *classes)
 run(torchmetrics.Accuracy(task="multiclass", num_classes=5, top_k=2), *classes)
-for name in ("Accuracy", "F1Score", "AveragePrecision", "RankingLoss", "CoverageError", "ExactMatch", "AUROC"):
+for name in (
+    "Accuracy",
+    "F1Score",
+    "AveragePrecision",
+    "RankingLoss",
+    "CoverageError",
+    "ExactMatch",
+    "AUROC",
+):
     run(getattr(classification, f"Multilabel{name}")(num_labels=4), *many)
 values = [(torch.rand(25) + 0.1, torch.rand(25) + 0.1) for _ in range(3)]
 for name in ("MeanSquaredError", "MeanAbsoluteError", "R2Score", "PearsonCorrCoef", "SpearmanCorrCoef", "ExplainedVariance",
@@ -70,26 +92,52 @@ for metric in (
     run(metric, *[p[: 1 if isinstance(metric, image.TotalVariation) else 2] for p in pictures])
 show("gradients", functional.image.image_gradients(pictures[0][0]))
 found = [torch.randint(4, (60,)) for _ in range(2)]
-for name in ("AdjustedRandScore", "MutualInfoScore", "NormalizedMutualInfoScore", "RandScore", "VMeasureScore", "FowlkesMallowsIndex"):
+for name in (
+    "AdjustedRandScore",
+    "MutualInfoScore",
+    "NormalizedMutualInfoScore",
+    "RandScore",
+    "VMeasureScore",
+    "FowlkesMallowsIndex",
+):
     run(getattr(clustering, name)(), found)
 run(clustering.CalinskiHarabaszScore(), (torch.rand(60, 3), found[0]))
 for name in ("CramersV", "TheilsU", "TschuprowsT", "PearsonsContingencyCoefficient"):
     run(getattr(nominal, name)(num_classes=4), found)
 asked = (scores[0], bits[0], torch.arange(40) // 8)
-for name in ("RetrievalMAP", "RetrievalMRR", "RetrievalNormalizedDCG", "RetrievalPrecision", "RetrievalHitRate", "RetrievalFallOut"):
+for name in (
+    "RetrievalMAP",
+    "RetrievalMRR",
+    "RetrievalNormalizedDCG",
+    "RetrievalPrecision",
+    "RetrievalHitRate",
+    "RetrievalFallOut",
+):
     run(getattr(retrieval, name)(), asked)
 run(segmentation.MeanIoU(num_classes=3), (torch.randint(3, (2, 8, 8)), torch.randint(3, (2, 8, 8))))
-run(segmentation.DiceScore(num_classes=3, input_format="index"), (torch.randint(3, (2, 8, 8)), torch.randint(3, (2, 8, 8))))
+run(
+    segmentation.DiceScore(num_classes=3, input_format="index"),
+    (torch.randint(3, (2, 8, 8)), torch.randint(3, (2, 8, 8))),
+)
 sound = torch.randn(2, 2, 400), torch.randn(2, 2, 400)
 for metric in (audio.ScaleInvariantSignalDistortionRatio(), audio.SignalNoiseRatio(), audio.ScaleInvariantSignalNoiseRatio(),
                audio.SignalDistortionRatio(filter_length=32),
                audio.PermutationInvariantTraining(functional.audio.scale_invariant_signal_noise_ratio)):  # fmt: skip
     run(metric, sound)
 run(shape.ProcrustesDisparity(), (torch.rand(3, 10, 2), torch.rand(3, 10, 2)))
-said, meant = ["the cat is on the mat", "hello there"], [["there is a cat on the mat", "a cat"], ["hello you there"]]
+said, meant = (
+    ["the cat is on the mat", "hello there"],
+    [["there is a cat on the mat", "a cat"], ["hello you there"]],
+)
 for metric in (text.BLEUScore(), text.CHRFScore(), text.SacreBLEUScore(), text.TranslationEditRate()):
     run(metric, (said, meant))
-for metric in (text.WordErrorRate(), text.CharErrorRate(), text.MatchErrorRate(), text.WordInfoLost(), text.EditDistance()):
+for metric in (
+    text.WordErrorRate(),
+    text.CharErrorRate(),
+    text.MatchErrorRate(),
+    text.WordInfoLost(),
+    text.EditDistance(),
+):
     run(metric, (said, [m[0] for m in meant]))
 run(text.Perplexity(ignore_index=-100), (torch.randn(2, 8, 5), torch.randint(5, (2, 8))))
 collection = MetricCollection(
@@ -112,7 +160,13 @@ run(wrappers.MinMaxMetric(classification.BinaryAccuracy()), *pairs)
 run(wrappers.ClasswiseWrapper(classification.MulticlassAccuracy(5, average=None)), *classes)
 run(wrappers.MultioutputWrapper(regression.R2Score(), 2), (torch.rand(10, 2), torch.rand(10, 2)))
 run(wrappers.Running(aggregation.SumMetric(), window=2), (1.0,), (2.0,), (6.0,))
-for metric in (aggregation.MeanMetric(), aggregation.SumMetric(), aggregation.MaxMetric(), aggregation.MinMetric(), aggregation.CatMetric()):
+for metric in (
+    aggregation.MeanMetric(),
+    aggregation.SumMetric(),
+    aggregation.MaxMetric(),
+    aggregation.MinMetric(),
+    aggregation.CatMetric(),
+):
     run(metric, (1.0,), (torch.tensor([2.0, 3.0]),))
 
 
@@ -138,7 +192,13 @@ show("forward", mine(torch.tensor([1.0, 2.0])))
 mine.update(torch.tensor([5.0]))
 show("mine", mine.compute())
 mine.persistent(True)
-print(mine.state_dict(), copy.deepcopy(mine).compute(), pickle.loads(pickle.dumps(mine)).compute(), mine, (mine + 1).compute())
+print(
+    mine.state_dict(),
+    copy.deepcopy(mine).compute(),
+    pickle.loads(pickle.dumps(mine)).compute(),
+    mine,
+    (mine + 1).compute(),
+)
 
 
 class Net(nn.Module):
