@@ -3,10 +3,13 @@
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import tempfile
 import zipfile
+from urllib.parse import urlparse  # noqa: F401  packages import it from here, and the next
+from urllib.request import urlopen  # noqa: F401
 
 from rushlight.vision.datasets.utils import download_url
 from rushlight.vision.models import weights
@@ -14,6 +17,9 @@ from rushlight.vision.models.weights import load_state_dict_from_url
 
 with contextlib.suppress(ImportError):
     from tqdm import tqdm  # noqa: F401  scripts import it from here
+
+#: The beginning of the SHA256 checksum in the name of a file: resnet18-f37072fd.pth.
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
 
 __all__ = [
     "download_url_to_file",
