@@ -19,6 +19,7 @@ EXAMPLES = {
     "two_layers": ("two layers, backward by hand, gradients checked", "digits", "--quick"),
     "batchnet": ("BatchNet, softmax regression", "digits", "--quick"),
     "overfitting": ("dropout, weight decay, early stopping", "digits", "--quick"),
+    "uncertainty": ("dropout at test time, temperature, bagging", "digits", "--quick"),
     "kfold": ("k-fold cross-validation", "digits", "--quick"),
     "search": ("N layers, grid and random search", "CIFAR-10", "--quick"),
     "lightning_cifar10": ("classifier on the trainer", "CIFAR-10", "--quick"),
@@ -40,8 +41,8 @@ EXAMPLES = {
     "himmelblau": ("optimizers on Himmelblau's function", "a function", "--quick"),
 }
 REAL = ("pictures", "transfer")  # need --data
-OPTIONAL = ("two_layers", "batchnet", "overfitting", "kfold", "search", "lightning_cifar10", "architectures", "autoencoder",
-            "vae", "dcgan")  # fmt: skip
+OPTIONAL = ("two_layers", "batchnet", "overfitting", "uncertainty", "kfold", "search", "lightning_cifar10", "architectures",
+            "autoencoder", "vae", "dcgan")  # fmt: skip
 
 
 def command(name: str, small: bool, data: pathlib.Path | None, out: pathlib.Path) -> list[str]:

@@ -2,7 +2,8 @@
 
     python examples/overfitting.py --data DATA      MNIST; without, the bundled digits
 
-Trains the same network on 200 digits in four ways. Reports the accuracy on the training set and on the test set.
+Trains the same network in five ways on 200 digits, of which a fifth have wrong labels. Reports the accuracy on the training
+set and on the test set.
 """
 
 import copy
@@ -47,7 +48,7 @@ def train(model, x, y, val, epochs: int, decay: float = 0.0, patience: int | Non
 
 
 def main() -> None:
-    """Four ways, on the same data with wrong labels among them."""
+    """Five ways, on the same data with wrong labels among them."""
     args = options(__doc__, {"epochs": 3}, pictures=200, epochs=60, wrong=0.2)
     x, y = digits(args.data, train=True)
     val = x[args.pictures : 2 * args.pictures], y[args.pictures : 2 * args.pictures]
