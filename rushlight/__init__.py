@@ -92,7 +92,11 @@ from rushlight.autograd import (
     no_grad,
     set_grad_enabled,
 )
-from rushlight.autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
+from rushlight.autograd.anomaly_mode import (
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
+    set_anomaly_enabled,
+)
 from rushlight.autograd.grad_mode import (
     is_inference_mode_enabled,
 )
@@ -174,6 +178,7 @@ from rushlight.dtypes import int_ as int
 from rushlight.func import (
     vmap,
 )
+from rushlight.jit import fork, wait
 from rushlight.nn.functional import celu_, rrelu_, selu_, threshold_
 from rushlight.nn.utils.rnn import _pack_padded_sequence, _pad_packed_sequence
 from rushlight.ops.activation import (
@@ -553,6 +558,7 @@ from rushlight.ops.searching import (
     unique_consecutive,
     unravel_index,
 )
+from rushlight.ops.segment import segment_reduce
 from rushlight.ops.shape import (
     atleast_1d,
     atleast_2d,
@@ -713,15 +719,20 @@ from rushlight.storage import (
     from_file,
     is_storage,
 )
+from rushlight.symbolic import SymBool, SymFloat, SymInt
 from rushlight.tensor import (
     Tensor,
 )
 
 if TYPE_CHECKING:
     from rushlight import distributed, distributions, fx
+from rushlight.utils.dlpack import to_dlpack
 
 __version__ = "0.1.0"
 newaxis = None
+has_lapack = has_spectral = True  # linear algebra and Fourier transforms are there, by NumPy
+has_mkl, has_mkldnn, has_openmp = False, backends.mkldnn.is_available(), backends.openmp.is_available()
+dsmm = mm
 torch = sys.modules[
     __name__
 ]  # PyTorch's modules say `import torch`, and annotations out there `torch.torch.Tensor`

@@ -19,6 +19,21 @@ def _set(enabled: bool, check_nan: bool) -> None:
         del Node.__init__
 
 
+def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+    """Switch anomaly detection on or off.
+
+    Args:
+        mode, check_nan: as for `set_detect_anomaly`.
+
+    >>> import rushlight as torch
+    >>> torch.set_anomaly_enabled(True)
+    >>> torch.is_anomaly_enabled()
+    True
+    >>> torch.set_anomaly_enabled(False)
+    """
+    _set(mode, check_nan)
+
+
 class set_detect_anomaly:
     """Switch anomaly detection on or off, at once; as a context manager, back again at its end.
 
