@@ -45,7 +45,8 @@ class Trainer(Runs, Facts):
     """Trains, validates, tests a LightningModule and predicts with it.
 
     Args:
-        accelerator, strategy, devices, num_nodes: "auto"; there is one process on the CPU.
+        accelerator, strategy, devices, num_nodes: "auto" or "cpu"; there is one process on the CPU. Who asks for a GPU gets a
+            warning and the CPU, so that scripts written for one run as they are.
         precision: "32-true", "64-true", "bf16-mixed", "bf16-true" or "16-true".
         logger: a logger or several; True for TensorBoard's where it is installed, else CSVLogger; False for none.
         callbacks: a callback or a list.
@@ -334,7 +335,7 @@ class Trainer(Runs, Facts):
             model is not None,
             weights_only,
         )
-        return result if keep else None
+        return result if keep and result else None
 
     def _evaluate(
         self, fn, kind, model, dataloaders, ckpt_path, verbose: bool, datamodule, old: dict
