@@ -120,6 +120,11 @@ def test_layers_and_errors():
         assert len(layers._get_clones(t.nn.Linear(1, 1), 3)) == 3
         assert issubclass(t.cuda.OutOfMemoryError, RuntimeError) and t.OutOfMemoryError
         assert issubclass(t.AcceleratorError, RuntimeError)
+        amp = importlib.import_module(f"{t.__name__}.cuda.amp.grad_scaler")
+        assert amp.OptState.READY and amp.GradScaler is t.cuda.amp.GradScaler
+        hub = importlib.import_module(f"{t.__name__}.hub")
+        assert hub.HASH_REGEX.search("resnet18-5c106cde.pth")[1] == "5c106cde"
+        assert hub.get_dir().startswith(hub._get_torch_home()) and hub.urlparse("http://a/b").path == "/b"
 
 
 def test_marks_for_the_compiler():
