@@ -34,6 +34,11 @@ __all__ = [
 _folder: str | None = None
 
 
+def _get_torch_home() -> str:
+    """The folder of TORCH_HOME, by default ~/.cache/torch; read by packages that keep files beside the hub's."""
+    return os.path.dirname(os.path.dirname(weights.checkpoints()[-1]))
+
+
 def get_dir() -> str:
     """The folder of what is downloaded: the one of `set_dir`, else `hub` in TORCH_HOME, by default ~/.cache/torch."""
     return os.path.dirname(weights.checkpoints()[-1]) if _folder is None else _folder
