@@ -283,6 +283,7 @@ class Compare:
     def __init__(self, results):
         self._results: list[Measurement] = []
         self._digits = 1
+        self._coloured: str | None = None
         self.extend_results(results)
 
     def extend_results(self, results) -> None:
@@ -295,6 +296,23 @@ class Compare:
     def trim_significant_figures(self) -> None:
         """Show whole units."""
         self._digits = 0
+
+    def colorize(self, rowwise: bool = False) -> None:
+        """Show the best times in green and those of twice that in red.
+
+        Args:
+            rowwise: the best of each row, not of each column.
+        """
+        self._coloured = "row" if rowwise else "column"
+
+    def _colour(self, text: str, key: tuple, times: dict) -> str:
+        """A cell's text in its colour."""
+        if self._coloured is None or key not in times:
+            return text
+        same = slice(0, 3) if self._coloured == "row" else slice(3, 4)
+        ratio = times[key] / min(t for k, t in times.items() if k[same] == key[same])
+        code = "92" if ratio < 1.05 else "31" if ratio >= 2 else None
+        return text if code is None else f"\033[{code}m{text}\033[0m"
 
     def __str__(self) -> str:
         merged = Measurement.merge(self._results)
@@ -310,11 +328,11 @@ class Compare:
     def _table(self, label: str | None, results: list[Measurement]) -> str:
         unit, length = select_unit(min(m.median for m in results))
         columns = list(dict.fromkeys(m.task_spec.description or "" for m in results))
-        cells = {
-            (m.task_spec.num_threads, m.task_spec.env, m.task_spec.sub_label or m.task_spec.stmt,
-             m.task_spec.description or ""): f"{m.median / length:.{self._digits}f}"
-            for m in results
-        }  # fmt: skip
+        times = {
+            (t.num_threads, t.env, t.sub_label or t.stmt, t.description or ""): m.median
+            for m, t in ((m, m.task_spec) for m in results)
+        }
+        cells = {key: f"{time / length:.{self._digits}f}" for key, time in times.items()}
         widths = [max(len(c), *(len(v) for k, v in cells.items() if k[3] == c)) for c in columns]
         names = list(dict.fromkeys(key[:3] for key in cells))
         titles = {key: f"({key[1]}) {key[2]}" if key[1] else key[2] for key in names}
@@ -323,8 +341,10 @@ class Compare:
         for threads, keys in itertools.groupby(sorted(names, key=lambda key: key[0]), key=lambda key: key[0]):
             lines.append(f"{threads} threads: ".ljust(len(lines[0]), "-"))
             for key in keys:
-                values = [cells.get((*key, c), "") for c in columns]
-                row = "".join(f"  |  {v:>{w}}" for v, w in zip(values, widths, strict=True))
+                shown = [f"{cells.get((*key, c), ''):>{w}}" for c, w in zip(columns, widths, strict=True)]
+                row = "".join(
+                    f"  |  {self._colour(v, (*key, c), times)}" for v, c in zip(shown, columns, strict=True)
+                )
                 lines.append(f"      {titles[key]}".ljust(first) + row)
         head = f" {label} " if label else ""
         lines.insert(0, f"[{head:-^{max(len(lines[0]) - 2, len(head))}}]")

@@ -68,6 +68,13 @@ def test_tables():
     assert [cell.strip() for cell in lines[3].split("|")] == ["[1]", "5.9", "11.2"]
     assert [cell.strip() for cell in lines[4].split("|")] == ["[10]", "100.0", ""]
     assert lines[-1] == "Times are in microseconds (us)."
+    table = benchmark.Compare(results)
+    table.colorize(rowwise=True)
+    assert "\033[92m" in str(table) and "\033[31m" not in str(table)
+    table.colorize()
+    assert "\033[31m" in str(table)
+    table.trim_significant_figures()
+    assert "100.0" not in str(table)
     with pytest.raises(ValueError, match="Expected an instance"):
         benchmark.Compare([1])
 
