@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from math import prod
@@ -217,7 +218,10 @@ def _work(
     study = optuna.load_study(
         study_name=name, storage=_opened(storage), sampler=_sampler(method, space, seed), pruner=pruner
     )
-    _optimize(study, _objective(function, space, catch), trials, timeout, catch)
+    try:
+        _optimize(study, _objective(function, space, catch), trials, timeout, catch)
+    except KeyboardInterrupt:  # the first process says so
+        sys.exit(130)
 
 
 def _optimize(study, objective, trials: int, timeout, catch: tuple) -> None:
@@ -340,8 +344,14 @@ def _run_processes(
         arguments = (storage, name, objective, spaces, method, own, pruner, share, timeout, catch)
         workers.append(context.Process(target=_work, args=arguments))
         workers[-1].start()
-    for worker in workers:
-        worker.join()
+    try:
+        for worker in workers:
+            worker.join()
+    except BaseException:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+        raise
     failed = [w.exitcode for w in workers if w.exitcode]
     if failed:
         raise RuntimeError(f"search: {len(failed)} of {processes} processes failed; their messages are above")
