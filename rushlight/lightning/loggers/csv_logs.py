@@ -143,8 +143,9 @@ class CSVLogger(FolderLogger):
 
     def save(self) -> None:
         """Write what was taken, if it is time."""
-        if self._experiment is not None and self._calls % self._every == 0:
-            self._experiment.save()
+        writer = self._experiment
+        if writer is not None and (self._calls % self._every == 0 or writer.hparams != (writer._hparams_written or {})):
+            writer.save()
 
     def finalize(self, status: str) -> None:
         """Write everything."""
