@@ -28,7 +28,6 @@ from rushlight import (
     multiprocessing,
     nn,
     optim,
-    overrides,
     profiler,
     random,
     return_types,
@@ -763,6 +762,10 @@ def __getattr__(name: str):
         from importlib import import_module
 
         return import_module(f"rushlight.{name}")
+    if name == "Future":
+        from rushlight.futures import Future
+
+        return Future
     raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
 
 

@@ -79,7 +79,9 @@ def install() -> None:
             )
     if not any(isinstance(finder, AliasFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, AliasFinder())
-        import_module("rushlight").__version__ = torch_version.__version__
+        rushlight = import_module("rushlight")
+        rushlight.__version__ = torch_version.__version__
+        rushlight.__name__ = "torch"  # some packages look at it; its __spec__ keeps the own name
         import_module("rushlight.overrides").enable_with_classes()
         _install_in_children()
 

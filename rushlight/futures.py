@@ -1,6 +1,7 @@
 """Results that are computed elsewhere and waited for."""
 
 import concurrent.futures
+import types
 
 __all__ = ["Future", "collect_all", "wait_all"]
 
@@ -15,6 +16,8 @@ class Future:
     >>> g.wait()
     2
     """
+
+    __class_getitem__ = classmethod(types.GenericAlias)  # Future[int], for annotations
 
     def __init__(self, *, devices=None):
         self._inner: concurrent.futures.Future = concurrent.futures.Future()

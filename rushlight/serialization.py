@@ -12,6 +12,8 @@ import re
 import stat
 import struct
 import sys
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from rushlight._serialize.archive import ArchiveReader, ArchiveWriter
 from rushlight._serialize.pickler import Pickler
 from rushlight._serialize.storage import Storage
 from rushlight.devices import device
+
+#: What `map_location` of `load` may be.
+MAP_LOCATION: TypeAlias = Callable | device | str | dict[str, str] | None
 
 DEFAULT_PROTOCOL = 2
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C

@@ -102,7 +102,7 @@ def _through_node(values: tuple):
     if not recording(*tensors):
         return values, None, None
     joined = record_many(
-        [t._array for t in tensors],
+        [t._strided() for t in tensors],  # settled, as both tensors now look at it
         BackwardHookFunctionBackward,
         tensors,
         differentiable=[t._rg for t in tensors],

@@ -20,7 +20,7 @@ class Members(dict):
     def __setitem__(self, name, value):
         dict.__setitem__(self, name, value)
         owner = self._owner()
-        if owner is not None and not hasattr(type(owner), name):
+        if owner is not None and owner._plain_members and not hasattr(type(owner), name):
             owner.__dict__[name] = value
 
     def __delitem__(self, name):

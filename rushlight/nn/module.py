@@ -53,6 +53,13 @@ class Module(HookMixin, StateMixin, ConversionMixin):
     call_super_init = False
     training: bool
     _compiled_call_impl = None
+    _plain_members = (
+        True  # members are plain attributes too; not where a class's own __getattr__ wants to hear of them
+    )
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls._plain_members = cls.__getattr__ is Module.__getattr__
 
     def __init__(self, *args, **kwargs):
         if not self.call_super_init:
@@ -215,6 +222,10 @@ class Module(HookMixin, StateMixin, ConversionMixin):
             state[name] = Members(self, value)
         else:
             object.__setattr__(self, name, value)
+            if name == "__class__" and not value._plain_members:
+                for table in _TABLES:
+                    for member in state.get(table, ()):
+                        state.pop(member, None)
 
     def _leave_only(self, name: str, table: str, what: str) -> None:
         """Take a name away from everything but one table, in which it is about to be registered."""

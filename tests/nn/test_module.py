@@ -883,3 +883,41 @@ def test_modules_have_pytorchs_paths():
     assert rushlight.nn.modules.module.Module is rushlight.nn.Module
     assert rushlight.nn.modules.utils._pair(3) == (3, 3)
     assert rushlight.nn.modules.batchnorm._BatchNorm in rushlight.nn.BatchNorm2d.__mro__
+
+
+def test_what_a_forward_hook_keeps_shares_memory_with_what_goes_on():
+    """With a backward hook too, also where a convolution laid its output out in its own way."""
+    model = rushlight.nn.Sequential(rushlight.nn.Conv2d(1, 4, 3), rushlight.nn.ReLU())
+    kept = []
+    model[0].register_full_backward_hook(lambda *_: None)
+    model[0].register_forward_hook(lambda module, inputs, output: kept.append(output))
+    x = rushlight.randn(2, 1, 6, 6, requires_grad=True)
+    out = model[0](x)
+    assert out.flatten(1).data_ptr() == kept[0].data_ptr() == out.data_ptr()
+
+
+def test_getattr_of_ones_own_hears_of_members():
+    """As in PyTorch, whose members are no plain attributes."""
+
+    def program(torch):
+        class Counting(torch.nn.Module):
+            asked: list = []
+
+            def __getattr__(self, name):
+                if name in ("weight", "layer", "absent"):
+                    self.asked.append(name)
+                return super().__getattr__(name)
+
+        class Later(torch.nn.Linear):
+            def __getattr__(self, name):
+                Counting.asked.append("later " + name)
+                return super().__getattr__(name)
+
+        model = Counting()
+        model.weight, model.layer = torch.nn.Parameter(torch.ones(2)), torch.nn.Linear(1, 1)
+        found = [model.weight.sum().item(), model.layer.in_features, hasattr(model, "absent")]
+        model.layer.__class__ = Later
+        found.append(model.layer.weight.shape == (1, 1))
+        return found, Counting.asked
+
+    assert program(rushlight) == program(torch)

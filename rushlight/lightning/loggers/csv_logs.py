@@ -144,7 +144,9 @@ class CSVLogger(FolderLogger):
     def save(self) -> None:
         """Write what was taken, if it is time."""
         writer = self._experiment
-        if writer is not None and (self._calls % self._every == 0 or writer.hparams != (writer._hparams_written or {})):
+        if writer is not None and (
+            self._calls % self._every == 0 or writer.hparams != (writer._hparams_written or {})
+        ):
             writer.save()
 
     def finalize(self, status: str) -> None:

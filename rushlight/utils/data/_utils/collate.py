@@ -1,6 +1,7 @@
 """From a list of samples to a batch: tensors stacked, structures kept."""
 
 import copy
+import re
 from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from operator import attrgetter
 
@@ -14,11 +15,13 @@ default_collate_err_msg_format = (
     "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
 )
 
+np_str_obj_array_pattern = re.compile(r"[SaUO]")  # kinds of arrays that are text or objects
+
 _SHAPE, _DTYPE, _RECORDED = attrgetter("shape"), attrgetter("dtype"), attrgetter("_rg")
 
 
 def _is_text(dtype: np.dtype) -> bool:
-    return dtype.kind in "SUO"
+    return np_str_obj_array_pattern.match(dtype.kind) is not None
 
 
 def _like_mapping(original: Mapping, values: dict):
