@@ -102,6 +102,8 @@ from rushlight.autograd.grad_mode import (
 from rushlight.compiler import compile
 from rushlight.config import (
     _assert,
+    _assert_async,
+    _check,
     are_deterministic_algorithms_enabled,
     finfo,
     get_default_device,
@@ -144,6 +146,8 @@ from rushlight.dtypes import (
     can_cast,
     cdouble,
     cfloat,
+    chalf,
+    complex32,
     complex64,
     complex128,
     double,

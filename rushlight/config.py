@@ -264,6 +264,31 @@ def _assert(condition, message) -> None:
         raise AssertionError(message)
 
 
+def _assert_async(
+    condition, message: str = "Expected Tensor with single nonzero value, but got zero"
+) -> None:
+    """A condition that must hold.
+
+    Raises:
+        RuntimeError: it does not hold; with the message.
+    """
+    if not condition:
+        raise RuntimeError(message)
+
+
+def _check(condition: bool, message=None) -> None:
+    """A condition that must hold.
+
+    Args:
+        condition: the condition.
+        message: a function that returns the message.
+    Raises:
+        RuntimeError: it does not hold.
+    """
+    if not condition:
+        raise RuntimeError("Expected cond to be True, but got False" if message is None else str(message()))
+
+
 def typename(obj) -> str:
     """The name of an object's type: a tensor's as in `Tensor.type()`.
 

@@ -44,6 +44,23 @@ class dtype:
         return {"complex64": float32, "complex128": float64}.get(self.name, self)
 
 
+class _Unavailable(dtype):
+    """A type that programs may compare with, and of which there are no tensors."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, category: int, itemsize: int):
+        self.name, self.category, self.itemsize = name, category, itemsize
+        self.is_floating_point, self.is_complex, self.is_signed = category == 2, category == 3, True
+
+    @property
+    def numpy(self):
+        """Raises NotImplementedError: NumPy has no such numbers."""
+        raise NotImplementedError(
+            f"{self.name}: there are no such tensors, as NumPy has no such numbers; use complex64"
+        )
+
+
 def _by_name(name: str) -> dtype:
     return _NAMES[name]
 
@@ -207,3 +224,6 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     False
     """
     return from_.category <= to.category
+
+
+complex32 = chalf = _Unavailable("complex32", 3, 4)

@@ -21,6 +21,8 @@ def dtype_of(dtype, op_name: str) -> dtype_class:
         return dtype
     if dtype in _PLAIN:
         return _PYTHON_TYPES[dtype]
+    if isinstance(dtype, dtype_class):  # complex32
+        return dtype
     raise TypeError(f"{op_name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
 
 

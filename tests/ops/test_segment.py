@@ -27,7 +27,7 @@ def test_segment_reduce(reduce, initial):
 
 def test_segment_reduce_refuses():
     x = rushlight.ones(3)
-    with pytest.raises(RuntimeError, match="sum to data.size"):
+    with pytest.raises(RuntimeError, match=r"sum to data.size"):
         rushlight.segment_reduce(x, "sum", lengths=rushlight.tensor([1, 1]))
     with pytest.raises(ValueError, match="reduce must be one of"):
         rushlight.segment_reduce(x, "median", lengths=rushlight.tensor([3]))
