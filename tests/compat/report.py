@@ -1,9 +1,10 @@
-"""Writes docs/compatibility.md from real runs: `python -m tests.compat.report`.
+"""Writes docs/compatibility.md from real runs: `python -m tests.compat.report`, or with `names` only the names.
 
 What stands below the line `BY_HAND` in that page is written by hand, and kept.
 """
 
 import pathlib
+import sys
 import warnings
 
 from tests.compat import modules, names, ops
@@ -55,8 +56,34 @@ def _by_hand() -> str:
     return PAGE.read_text().partition(BY_HAND)[2].strip()
 
 
-def main() -> int:
-    """Run everything (some minutes) and write the page."""
+def _names() -> list[str]:
+    """The section of public names, which takes seconds."""
+    lines = [
+        "## Names",
+        "",
+        "PyTorch's public names, without those of quantised, compiled, symbolic and device machinery.",
+        "",
+        "| namespace | present | missing |",
+        "|---|---|---|",
+    ]
+    for namespace, count, missing in names.results():
+        shown = ", ".join(f"`{n}`" for n in missing)
+        lines.append(f"| `{namespace}` | {count - len(missing)} of {count} | {shown} |")
+    return lines
+
+
+def _write(lines: list[str]) -> None:
+    """Write the page: these lines, and what is written by hand."""
+    PAGE.write_text("\n".join([*lines, "", BY_HAND, "", _by_hand()]).rstrip() + "\n")
+    print(PAGE)
+
+
+def main(arguments: list[str]) -> int:
+    """Run everything (some minutes) and write the page; of `names` only the names."""
+    if arguments == ["names"]:
+        before = PAGE.read_text().partition("## Names")[0].splitlines()
+        _write([*before, *_names()])
+        return 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         operators = [r for op in ops.op_db if ops.in_scope(op) if (r := ops.run(op, _dtype(op)))]
@@ -71,21 +98,11 @@ def main() -> int:
         "",
         *_section("Operators", "samples in float32 (in int64 where they have no floats)", operators),
         *_section("Layers", "samples in float32 and float64, training and evaluation", layers),
-        "## Names",
-        "",
-        "PyTorch's public names, without those of quantised, compiled, symbolic and device machinery.",
-        "",
-        "| namespace | present | missing |",
-        "|---|---|---|",
+        *_names(),
     ]
-    for namespace, count, missing in names.results():
-        shown = ", ".join(f"`{n}`" for n in missing)
-        lines.append(f"| `{namespace}` | {count - len(missing)} of {count} | {shown} |")
-    lines += ["", BY_HAND, "", _by_hand()]
-    PAGE.write_text("\n".join(lines).rstrip() + "\n")
-    print(PAGE)
+    _write(lines)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))
