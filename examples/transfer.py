@@ -55,7 +55,15 @@ def main() -> None:
 
     clothes, kinds = read("fashion", args.data, train=True)
     teacher = network(torch, 1, WIDTHS)
-    train(torch, teacher, *tensors(clothes[: args.clothes], kinds[: args.clothes]), 3, 0.05, shift=3, mirror=False)
+    train(
+        torch,
+        teacher,
+        *tensors(clothes[: args.clothes], kinds[: args.clothes]),
+        3,
+        0.05,
+        shift=3,
+        mirror=False,
+    )
 
     images, labels = read("mnist", args.data, train=True)
     few = tensors(images[: args.digits], labels[: args.digits])
