@@ -136,3 +136,10 @@ def test_marks_for_the_compiler():
     dynamo.mark_static(x)
     dynamo.graph_break()
     assert isinstance(rushlight.compile(rushlight.nn.Linear(1, 1)), dynamo.OptimizedModule)
+
+
+@pytest.mark.parametrize("name", ("numel", "dim", "stride"))
+def test_parameters_without_a_shape_are_not_counted(name):
+    for t in BOTH:
+        with pytest.raises(ValueError, match="uninitialized parameter"):
+            getattr(t.nn.LazyLinear(3).weight, name)()

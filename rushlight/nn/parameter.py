@@ -89,11 +89,27 @@ class Buffer(Tensor, metaclass=_BufferType):
         return made
 
 
+def _without_shape(name: str):
+    def method(self, *args, **kwargs):
+        raise ValueError(
+            f"Attempted to use an uninitialized parameter in Tensor.{name}. This error happens when you are using a "
+            "`LazyModule` or explicitly manipulating `torch.nn.parameter.UninitializedParameter` objects. When using "
+            "LazyModules Call `forward` with a dummy batch to initialize the parameters before calling torch functions"
+        )
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = "It has no shape yet: raises ValueError."
+    return method
+
+
 class UninitializedTensorMixin:
     """What a parameter or buffer is until its shape is known: see the lazy layers."""
 
     __torch_function__ = disabled_torch_function
     cls_to_become: type[Tensor]
+    numel, nelement, dim, ndimension, stride = map(
+        _without_shape, ("numel", "nelement", "dim", "ndimension", "stride")
+    )
 
     @property
     def shape(self):
