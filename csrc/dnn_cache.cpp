@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -118,6 +119,18 @@ std::optional<Call> reorder(const memory::desc& from, const memory::desc& to) {
   return Call(dnnl::reorder(pd), pd.scratchpad_desc(), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
 }
 
+// Whether each dimension's steps lead over all of those below it, which oneDNN asks for: the rows of x[:, ::2] need
+// not, where their number is odd.
+static bool nested(const memory::dims& dims, const memory::dims& strides) {
+  std::vector<std::pair<i64, i64>> steps;  // of each dimension, and where they lead to
+  for (size_t i = 0; i < dims.size(); ++i)
+    if (dims[i] > 1) steps.push_back({strides[i], strides[i] * dims[i]});
+  std::sort(steps.begin(), steps.end());
+  for (size_t i = 1; i < steps.size(); ++i)
+    if (steps[i].first < steps[i - 1].second) return false;
+  return true;
+}
+
 std::optional<memory::desc> describe(nb::handle x) {
   PyArrayObject* a = array(x);
   const int nd = PyArray_NDIM(a);
@@ -129,6 +142,7 @@ std::optional<memory::desc> describe(nb::handle x) {
     dims.push_back(n);
     strides.push_back(n == 1 ? 1 : stride / size);
   }
+  if (!nested(dims, strides)) return std::nullopt;
   return memory::desc(dims, data_type(x), strides);
 }
 
