@@ -1,5 +1,8 @@
 """The few names of PyTorch's extension module that other packages ask for."""
 
+from types import SimpleNamespace
+
+from rushlight.nn import functional as _F
 from rushlight.overrides import DisableTorchFunction, DisableTorchFunctionSubclass
 from rushlight.random import Generator
 from rushlight.tensor import Tensor as TensorBase
@@ -12,6 +15,17 @@ __all__ = [
     "TensorBase",
     "_disabled_torch_function_impl",
 ]
+
+_nn = SimpleNamespace(
+    log_sigmoid=_F.logsigmoid,
+    **{
+        name: getattr(_F, name)
+        for name in (
+            "avg_pool2d", "avg_pool3d", "elu_", "gelu", "hardtanh_", "leaky_relu_", "linear", "one_hot",
+            "scaled_dot_product_attention", "softplus", "softshrink",
+        )
+    },
+)  # fmt: skip
 
 
 def _log_api_usage_once(event: str) -> None:

@@ -2,9 +2,11 @@
 
 import builtins
 import contextlib
+import functools
 import inspect
 import math
 import sys
+import threading
 from inspect import Parameter as Argument
 from types import FunctionType, ModuleType
 
@@ -13,11 +15,13 @@ from rushlight.fx.graph import Graph
 from rushlight.fx.graph_module import GraphModule
 from rushlight.fx.proxy import TracerBase, find_proxy
 from rushlight.nn import Module, Parameter, Sequential
+from rushlight.ops.detour import Detour
 
 __all__ = ["PH", "ProxyableClassMeta", "Tracer", "symbolic_trace", "wrap"]
 
 _wrapped: list[tuple[dict, str]] = []  # the scope and the name of functions that are not entered
 _tracing: list["Tracer"] = []
+_lock = threading.RLock()  # one function at a time: modules of all threads are patched
 
 
 class _Placeholder:
@@ -57,19 +61,30 @@ class ProxyableClassMeta(type):
         return super().__call__(*args, **kwargs)
 
 
+def _recorded(function, original, args, kwargs):
+    """A function is called: with stand-ins that is a node."""
+    proxy = find_proxy((args, kwargs))
+    if proxy is None:
+        return original(*args, **kwargs)
+    result = proxy.tracer.create_proxy("call_function", function, args, kwargs)
+    result.node.meta["is_wrapped"] = True
+    return result
+
+
 def _recording(function):
     """A function that records its calls with stand-ins."""
 
     def recorder(*args, **kwargs):
-        proxy = find_proxy((args, kwargs))
-        if proxy is None:
-            return function(*args, **kwargs)
-        result = proxy.tracer.create_proxy("call_function", function, args, kwargs)
-        result.node.meta["is_wrapped"] = True
-        return result
+        return _recorded(function, function, args, kwargs)
 
     recorder.__name__ = getattr(function, "__name__", "recorder")
     return recorder
+
+
+@functools.cache
+def _detour(function: FunctionType) -> Detour:
+    """The same for a function in Python, which may have been imported by name anywhere."""
+    return Detour(function, functools.partial(_recorded, function))
 
 
 class Tracer(TracerBase):
@@ -82,12 +97,9 @@ class Tracer(TracerBase):
 
     def __init__(self, autowrap_modules=(math,), autowrap_functions=(), param_shapes_constant=False):
         self._search: list[ModuleType] = list(autowrap_modules)
-        self._autowrapped = {id(f) for f in autowrap_functions}
-        for module in autowrap_modules:
-            self._autowrapped |= {
-                id(f) for n, f in vars(module).items() if not n.startswith("_") and callable(f)
-            }
-        self.root: Module = Module()
+        functions = [f for m in autowrap_modules for n, f in vars(m).items() if not n.startswith("_")]
+        self._autowrapped = {id(f): f for f in (*autowrap_functions, *functions) if callable(f)}
+        self._know(Module())
 
     def is_leaf_module(self, m: Module, module_qualified_name: str) -> bool:
         """Whether a module is one node; otherwise it is entered."""
@@ -96,10 +108,9 @@ class Tracer(TracerBase):
 
     def path_of_module(self, mod: Module) -> str:
         """The dotted name of a module of the root."""
-        for name, module in self.root.named_modules():
-            if module is mod:
-                return name
-        raise NameError("module is not installed as a submodule")
+        if mod not in self._paths:
+            raise NameError("module is not installed as a submodule")
+        return self._paths[mod]
 
     def call_module(self, m: Module, forward, args: tuple, kwargs: dict):
         """A module is called: one node, or what happens in it."""
@@ -112,12 +123,12 @@ class Tracer(TracerBase):
         """An attribute of a module is asked for: parameters get stand-ins."""
         if not isinstance(attr_val, Parameter):
             return attr_val
-        for name, parameter in self.root.named_parameters():
-            if parameter is attr_val:
-                if name not in parameter_proxy_cache:
-                    parameter_proxy_cache[name] = self.create_proxy("get_attr", name, (), {})
-                return parameter_proxy_cache[name]
-        return attr_val
+        name = self._members.get(id(attr_val))
+        if name is None:
+            return attr_val
+        if name not in parameter_proxy_cache:
+            parameter_proxy_cache[name] = self.create_proxy("get_attr", name, (), {})
+        return parameter_proxy_cache[name]
 
     def create_arg(self, a):
         """An argument as nodes have it; tensors become attributes of the root."""
@@ -132,19 +143,29 @@ class Tracer(TracerBase):
         return super().create_arg(a)
 
     def _name_of(self, tensor) -> str:
-        named = [*self.root.named_parameters(), *self.root.named_buffers()]
-        name = next((n for n, t in named if t is tensor), None) or self._tensors.get(id(tensor))
-        if name is None:
+        if id(tensor) not in self._members:
             if isinstance(tensor, Parameter):
                 raise NameError("parameter is not a member of this module")
-            name = self._tensors[id(tensor)] = self._stowed("_tensor_constant", tensor)
-        return name
+            self._members[id(tensor)] = self._stowed("_tensor_constant", tensor)
+        return self._members[id(tensor)]
 
     def _stowed(self, base: str, value) -> str:
         """Keep a constant as an attribute of the root; returns its name."""
         number = next(i for i in range(sys.maxsize) if not hasattr(self.root, f"{base}{i}"))
         setattr(self.root, f"{base}{number}", value)
         return f"{base}{number}"
+
+    def _know(self, root: Module) -> None:
+        """Take note of the names of a module's parts."""
+        self.root: Module = root
+        self._paths = {module: name for name, module in root.named_modules()}
+        self._members = {
+            id(value): f"{path}.{name}" if path else name
+            for module, path in self._paths.items()
+            for name, value in vars(module).items()
+            if isinstance(value, torch.Tensor) and not isinstance(value, Parameter)
+        }
+        self._members |= {id(t): n for n, t in (*root.named_buffers(), *root.named_parameters())}
 
     def trace(self, root, concrete_args: dict | None = None) -> Graph:
         """The graph of one call.
@@ -160,15 +181,10 @@ class Tracer(TracerBase):
         else:
             self.root, function, bound = Module(), root, []
         self.graph = Graph(tracer_cls=type(self))
-        self._tensors = {
-            id(value): f"{path}.{name}" if path else name
-            for path, module in self.root.named_modules()
-            for name, value in vars(module).items()
-            if isinstance(value, torch.Tensor) and not isinstance(value, Parameter)
-        }
+        self._know(self.root)
         args = self._stand_ins(function, bool(bound), concrete_args or {})
         function = _with_plain_arguments(inspect.unwrap(function), len(bound) + len(args))
-        with contextlib.ExitStack() as patches:
+        with _lock, contextlib.ExitStack() as patches:
             patches.enter_context(_hidden_parameters(self.root))
             patches.enter_context(self._patched(getattr(function, "__globals__", {})))
             result = self.create_arg(function(*bound, *args))
@@ -195,31 +211,48 @@ class Tracer(TracerBase):
     def _patched(self, scope: dict):
         """Modules, and the functions that are not to be entered, call us."""
         undo: list[tuple[dict, str, object]] = []
+        detours: dict = {}
+        searched: set[int] = set()
+
+        def lead(function) -> None:
+            if function not in detours:
+                detours[function] = _detour(function)
+                detours[function].on()
 
         def patch(names: dict, name: str) -> None:
-            missing = name not in names
             plain = names.get(name, getattr(builtins, name, None))
-            if plain is not None and not any(s is names and n == name for s, n, _ in undo):
-                undo.append((names, name, _ABSENT if missing else plain))
+            if isinstance(plain, FunctionType):
+                lead(plain)
+            elif plain is not None and not any(s is names and n == name for s, n, _ in undo):
+                undo.append((names, name, names.get(name, _ABSENT)))
                 names[name] = _recording(plain)
 
+        def search(names: dict) -> None:
+            if id(names) not in searched:
+                searched.add(id(names))
+                for name in [n for n, f in names.items() if id(f) in builtin and not n.startswith("_")]:
+                    patch(names, name)
+
+        builtin = {i for i, f in self._autowrapped.items() if not isinstance(f, FunctionType)}
         for names, name in _wrapped:
             patch(names, name)
         for names in [scope, *(vars(module) for module in self._search)]:
-            for name in [
-                n
-                for n, f in names.items()
-                if id(f) in self._autowrapped and not n.startswith("_") and callable(f)
-            ]:
-                patch(names, name)
+            search(names)
+        for function in self._autowrapped.values():
+            if isinstance(function, FunctionType):
+                lead(function)
         cache: dict = {}
-        plain_call, plain_getattr = Module.__call__, Module.__getattr__
+        thread, plain_call, plain_getattr = threading.get_ident(), Module.__call__, Module.__getattr__
 
         def call(module, *args, **kwargs):
+            if threading.get_ident() != thread:
+                return plain_call(module, *args, **kwargs)
+            search(getattr(type(module).forward, "__globals__", {}))
             return self.call_module(module, lambda *a, **k: plain_call(module, *a, **k), args, kwargs)
 
         def member(module, name: str):
-            return self.getattr(name, plain_getattr(module, name), cache)
+            value = plain_getattr(module, name)
+            return value if threading.get_ident() != thread else self.getattr(name, value, cache)
 
         Module.__call__, Module.__getattr__ = call, member
         _tracing.append(self)
@@ -228,6 +261,8 @@ class Tracer(TracerBase):
         finally:
             _tracing.pop()
             Module.__call__, Module.__getattr__ = plain_call, plain_getattr
+            for detour in detours.values():
+                detour.off()
             for names, name, plain in reversed(undo):
                 if plain is _ABSENT:
                     del names[name]

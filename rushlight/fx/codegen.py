@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 
 import rushlight as torch
-from rushlight.fx.node import Node, qualified_name, type_name
+from rushlight.fx.functions import qualified_name
+from rushlight.fx.node import Node, type_name
 
 _OPERATORS = {
     "eq": "{} == {}", "ne": "{} != {}", "lt": "{} < {}", "gt": "{} > {}", "le": "{} <= {}", "ge": "{} >= {}",

@@ -1,28 +1,28 @@
 """A module that runs a graph."""
 
 import copy
-import itertools
 import linecache
 
 from rushlight.fx.codegen import BUILTIN_GLOBALS
 from rushlight.fx.graph import Graph
-from rushlight.nn import Module
+from rushlight.nn import Module, Parameter
+from rushlight.tensor import Tensor
 
 __all__ = ["GraphModule"]
 
-_numbers = itertools.count()
+_files: dict[str, str] = {}  # by source: graphs are compiled again and again without filling the memory
 
 
 def _compiled(source: str, scope: dict):
     """The function `forward` of some source, which tracebacks show."""
-    file = f"<eval_with_key>.{next(_numbers)}"
+    file = _files.setdefault(source, f"<eval_with_key>.{len(_files)}")
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # type: ignore[assignment]
     names = dict(scope)
     exec(compile(source, file, "exec"), names)
     return names["forward"]
 
 
-def _copy_attribute(root: Module, to: Module, target: str) -> None:
+def copy_attribute(root: Module, to: Module, target: str) -> None:
     """Give a module what another has under a dotted name."""
     *path, name = target.split(".")
     for part in path:
@@ -35,7 +35,7 @@ def _copy_attribute(root: Module, to: Module, target: str) -> None:
             setattr(to, part, inner)
         to = inner
     value = getattr(root, name)
-    if name in root._buffers:
+    if isinstance(value, Tensor) and not isinstance(value, Parameter):
         to.register_buffer(name, value)
     else:
         setattr(to, name, value)
@@ -78,7 +78,7 @@ class GraphModule(Module):
         self.training = root.training
         for node in graph.nodes:
             if node.op in ("get_attr", "call_module"):
-                _copy_attribute(root, self, node.target)
+                copy_attribute(root, self, node.target)
         self.graph = graph
         self._tracer_cls = graph._tracer_cls
         self.meta: dict = {}
@@ -159,8 +159,9 @@ class GraphModule(Module):
         return "\n".join([super().__str__(), self._code, note])
 
     def __deepcopy__(self, memo) -> "GraphModule":
+        state, _ = state_and_code(self, self._graph)
         holder = Module()
-        holder.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("_graph", "_tracer_cls")})
+        holder.__dict__.update(state)
         root = copy.deepcopy(holder, memo)
         made = GraphModule(root, copy.deepcopy(self._graph), type(self).__name__)
         made.meta = copy.copy(self.meta)
@@ -168,22 +169,35 @@ class GraphModule(Module):
         return made
 
     def __reduce__(self):
-        code = self._graph.python_code("self")
-        scope = {k: v for k, v in code.globals.items() if k not in BUILTIN_GLOBALS}
-        state = {k: v for k, v in self.__dict__.items() if k != "_graph"}
-        return _rebuilt, (state, code.src, scope, type(self).__name__)
+        return _rebuilt, (*state_and_code(self, self._graph), type(self).__name__)
 
 
-def _rebuilt(state: dict, source: str, scope: dict, name: str) -> GraphModule:
-    """A module from its parts and code, which is traced again."""
+def state_and_code(module: GraphModule, *graphs: Graph) -> tuple:
+    """What a module's graphs can be made of again: its fields, and the source and global values of each graph."""
+    state = {k: v for k, v in module.__dict__.items() if not isinstance(v, Graph) and k != "_tracer_cls"}
+    codes = [graph.python_code("self") for graph in graphs]
+    return state, *(
+        (code.src, {k: v for k, v in code.globals.items() if k not in BUILTIN_GLOBALS}) for code in codes
+    )
+
+
+def graph_of_code(state: dict, source: str, scope: dict) -> Graph:
+    """The graph of some source, found by tracing it."""
     from rushlight.fx._symbolic_trace import Tracer
 
     class Leaves(Tracer):
         def is_leaf_module(self, m, module_qualified_name):
             return True
 
-    holder = type(name, (Module,), {"forward": _compiled(source, {**BUILTIN_GLOBALS, **scope})})()
+    holder = type("Holder", (Module,), {"forward": _compiled(source, {**BUILTIN_GLOBALS, **scope})})()
     holder.__dict__.update(state)
     graph = Leaves().trace(holder)
     graph._tracer_cls = Tracer
-    return GraphModule(holder, graph, name)
+    return graph
+
+
+def _rebuilt(state: dict, code: tuple, name: str) -> GraphModule:
+    """A module from its parts and code."""
+    holder = Module()
+    holder.__dict__.update(state)
+    return GraphModule(holder, graph_of_code(state, *code), name)

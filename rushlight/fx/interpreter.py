@@ -151,7 +151,8 @@ class Transformer(Interpreter):
         super().__init__(module)
         self.new_graph = Graph()
         self.tracer = Tracer()
-        self.tracer.graph, self.tracer.root, self.tracer._tensors = self.new_graph, module, {}
+        self.tracer.graph = self.new_graph
+        self.tracer._know(module)
 
     def placeholder(self, target, args: tuple, kwargs: dict) -> Proxy:
         """An argument of the new graph."""

@@ -1,12 +1,9 @@
 """One operation of a graph."""
 
-import builtins
-import functools
-import types
 from collections.abc import Callable
 from typing import Any
 
-import rushlight as torch
+from rushlight.fx.functions import qualified_name
 
 __all__ = ["Argument", "Node", "Target", "has_side_effect", "map_aggregate", "map_arg"]
 
@@ -48,35 +45,6 @@ def map_aggregate(a, fn):
 def map_arg(a, fn):
     """A value with `fn` applied to the nodes in it."""
     return map_aggregate(a, lambda item: fn(item) if isinstance(item, Node) else item)
-
-
-@functools.cache
-def _public_names() -> dict:
-    """The names that scripts call our functions by."""
-    spaces = {"torch": torch, "torch.nn.functional": torch.nn.functional, "torch.linalg": torch.linalg}
-    spaces |= {"torch.fft": torch.fft, "torch.special": torch.special}
-    names: dict = {}
-    for space, module in spaces.items():
-        for name, value in vars(module).items():
-            if isinstance(value, types.FunctionType) and (not name.startswith("_") or name == "_assert"):
-                known = names.setdefault(value, f"{space}.{name}")
-                if known.startswith(f"{space}.") and name == value.__name__:
-                    names[value] = f"{space}.{name}"
-    return names
-
-
-def qualified_name(function) -> str:
-    """The dotted name that code calls a function by."""
-    if getattr(builtins, getattr(function, "__name__", ""), None) is function:
-        return function.__name__
-    try:
-        public = _public_names().get(function)
-    except TypeError:  # it cannot be hashed
-        public = None
-    if public is not None:
-        return public
-    module = getattr(function, "__module__", None) or "torch"
-    return f"{module.replace('rushlight', 'torch', 1)}.{function.__name__}"
 
 
 def base_name(target: Target) -> str:

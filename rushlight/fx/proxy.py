@@ -5,13 +5,12 @@ import enum
 import operator
 import sys
 import threading
-from types import FunctionType
 
 import rushlight as torch
+from rushlight.fx.functions import operations, operators, optional_by_name
 from rushlight.fx.graph import Graph
 from rushlight.fx.node import Node, map_aggregate
 from rushlight.ops.detour import Detour
-from rushlight.ops.registry import OPS
 
 __all__ = ["Attribute", "GraphAppendingTracer", "Proxy", "TraceError", "TracerBase"]
 
@@ -186,33 +185,44 @@ _add_operators()
 
 def find_proxy(value) -> Proxy | None:
     """A stand-in among arguments, if there is one."""
-    found: list = []
-    map_aggregate(value, lambda item: found.append(item) if isinstance(item, Proxy) else None)
-    return found[0] if found else None
+    return next(iter(_all_proxies(value)), None)
 
 
-def _functions() -> set:
-    """The functions that are operations."""
-    spaces = [torch, torch.nn.functional, torch.linalg, torch.fft, torch.special]
-    found = {f for space in spaces for n, f in vars(space).items() if not n.startswith("_") or n == "_assert"}
-    found |= {entry.function for entry in OPS.values()}
-    own = {torch.fx, torch.compile, torch.is_tensor, torch.typename}
-    return {f for f in found - own if isinstance(f, FunctionType)}
+def _only_tracer(proxies: list[Proxy], function) -> TracerBase:
+    tracers = {id(p.tracer): p.tracer for p in proxies}
+    if len(tracers) > 1:
+        raise RuntimeError(
+            f"Found multiple different tracers {list(tracers.values())} while trying to trace operations {function}"
+        )
+    return proxies[0].tracer
 
 
-def _handler(function):
+def _of_function(function) -> Detour:
+    """What has the calls of a function with stand-ins recorded."""
+
     def handle(original, args, kwargs):
-        proxy = find_proxy((args, kwargs))
-        if proxy is None:
+        proxies = _all_proxies((args, kwargs))
+        if not proxies:
             return original(*args, **kwargs)
-        tracers = {id(p.tracer): p.tracer for p in _all_proxies((args, kwargs))}
-        if len(tracers) > 1:
-            raise RuntimeError(
-                f"Found multiple different tracers {list(tracers.values())} while trying to trace operations {function}"
-            )
-        return proxy.tracer.create_proxy("call_function", function, args, kwargs)
+        if arguments is not None:
+            args, kwargs = arguments(args, kwargs)
+        return _only_tracer(proxies, function).create_proxy("call_function", function, args, kwargs)
 
-    return handle
+    detour = Detour(function, handle)
+    arguments = optional_by_name(function, detour.plain())
+    return detour
+
+
+def _of_operator(function, name: str) -> Detour:
+    """What has the uses of a tensor's operator with stand-ins recorded."""
+
+    def handle(original, args, kwargs):
+        proxies = _all_proxies((args, kwargs))
+        if not proxies:
+            return original(*args, **kwargs)
+        return _only_tracer(proxies, function).create_proxy("call_method", name, args, kwargs)
+
+    return Detour(function, handle)
 
 
 def _all_proxies(value) -> list[Proxy]:
@@ -234,7 +244,8 @@ class _Watch:
             self.count += 1
             if self.count == 1:
                 if not self.detours:
-                    self.detours = [Detour(f, _handler(f)) for f in _functions()]
+                    self.detours = [_of_function(f) for f in operations()]
+                    self.detours += [_of_operator(*item) for item in operators().items()]
                 for detour in self.detours:
                     detour.on()
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from rushlight.fx._symbolic_trace import symbolic_trace
 from rushlight.fx.graph import Graph
-from rushlight.fx.graph_module import GraphModule, _copy_attribute
+from rushlight.fx.graph_module import GraphModule, copy_attribute
 from rushlight.fx.node import Node
 from rushlight.nn import Module
 
@@ -126,6 +126,6 @@ def replace_pattern(gm: GraphModule, pattern, replacement) -> list[Match]:
     if isinstance(replacement, Module):
         for node in new.nodes:
             if node.op in ("call_module", "get_attr"):
-                _copy_attribute(replacement, gm, node.target)
+                copy_attribute(replacement, gm, node.target)
     gm.recompile()
     return places

@@ -31,6 +31,10 @@ class Detour:
         self._code = _code_of_call(len(_detours), self._plain.co_freevars)
         _detours.append(self)
 
+    def plain(self) -> FunctionType:
+        """The function as it is without detours."""
+        return self._with_code(self._plain)
+
     def _with_code(self, code: CodeType) -> FunctionType:
         """The function with other code."""
         f = self.function

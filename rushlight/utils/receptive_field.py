@@ -162,28 +162,36 @@ def _followed(model, picture: Stage) -> list[Stage]:
         model = nn.Sequential(*model)
     seen: dict = {}  # the map that a node gives; None where it sees everything, or no picture
     stages: list[Stage] = []
-    for node in _graph(model).nodes:
-        before = [seen[one] for one in node.inputs() if seen[one] is not None]
+    tracer = _tracer(model)
+    for node in tracer.graph.nodes:
+        before = [seen[one] for one in node.all_input_nodes if seen[one] is not None]
+        name = tracer.node_to_qualname.get(node, node.name)
+        if node.op == "output":
+            break
         if node.op == "placeholder":
             seen[node] = None if seen else picture
             continue
-        window = _window_of(node, model) if before else ()
+        window = _window_of(node, name, model) if before else ()
         if window is None or not before:
             seen[node] = None
         elif window:
-            seen[node] = _behind(_joined(before), node.name, *window)
+            seen[node] = _behind(_joined(before), name, *window)
             stages.append(seen[node])
         else:
             seen[node] = _joined(before)
     return stages
 
 
-def _graph(model: nn.Module):
-    from rushlight.vision.models._tracing import TraceError, Tracer  # above this one, and needed here alone
+def _tracer(model: nn.Module):
+    """What traced a model in evaluation mode: it has the graph, and names."""
+    from rushlight.fx.proxy import TraceError  # these are above this one, and needed here alone
+    from rushlight.vision.models.feature_extraction import NodePathTracer
 
     modes = {module: module.training for module in model.modules()}
     try:
-        return Tracer().trace(model.eval())
+        tracer = NodePathTracer()
+        tracer.trace(model.eval())
+        return tracer
     except TraceError as error:
         raise TypeError(
             f"receptive_field: the operations of {type(model).__name__} cannot be followed ({error}). Give its layers as a "
@@ -194,11 +202,11 @@ def _graph(model: nn.Module):
             module.training = mode
 
 
-def _window_of(node, model: nn.Module):
+def _window_of(node, called: str, model: nn.Module):
     """The window of an operation; () if each value is by itself, None if it sees everything."""
     if node.op == "call_module":
         layer = model.get_submodule(node.target)
-        _refuse_transposed(node.name, layer)
+        _refuse_transposed(called, layer)
         if isinstance(layer, _WINDOWED):
             return _window(layer)
         # A linear layer works on each place by itself, unless all of them were put into one before.
@@ -209,7 +217,7 @@ def _window_of(node, model: nn.Module):
         return _window_of_pool(node)
     if name.startswith(("conv", "interpolate", "upsample")):
         raise TypeError(
-            f"receptive_field: {node.name} is the function {name}, whose window isn't known. Use a layer for it, or give a "
+            f"receptive_field: {called} is the function {name}, whose window isn't known. Use a layer for it, or give a "
             "list of windows"
         )
     return None if name in _WHOLE else ()

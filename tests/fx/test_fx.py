@@ -86,6 +86,90 @@ def test_results_copies_and_pickles():
     assert not net.linear.weight.any()
 
 
+FUNCTIONS = """
+F.relu(x)
+F.relu(x, True)
+F.max_pool2d(x, kernel_size=2, stride=2)
+F.avg_pool2d(x, 2)
+F.adaptive_avg_pool2d(x, (1, 1))
+F.dropout(x, 0.1, False)
+F.leaky_relu(x, 0.1)
+F.selu(x)
+F.gelu(x)
+F.logsigmoid(x)
+F.softmax(x, 1)
+torch.softmax(x, 1)
+torch.relu(x)
+F.embedding(x, y)
+F.batch_norm(x, y, y)
+F.layer_norm(x, (3,))
+F.cross_entropy(x, y)
+F.interpolate(x, scale_factor=2)
+F.pad(x, (1, 1))
+F.linear(x, y)
+F.conv2d(x, y)
+F.scaled_dot_product_attention(x, x, x)
+torch.einsum("ij->i", x)
+torch.meshgrid(x, y, indexing="ij")
+torch.tensordot(x, y, 1)
+torch.cdist(x, y)
+torch.atleast_2d(x, y)
+torch.flatten(x, 1)
+torch.add(x, y, alpha=2)
+B + x
+B / x
+B == x
+B[x]
+x - B
+""".strip().split("\n")
+
+
+def test_calls_are_recorded_as_in_pytorch():
+    """By their public names, and with the arguments that PyTorch's functions hand on."""
+
+    def graph(t, call):
+        scope = {"torch": t, "F": t.nn.functional, "B": t.ones(3)}
+        made = t.fx.symbolic_trace(eval(f"lambda x, y: {call}", scope))
+        return str(made.graph), made.code
+
+    for call in FUNCTIONS:
+        assert graph(rushlight, call) == graph(torch, call), call
+
+
+def test_results_of_calls_with_all_arguments():
+    x = rushlight.rand(2, 3, 4, 4) - 0.5
+    calls = [
+        "relu(x)",
+        "max_pool2d(x, 2)",
+        "softmax(x, 1)",
+        "gelu(x)",
+        "layer_norm(x, (4,))",
+        "dropout(x, 0.5, False)",
+    ]
+    for call in calls:
+        function = eval(f"lambda x: F.{call}", {"F": rushlight.nn.functional})
+        made = fx.symbolic_trace(function)
+        assert rushlight.equal(made(x), function(x)), call
+
+
+def halved(x):
+    return x / 2 if x.sum() > 0 else x
+
+
+def test_wrapped_functions_are_found_wherever_they_were_imported():
+    scope = {"halved": halved}
+    elsewhere = eval("lambda x: halved(x) + 1", scope)
+    graph = fx.Tracer(autowrap_functions=(halved,)).trace(lambda x: elsewhere(x))
+    assert [n.target for n in graph.nodes] == ["x", halved, operator.add, "output"]
+    with pytest.raises(fx.proxy.TraceError):
+        fx.symbolic_trace(elsewhere)
+
+
+def test_parts_of_traced_modules_are_pytorchs():
+    ours, theirs = traced(rushlight, network), traced(torch, network)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+
+
 def edited(t):
     net = t.fx.symbolic_trace(lambda x, y: (x + y, t.add(x, y), x.add(y)))
     for node in net.graph.nodes:

@@ -1,13 +1,20 @@
 """A model that returns what is computed inside of another, by the names of its operations."""
 
+import copy
 import inspect
+import math
+import operator
+import re
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from rushlight import nn
+import rushlight as torch
+from rushlight import fx, nn
+from rushlight.fx.graph_module import copy_attribute, graph_of_code, state_and_code
+from rushlight.fx.proxy import TraceError
 from rushlight.vision import ops
-from rushlight.vision.models._tracing import Graph, Node, Tracer
 
 __all__ = ["create_feature_extractor", "get_graph_node_names"]
 
@@ -15,6 +22,77 @@ _ADVICE = (
     "When choosing nodes for feature extraction, you may need to specify "
     "output nodes for train and eval mode separately."
 )
+
+_LEAVES = (
+    "Make the module that does it a leaf (tracer_kwargs={'leaf_modules': [...]}), or the function "
+    "(tracer_kwargs={'autowrap_functions': [...]})"
+)
+
+
+class NodePathTracer(fx.Tracer):
+    """Finds graphs, and names for their operations: the path of the module with the operation's own name.
+
+    Args:
+        leaf_modules: classes of modules that become single nodes, besides those of `rushlight.nn`.
+        *args, **kwargs: as for `fx.Tracer`.
+
+    Attributes:
+        node_to_qualname: the names by node, in the order in which they run.
+    """
+
+    def __init__(self, *args, leaf_modules=(), **kwargs):
+        super().__init__(*args, **kwargs)
+        self.leaf_modules = tuple(leaf_modules)
+        self.current_module_qualname = ""
+        self.node_to_qualname: dict[fx.Node, str] = {}
+        self._counts: Counter = Counter()
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether a module is one node."""
+        return isinstance(m, self.leaf_modules) or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(self, m: nn.Module, forward, args: tuple, kwargs: dict):
+        """A module is called: what happens in it is named after it."""
+        outer, self.current_module_qualname = self.current_module_qualname, self.path_of_module(m)
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        finally:
+            self.current_module_qualname = outer
+
+    def create_proxy(self, kind, target, args, kwargs, name=None, type_expr=None, *others):
+        """Add a node with a name."""
+        proxy = super().create_proxy(kind, target, args, kwargs, name, type_expr, *others)
+        self.node_to_qualname[proxy.node] = self._name(proxy.node)
+        return proxy
+
+    def _name(self, node: fx.Node) -> str:
+        """The name, with a number if it has been there. As in torchvision a number that it ends in goes first."""
+        path = self.current_module_qualname
+        own = path if node.op == "call_module" else f"{path}.{node}" if path else str(node)
+        own = re.sub(r"(?<=.)_[0-9]+$", "", own)
+        count = self._counts[own]
+        self._counts[own] += 1
+        return f"{own}_{count}" if count else own
+
+    def trace(self, root, concrete_args: dict | None = None) -> fx.Graph:
+        """The graph of one call, without the arguments that are constants."""
+        graph = super().trace(root, concrete_args)
+        for node in graph.nodes:
+            if node.op == "placeholder" and node.target in (concrete_args or {}):
+                del self.node_to_qualname[node]
+                graph.erase_node(node)
+        return graph
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        """A traced value is used in a condition."""
+        raise TraceError(f"symbolically traced variables cannot be used as inputs to control flow. {_LEAVES}")
+
+    def iter(self, obj: fx.Proxy):
+        """Somebody goes through a traced value's items."""
+        raise TraceError(
+            "Proxy object cannot be iterated, since its length is not known while the model is traced. Unpack it "
+            f"(a, b = x). {_LEAVES}"
+        )
 
 
 def get_graph_node_names(
@@ -45,8 +123,8 @@ def get_graph_node_names(
     >>> get_graph_node_names(net)
     (['input', '0', '1'], ['input', '0', '1'])
     """
-    train, evaluation = _graphs(model, tracer_kwargs, concrete_args, suppress_diff_warning)
-    return train.names(), evaluation.names()
+    train, evaluation = _traced(model, tracer_kwargs, concrete_args, suppress_diff_warning)
+    return _names(train), _names(evaluation)
 
 
 def create_feature_extractor(
@@ -82,10 +160,11 @@ def create_feature_extractor(
     ['0.weight', '0.bias']
     """
     wanted = _wanted(return_nodes, train_return_nodes, eval_return_nodes)
-    graphs = _graphs(model, tracer_kwargs, concrete_args, suppress_diff_warning)
-    return DualGraphModule(
-        model, *(_outputs(graph, names) for graph, names in zip(graphs, wanted, strict=True))
-    )
+    tracers = _traced(model, tracer_kwargs, concrete_args, suppress_diff_warning)
+    for tracer, names in zip(tracers, wanted, strict=True):
+        _keep(tracer, names)
+    train, evaluation = tracers
+    return DualGraphModule(model, train.graph, evaluation.graph, type(model).__name__)
 
 
 def _wanted(both, train, evaluation) -> tuple[dict, dict]:
@@ -113,21 +192,28 @@ def _named(nodes) -> dict[str, str]:
     return {str(name): str(key) for name, key in nodes.items()}
 
 
-def _graphs(model: nn.Module, tracer_kwargs, concrete_args, quiet: bool) -> tuple[Graph, Graph]:
-    """The model's graphs in training and in evaluation mode."""
+def _names(tracer: NodePathTracer) -> list[str]:
+    return list(tracer.node_to_qualname.values())
+
+
+def _traced(
+    model: nn.Module, tracer_kwargs, concrete_args, quiet: bool
+) -> tuple[NodePathTracer, NodePathTracer]:
+    """What traced the model in training and in evaluation mode."""
     settings = dict(tracer_kwargs or {})
     blocks = [kind for _, kind in inspect.getmembers(ops, inspect.isclass) if issubclass(kind, nn.Module)]
     settings["leaf_modules"] = [*settings.get("leaf_modules", ()), *blocks]
+    settings["autowrap_modules"] = (*settings.get("autowrap_modules", ()), math, ops)
+    train, evaluation = NodePathTracer(**settings), NodePathTracer(**settings)
     modes = {module: module.training for module in model.modules()}
     try:
-        train, evaluation = (
-            Tracer(**settings).trace(model.train(mode), concrete_args) for mode in (True, False)
-        )
+        train.trace(model.train(), concrete_args)
+        evaluation.trace(model.eval(), concrete_args)
     finally:
         for module, mode in modes.items():
             module.training = mode
     if not quiet:
-        _warn_of_differences(train.names(), evaluation.names())
+        _warn_of_differences(_names(train), _names(evaluation))
     return train, evaluation
 
 
@@ -149,11 +235,11 @@ def _contains_in_order(names: list[str], others: list[str]) -> bool:
     return all(name in rest for name in others)
 
 
-def _outputs(graph: Graph, wanted: dict[str, str]) -> tuple[Graph, dict[str, Node]]:
-    """The part of the graph that the wanted nodes need, and these by their keys, in the order of the graph."""
-    last: dict[str, Node] = {}
-    for node in graph.nodes:
-        steps = (node.name or "").split(".")
+def _keep(tracer: NodePathTracer, wanted: dict[str, str]) -> None:
+    """Make the wanted nodes the graph's result, by their keys and in its order, and keep no more than they need."""
+    last: dict[str, fx.Node] = {}
+    for node, qualname in tracer.node_to_qualname.items():
+        steps = qualname.split(".")
         for i in range(1, len(steps) + 1):
             path = ".".join(steps[:i])
             if path in wanted:
@@ -166,52 +252,62 @@ def _outputs(graph: Graph, wanted: dict[str, str]) -> tuple[Graph, dict[str, Nod
                 "`return_nodes` you specified are present. It may even be that you need to specify "
                 "`train_return_nodes` and `eval_return_nodes` separately."
             )
-    return graph.kept_for(list(last.values())), {wanted[name]: node for name, node in last.items()}
+    graph = tracer.graph
+    graph.erase_node(graph.output_node())
+    graph.output({wanted[name]: node for name, node in last.items()})
+    graph.eliminate_dead_code(_must_stay)
 
 
-class DualGraphModule(nn.Module):
-    """The operations of a model that some results need, for each mode.
+def _must_stay(node: fx.Node) -> bool:
+    """Whether a node is needed that nobody takes the result of."""
+    if node.op in ("placeholder", "output") or node.target is torch._assert:
+        return True
+    in_place = node.op == "call_method" and node.target.endswith("_") and not node.target.endswith("__")
+    return (in_place or node.target is operator.setitem) and len(node.args[0].users) > 1
+
+
+class DualGraphModule(fx.GraphModule):
+    """The operations of a model that some results need, with a graph for each mode.
 
     Args:
         root: the model, whose modules and parameters are taken.
-        train: the graph in training mode, and the wanted nodes by their keys.
-        evaluation: the same in evaluation mode.
+        train_graph, eval_graph: the graphs.
+        class_name: what the module's class is called.
     """
 
     def __init__(
-        self, root: nn.Module, train: tuple[Graph, dict[str, Node]], evaluation: tuple[Graph, dict[str, Node]]
+        self, root: nn.Module, train_graph: fx.Graph, eval_graph: fx.Graph, class_name: str = "GraphModule"
     ) -> None:
-        super().__init__()
-        self.train_graph, self.train_outputs = train
-        self.eval_graph, self.eval_outputs = evaluation
-        self._name = type(root).__name__
-        for node in (*self.train_graph.nodes, *self.eval_graph.nodes):
+        super().__init__(root, train_graph, class_name)
+        for node in eval_graph.nodes:
             if node.op in ("get_attr", "call_module"):
-                self._take(root, node.target)
-        self.training = root.training
+                copy_attribute(root, self, node.target)
+        self.train_graph, self.eval_graph = train_graph, eval_graph
+        if not self.training:
+            self.graph = eval_graph
 
-    def _take(self, root: nn.Module, target: str) -> None:
-        """Share a module, parameter or buffer of the model, under its name."""
-        *path, name = target.split(".")
-        mine, theirs = self, root
-        for step in path:
-            theirs = getattr(theirs, step)
-            if step not in mine._modules:
-                mine.add_module(step, nn.Module())
-            mine = mine._modules[step]
-            mine.training = theirs.training
-        if name in theirs._buffers:
-            mine.register_buffer(name, theirs._buffers[name], name not in theirs._non_persistent_buffers_set)
-        else:
-            setattr(mine, name, getattr(theirs, name))
+    def train(self, mode: bool = True) -> "DualGraphModule":
+        """Set the mode, and take its graph."""
+        super().train(mode)
+        graph = self.train_graph if mode else self.eval_graph
+        if self.graph is not graph:
+            self.graph = graph
+        return self
 
-    @property
-    def graph(self) -> Graph:
-        """The graph of the mode that it is in."""
-        return self.train_graph if self.training else self.eval_graph
+    def __deepcopy__(self, memo) -> "DualGraphModule":
+        made = _dual(*copy.deepcopy(self.__reduce__()[1], memo))
+        memo[id(self)] = made
+        return made
 
-    def _get_name(self) -> str:
-        return self._name
+    def __reduce__(self):
+        graphs = self.train_graph, self.eval_graph
+        state, *codes = state_and_code(self, *graphs)
+        return _dual, (state, codes, type(self).__name__)
 
-    def forward(self, *args, **kwargs) -> dict:
-        return self.graph.run(self, args, kwargs, self.train_outputs if self.training else self.eval_outputs)
+
+def _dual(state: dict, codes: list, name: str) -> DualGraphModule:
+    """A module from its parts and the code of both graphs."""
+    holder = nn.Module()
+    holder.__dict__.update(state)
+    train, evaluation = (graph_of_code(state, *code) for code in codes)
+    return DualGraphModule(holder, train, evaluation, name)

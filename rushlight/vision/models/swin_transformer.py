@@ -6,7 +6,7 @@ from functools import partial
 
 import rushlight as torch
 import rushlight.nn.functional as F
-from rushlight import nn
+from rushlight import fx, nn
 from rushlight.vision.models._builders import (
     BICUBIC,
     RECIPES,
@@ -15,7 +15,6 @@ from rushlight.vision.models._builders import (
     init_layers,
     model_builder,
 )
-from rushlight.vision.models._tracing import wrap
 from rushlight.vision.models.vision_transformer import init_mlp
 from rushlight.vision.ops.misc import MLP, Permute
 from rushlight.vision.ops.stochastic_depth import StochasticDepth
@@ -26,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@wrap
+@fx.wrap
 def _patch_merging_pad(x):
     """The four neighbours in (..., H, W, C) as (..., H / 2, W / 2, 4 C); odd sizes are padded."""
     height, width = x.shape[-3:-1]
@@ -91,7 +90,7 @@ def _shift_mask(x, window: list[int], shift: list[int]):
     return (regions.unsqueeze(1) != regions.unsqueeze(2)).to(x.dtype) * -100.0
 
 
-@wrap
+@fx.wrap
 def shifted_window_attention(
     input,
     qkv_weight,
@@ -169,7 +168,7 @@ def shifted_window_attention(
     return x[:, :height, :width, :].contiguous()
 
 
-@wrap
+@fx.wrap
 def _get_relative_position_bias(table, index, window: list[int]):
     """The entries of a table for all pairs of places in a window, (1, heads, places, places)."""
     places = window[0] * window[1]

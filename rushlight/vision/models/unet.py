@@ -1,8 +1,7 @@
 """U-Net: Ronneberger, Fischer and Brox, 2015, https://arxiv.org/abs/1505.04597."""
 
-from rushlight import cat, nn
+from rushlight import cat, fx, nn
 from rushlight.nn import functional as F
-from rushlight.vision.models._tracing import wrap
 from rushlight.vision.models.registry import register_model
 
 __all__ = ["UNet", "unet"]
@@ -18,7 +17,7 @@ def _double_conv(in_channels: int, out_channels: int, middle: int, norm: bool, p
     return nn.Sequential(*layers)
 
 
-@wrap
+@fx.wrap
 def fit(x, size):
     """Maps cropped about their middle, or padded with zeros around it, to the size of others."""
     (height, width), (new_height, new_width) = x.shape[-2:], size
