@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import rushlight as _VariableFunctions
 from rushlight.nn import functional as _F
 from rushlight.overrides import DisableTorchFunction, DisableTorchFunctionSubclass
 from rushlight.random import Generator
@@ -26,6 +27,9 @@ _nn = SimpleNamespace(
         )
     },
 )  # fmt: skip
+
+#: What has the functions; pickles name them by it.
+_VariableFunctionsClass = _VariableFunctions
 
 
 def _log_api_usage_once(event: str) -> None:

@@ -1,7 +1,16 @@
-"""Exceptions on their way from one process or thread to another, under PyTorch's names."""
+"""Exceptions on their way from one process or thread to another, and what plain pickles of PyTorch's tensors name."""
 
 import sys
 import traceback
+
+from rushlight._serialize.globals import (  # noqa: F401
+    _rebuild_parameter,
+    _rebuild_parameter_with_state,
+    _rebuild_sparse_tensor,
+    _rebuild_tensor,
+    _rebuild_tensor_v2,
+    _rebuild_tensor_v3,
+)
 
 
 class KeyErrorMessage(str):

@@ -3,12 +3,16 @@
 The names are aliases, not copies: `torch.nn.functional` is `rushlight.nn.functional`, the same module object.
 It works whether or not PyTorch is installed, as long as PyTorch has not been imported yet. `torch.__version__` is the
 PyTorch release whose names we have, with our own version behind it, since programs compare it.
-`python -m rushlight script.py` does the same for a script. Processes that `multiprocessing` starts do it too, however
-they are started.
+`importlib.metadata` says the same. `python -m rushlight script.py` does all this for a script.
+
+Child processes do it too: those of `multiprocessing`, however they are started, and those that run the same interpreter,
+as `subprocess.run([sys.executable, "other.py"])` (but not with its options -E, -I or -S). Remove RUSHLIGHT_AS_TORCH from
+the environment of one that is to have the real PyTorch.
 """
 
 import multiprocessing.forkserver
 import multiprocessing.spawn
+import os
 import sys
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
@@ -42,10 +46,10 @@ class AliasFinder(MetaPathFinder):
     """Finds `torch` and everything below it in Rushlight."""
 
     def find_spec(self, fullname: str, path=None, target=None) -> ModuleSpec | None:
-        """How to load `fullname`; None where it is no alias.
+        """How to load `fullname`; None where it is no alias, or for `importlib.util.find_spec` of what is not here.
 
         Raises:
-            ModuleNotFoundError: PyTorch may have that module, Rushlight does not.
+            ModuleNotFoundError: PyTorch may have the module that is being imported, Rushlight does not.
         """
         root = fullname.partition(".")[0]
         if root not in ALIASES:
@@ -54,13 +58,21 @@ class AliasFinder(MetaPathFinder):
         real = ALIASES[alias] + fullname[len(alias) :]
         found = find_spec(real)
         if found is None:
+            if sys._getframe(2).f_code.co_name == "find_spec":
+                return None
             raise ModuleNotFoundError(
                 f"No module named {fullname!r}: Rushlight stands in for {root} here, and has no {real}",
                 name=fullname,
             )
-        return ModuleSpec(
-            fullname, _AliasLoader(real), is_package=found.submodule_search_locations is not None
-        )
+        spec = ModuleSpec(fullname, _AliasLoader(real), origin=found.origin)
+        spec.submodule_search_locations = found.submodule_search_locations
+        return spec
+
+    def find_distributions(self, context):
+        """What `importlib.metadata` says of the packages that we stand in for."""
+        from rushlight.installed import stand_ins
+
+        return stand_ins(context)
 
 
 def install() -> None:
@@ -98,7 +110,13 @@ class _Installation:
 
 
 def _install_in_children() -> None:
-    """Have spawned processes install the aliases too; forked ones inherit them."""
+    """Have child processes install the aliases too; forked ones inherit them."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "children")
+    path = os.environ.get("PYTHONPATH")
+    others = [entry for entry in path.split(os.pathsep) if entry != folder] if path else []
+    os.environ["PYTHONPATH"] = os.pathsep.join([folder, *others])
+    os.environ["RUSHLIGHT_AS_TORCH"] = sys.prefix
+    # Processes of multiprocessing that hear of no environment variables (python -E).
     preparation = multiprocessing.spawn.get_preparation_data
 
     def get_preparation_data(name):

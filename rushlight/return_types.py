@@ -23,7 +23,7 @@ def _item(index: int):
 def _named(name: str, *names: str) -> type:
     """A tuple type with these field names, made from a sequence of as many values."""
 
-    def new(cls, values):
+    def new(cls, values, dict=None):  # a pickle of PyTorch's gives the fields beyond the sequence: none
         made = tuple.__new__(cls, values)
         if len(made) != len(names):
             raise TypeError(

@@ -20,6 +20,7 @@ import numpy as np
 from rushlight import dtypes
 from rushlight._serialize import unpickler as _unpickler
 from rushlight._serialize.archive import ArchiveReader, ArchiveWriter
+from rushlight._serialize.globals import _get_layout  # noqa: F401  plain pickles of PyTorch's name it
 from rushlight._serialize.pickler import Pickler
 from rushlight._serialize.storage import Storage
 from rushlight.devices import device

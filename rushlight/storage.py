@@ -1,5 +1,6 @@
 """Storages: the memory under tensors, as bytes or as elements of one type."""
 
+import io
 import os
 import sys
 
@@ -435,3 +436,10 @@ def storage(self) -> TypedStorage:
 
 
 Tensor.untyped_storage, Tensor.storage = untyped_storage, storage
+
+
+def _load_from_bytes(data: bytes):
+    """The storage in a plain pickle of one of PyTorch's tensors."""
+    from rushlight.serialization import load
+
+    return load(io.BytesIO(data), weights_only=False)

@@ -34,7 +34,7 @@ from torch.autograd import Variable
 import rushlight
 import sys
 
-assert torch is other is rushlight and torch.__name__ == "rushlight"
+assert torch is other is rushlight and torch.__name__ == "torch"
 assert nn is nn2 is rushlight.nn is torch.nn and F is rushlight.nn.functional
 assert optim is rushlight.optim and DataLoader is rushlight.utils.data.DataLoader
 assert StepLR is rushlight.optim.lr_scheduler.StepLR and Variable is rushlight.autograd.Variable
@@ -176,3 +176,124 @@ for epoch in range(20):
     ours, theirs = run(["-m", "rushlight", "train.py"], tmp_path, 0), run(["train.py"], tmp_path, 0)
     pairs = zip(ours.stdout.split(), theirs.stdout.split(), strict=True)
     assert all(float(a) == pytest.approx(float(b), rel=1e-3, abs=2e-4) for a, b in pairs)
+
+
+CHILDREN = """
+import multiprocessing, os, subprocess, sys
+
+def where(_=None):
+    import torch
+    return torch.__file__.split(os.sep)[-2]
+
+if __name__ == "__main__":
+    def child(*command, **options):
+        return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout.strip()
+
+    print(child(sys.executable, "other.py", "-x"))
+    print(child(sys.executable, "-c", "import subprocess, sys; subprocess.run([sys.executable, 'other.py'])"))
+    for how in ("fork", "spawn", "forkserver"):
+        with multiprocessing.get_context(how).Pool(1) as pool:
+            print(how, pool.map(where, [1]))
+    print(child(sys.executable, "-c", "import importlib.metadata as m; print(m.version('torch'), m.version('NumPy')[0])"))
+    print(child(sys.executable, "-c", "import sys; print('rushlight' in sys.modules, sys.path[1:3])"))
+    others = {k: v for k, v in os.environ.items() if k != "RUSHLIGHT_AS_TORCH"}
+    print(child(sys.executable, "-c", "import sys; print([type(f).__name__ for f in sys.meta_path])", env=others))
+    import torch
+    from torch.utils.data import DataLoader
+    for how in ("fork", "spawn", "forkserver"):
+        loader = DataLoader(range(2), num_workers=1, multiprocessing_context=how, collate_fn=where)
+        print(how, list(loader))
+"""
+
+
+@pytest.mark.parametrize("how", ["script", "notebook"])
+def test_child_processes(how, tmp_path):
+    (tmp_path / "other.py").write_text(
+        "import torch, sys\nprint(torch.__file__, torch.nn.Linear, sys.argv)\n"
+    )
+    (tmp_path / "script.py").write_text(CHILDREN)
+    (tmp_path / "notebook.py").write_text("import rushlight.as_torch\n" + CHILDREN)
+    (tmp_path / "sitecustomize.py").write_text("import builtins\nbuiltins.customized = True\n")
+    arguments = ["-m", "rushlight", "script.py"] if how == "script" else ["notebook.py"]
+    lines = run(arguments, tmp_path, 0).stdout.splitlines()
+    other = f"{ROOT / 'rushlight' / '__init__.py'} <class 'rushlight.nn.linear.Linear'> ['other.py'"
+    assert lines[0] == f"{other}, '-x']" and lines[1] == f"{other}]"
+    assert lines[2:5] == [f"{how} ['rushlight']" for how in ("fork", "spawn", "forkserver")]
+    assert lines[5].startswith("2.13.0+rushlight") and lines[5].endswith(" 2")
+    assert lines[6].startswith(f"False ['{ROOT}'")
+    assert "Later" not in lines[7]
+    assert lines[8:] == [f"{how} ['rushlight', 'rushlight']" for how in ("fork", "spawn", "forkserver")]
+
+
+def test_the_sitecustomize_of_others_still_runs(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import builtins\nbuiltins.customized = __file__\n")
+    program = """
+import subprocess, sys, os
+os.environ["PYTHONPATH"] += os.pathsep + os.getcwd()
+code = "import sitecustomize; print(customized == sitecustomize.__file__, __import__('torch').__spec__.name)"
+subprocess.run([sys.executable, "-c", code], check=True)
+"""
+    assert run(["-m", "rushlight", "-c", program], tmp_path, 0).stdout == "True rushlight\n"
+
+
+METADATA = """
+import importlib.metadata as metadata, importlib.util, os
+assert metadata.version("torch").startswith("2.13.0+rushlight")
+assert metadata.version("pytorch_lightning") == metadata.version("lightning")
+assert metadata.version("torchvision") == "0.28.0" and metadata.distribution("torch").read_text("RECORD") is None
+assert metadata.distribution("torch").metadata["Name"] == "torch" and metadata.version("numpy")
+assert sum(d.metadata["Name"] == "torch" for d in metadata.distributions()) >= 1
+assert not [d for d in metadata.distributions(path=[os.getcwd()])]
+spec = importlib.util.find_spec("torch.nn")
+assert spec.origin.endswith("__init__.py") and spec.submodule_search_locations
+assert importlib.util.find_spec("torch.no_such_module") is None
+"""
+
+
+def test_what_is_said_of_the_packages(tmp_path):
+    run(["-m", "rushlight", "-c", METADATA], tmp_path, 0)
+
+
+SAVES = """
+import pickle, sys, torch
+from torch import nn
+torch.manual_seed(0)
+things = {
+    "tensor": torch.arange(6.0).reshape(2, 3).t(), "half": torch.ones(2, dtype=torch.bfloat16), "layout": torch.strided,
+    "net": nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.LSTM(3, 4), nn.TransformerEncoderLayer(4, 2, 8)),
+    "optimizer": torch.optim.SGD([torch.ones(2, requires_grad=True)], 0.1, momentum=0.9),
+    "function": torch.sigmoid, "named": torch.ones(3, 2).max(0), "data": torch.utils.data.TensorDataset(torch.ones(3)),
+    "distribution": torch.distributions.Normal(0.0, 1.0), "generator": torch.Generator().manual_seed(3).get_state(),
+}
+with open("plain.pkl", "wb") as file:
+    pickle.dump(things, file)
+torch.save(things, "saved.pt")
+"""
+LOADS = """
+import pickle, {torch} as torch
+with open("plain.pkl", "rb") as file:
+    plain = pickle.load(file)
+for things in (plain, torch.load("saved.pt", weights_only=False)):
+    assert things["tensor"].stride() == (1, 3) and things["layout"] is torch.strided
+    assert things["net"][0](torch.ones(1, 1, 3, 3)).shape == (1, 2, 1, 1) and isinstance(things["net"][0].weight, torch.nn.Parameter)
+    assert things["function"] is torch.sigmoid and things["named"].indices.tolist() == [0, 0]
+    things["optimizer"].step()
+    assert things["data"][0][0] == 1 and things["distribution"].scale == 1 and things["half"].dtype is torch.bfloat16
+"""
+
+
+@pytest.mark.parametrize(
+    ("saves", "loads", "name"),
+    [
+        ("torch", "-m rushlight", "torch"),
+        ("-m rushlight", "-m rushlight", "torch"),
+        ("-m rushlight", "", "rushlight"),
+    ],
+)
+def test_pickles_go_between(saves, loads, name, tmp_path):
+    if saves == "torch":
+        pytest.importorskip("torch")
+    (tmp_path / "saves.py").write_text(SAVES)
+    (tmp_path / "loads.py").write_text(LOADS.replace("{torch}", name))
+    run([*saves.removeprefix("torch").split(), "saves.py"], tmp_path, 0)
+    run([*loads.split(), "loads.py"], tmp_path, 0)
