@@ -67,8 +67,19 @@ def qualified_name(function) -> str:
         public = None
     if public is not None:
         return public
-    module = getattr(function, "__module__", None) or "torch"
-    return f"{module.replace('rushlight', 'torch', 1)}.{function.__name__}"
+    return f"{in_pytorch(getattr(function, '__module__', None) or 'torch')}.{function.__name__}"
+
+
+def in_pytorch(name: str) -> str:
+    """What PyTorch and torchvision call something that we have under a dotted name."""
+    for ours, theirs in (
+        ("rushlight.vision", "torchvision"),
+        ("rushlight.tensor", "torch"),
+        ("rushlight", "torch"),
+    ):
+        if name == ours or name.startswith(f"{ours}."):
+            return theirs + name[len(ours) :]
+    return name
 
 
 def operations() -> set:

@@ -243,9 +243,7 @@ class Graph:
         return codegen.write(self, root_module)
 
     def __str__(self) -> str:
-        returns = [""]
-        lines = [node.format_node([], returns) for node in self.nodes]
-        return "\n    ".join([f"graph(){returns[0]}:", *lines])
+        return "\n    ".join(["graph():", *(node.format_node() for node in self.nodes)])
 
     def print_tabular(self) -> None:
         """Print the nodes as a table. Needs the package tabulate."""

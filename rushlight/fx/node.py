@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from rushlight.fx.functions import qualified_name
+from rushlight.fx.functions import in_pytorch, qualified_name
 
 __all__ = ["Argument", "Node", "Target", "has_side_effect", "map_aggregate", "map_arg"]
 
@@ -60,9 +60,7 @@ def type_name(kind) -> str:
     if isinstance(kind, type) and kind.__module__ == "builtins":
         return kind.__qualname__
     if isinstance(kind, type):
-        return f"{kind.__module__}.{kind.__qualname__}".replace("rushlight.tensor.", "torch.").replace(
-            "rushlight.", "torch.", 1
-        )
+        return in_pytorch(f"{kind.__module__}.{kind.__qualname__}")
     return "..." if kind is ... else repr(kind)
 
 

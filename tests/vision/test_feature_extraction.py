@@ -44,6 +44,19 @@ def test_names_are_torchvisions(name):
     assert names_and_warnings(get_graph_node_names, models.get_model(name, **options)) == expected
 
 
+@pytest.mark.parametrize("name", [*NETWORKS, "vit_b_32"] if len(NETWORKS) == 3 else NETWORKS)
+def test_graphs_are_torchvisions(name):
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    oracle = pytest.importorskip("torch")
+
+    def graphs(t, collection):
+        model = collection.get_model(name, **options)
+        made = [t.fx.symbolic_trace(model.train(mode)) for mode in (True, False)]
+        return [(str(m.graph), m.code) for m in made]
+
+    assert graphs(torch, models) == graphs(oracle, torchvision().models)
+
+
 def custom(torch):
     """Modules with what a traced forward can do, on either framework."""
     nn, F = torch.nn, torch.nn.functional

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from rushlight import nn
+import rushlight as torch
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import RECIPES, entry, imagenet_weights, model_builder
 
 __all__ = ["AlexNet", "AlexNet_Weights", "alexnet"]
@@ -50,8 +51,8 @@ class AlexNet(nn.Module):
             nn.Linear(4096, num_classes),
         )
 
-    def forward(self, x):
-        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
 
 
 # fmt: off

@@ -5,7 +5,7 @@ from functools import partial
 
 import rushlight as torch
 import rushlight.nn.functional as F
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import RECIPES, entry, imagenet_weights, init_layers, model_builder
 from rushlight.vision.ops.misc import Conv2dNormActivation, Permute
 from rushlight.vision.ops.stochastic_depth import StochasticDepth
@@ -138,7 +138,7 @@ class ConvNeXt(nn.Module):
         draw = partial(nn.init.trunc_normal_, std=0.02)
         init_layers(self, draw, draw)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.avgpool(self.features(x)))
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import rushlight as torch
 import rushlight.nn.functional as F
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.utils.checkpoint import checkpoint
 from rushlight.vision.models._builders import PULL, entry, imagenet_weights, init_layers, model_builder
 
@@ -143,9 +143,9 @@ class DenseNet(nn.Module):
         init_layers(self, nn.init.kaiming_normal_)
         nn.init.zeros_(self.classifier.bias)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.features(x), inplace=True)
-        return self.classifier(F.adaptive_avg_pool2d(out, (1, 1)).flatten(1))
+        return self.classifier(torch.flatten(F.adaptive_avg_pool2d(out, (1, 1)), 1))
 
 
 # Published files have norm.1 where layers are called norm1.

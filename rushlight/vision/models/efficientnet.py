@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from rushlight import nn
+import rushlight as torch
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import (
     BICUBIC,
     ISSUE,
@@ -251,8 +252,8 @@ class EfficientNet(nn.Module):
         bound = 1.0 / math.sqrt(num_classes)
         init_layers(self, fan_out, partial(nn.init.uniform_, a=-bound, b=bound))
 
-    def forward(self, x):
-        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
 
 
 # Expansion, kernel, stride, input and output channels, number of blocks.

@@ -5,8 +5,9 @@ from collections import namedtuple
 from collections.abc import Callable
 from functools import partial
 
+import rushlight as torch
 import rushlight.nn.functional as F
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import (
     RECIPES,
     entry,
@@ -95,7 +96,7 @@ class GoogLeNet(nn.Module):
             draw = partial(nn.init.trunc_normal_, mean=0.0, std=0.01, a=-2, b=2)
             init_layers(self, draw, draw, bias=False)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> GoogLeNetOutputs:
         if self.transform_input:
             x = transform_input(x)
         x = chain(x, self.conv1, self.maxpool1, self.conv2, self.conv3, self.maxpool2)
@@ -105,7 +106,7 @@ class GoogLeNet(nn.Module):
             head = {"inception4a": self.aux1, "inception4d": self.aux2}.get(name)
             if head is not None and self.training:
                 aux[name] = head(x)
-        x = self.fc(self.dropout(self.avgpool(x).flatten(1)))
+        x = self.fc(self.dropout(torch.flatten(self.avgpool(x), 1)))
         if self.training and self.aux_logits:
             return GoogLeNetOutputs(x, aux.get("inception4d"), aux.get("inception4a"))
         return x
@@ -176,7 +177,7 @@ class InceptionAux(nn.Module):
         self.dropout = nn.Dropout(p=dropout)
 
     def forward(self, x):
-        x = self.conv(F.adaptive_avg_pool2d(x, (4, 4))).flatten(1)
+        x = torch.flatten(self.conv(F.adaptive_avg_pool2d(x, (4, 4))), 1)
         return self.fc2(self.dropout(F.relu(self.fc1(x), inplace=True)))
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import rushlight as torch
 import rushlight.nn.functional as F
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import RECIPES, entry, imagenet_weights, model_builder
 from rushlight.vision.models._inception import BasicConv2d, Branches, build_with_aux, chain, transform_input
 
@@ -85,7 +85,7 @@ class Inception3(nn.Module):
                     std = float(getattr(m, "stddev", 0.1))
                     nn.init.trunc_normal_(m.weight, mean=0.0, std=std, a=-2, b=2)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> InceptionOutputs:
         if self.transform_input:
             x = transform_input(x)
         x = chain(x, self.Conv2d_1a_3x3, self.Conv2d_2a_3x3, self.Conv2d_2b_3x3, self.maxpool1)
@@ -94,7 +94,7 @@ class Inception3(nn.Module):
         x = chain(x, self.Mixed_6a, self.Mixed_6b, self.Mixed_6c, self.Mixed_6d, self.Mixed_6e)
         aux = self.AuxLogits(x) if self.AuxLogits is not None and self.training else None
         x = chain(x, self.Mixed_7a, self.Mixed_7b, self.Mixed_7c, self.avgpool, self.dropout)
-        x = self.fc(x.flatten(1))
+        x = self.fc(torch.flatten(x, 1))
         return InceptionOutputs(x, aux) if self.training and self.aux_logits else x
 
 
@@ -274,7 +274,7 @@ class InceptionAux(nn.Module):
 
     def forward(self, x):
         x = chain(F.avg_pool2d(x, kernel_size=5, stride=3), self.conv0, self.conv1)
-        return self.fc(F.adaptive_avg_pool2d(x, (1, 1)).flatten(1))
+        return self.fc(torch.flatten(F.adaptive_avg_pool2d(x, (1, 1)), 1))
 
 
 # fmt: off

@@ -9,7 +9,7 @@ import numpy as np
 
 import rushlight as torch
 import rushlight.nn.functional as F
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import (
     BICUBIC,
     RECIPES,
@@ -431,7 +431,7 @@ class MaxVit(nn.Module):
         draw = partial(nn.init.normal_, std=0.02)
         init_layers(self, draw, draw)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
         for block in self.blocks:
             x = block(x)

@@ -3,7 +3,7 @@
 import warnings
 from functools import partial
 
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import (
     PULL,
     entry,
@@ -136,7 +136,7 @@ class MNASNet(nn.Module):
         linear = partial(nn.init.kaiming_uniform_, mode="fan_out", nonlinearity="sigmoid")
         init_layers(self, fan_out, linear)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.layers(x).mean([2, 3]))
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
+import rushlight as torch
 import rushlight.nn.functional as F
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import (
     ISSUE,
     RECIPES,
@@ -124,8 +125,8 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(p=dropout), nn.Linear(self.last_channel, num_classes))
         init_layers(self, fan_out, partial(nn.init.normal_, mean=0, std=0.01))
 
-    def forward(self, x):
-        return self.classifier(F.adaptive_avg_pool2d(self.features(x), (1, 1)).flatten(1))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(torch.flatten(F.adaptive_avg_pool2d(self.features(x), (1, 1)), 1))
 
 
 # fmt: off

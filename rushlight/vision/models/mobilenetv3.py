@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from rushlight import nn
+import rushlight as torch
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import (
     ISSUE,
     RECIPES,
@@ -166,8 +167,8 @@ class MobileNetV3(nn.Module):
         )
         init_layers(self, fan_out, partial(nn.init.normal_, mean=0, std=0.01))
 
-    def forward(self, x):
-        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
 
 
 # Input channels, kernel, channels inside, output channels, squeeze and excitation, activation, stride.

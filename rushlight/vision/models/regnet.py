@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import rushlight as torch
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import (
     ISSUE,
     RECIPES,
@@ -302,8 +302,8 @@ class RegNet(nn.Module):
         init_layers(self, _fill_conv, partial(nn.init.normal_, mean=0.0, std=0.01), bias=False)
         nn.init.zeros_(self.fc.bias)
 
-    def forward(self, x):
-        return self.fc(self.avgpool(self.trunk_output(self.stem(x))).flatten(1))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.avgpool(self.trunk_output(self.stem(x))).flatten(start_dim=1))
 
 
 def _fill_conv(weight) -> None:

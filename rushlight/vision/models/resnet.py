@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from rushlight import nn
+import rushlight as torch
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import (
     ISSUE,
     PULL,
@@ -220,9 +221,9 @@ class ResNet(nn.Module):
     def _forward_impl(self, x):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(self.avgpool(x).flatten(1))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self._forward_impl(x)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 import rushlight as torch
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import PULL, entry, imagenet_weights, model_builder
 
 __all__ = [
@@ -26,7 +26,8 @@ def channel_shuffle(x, groups: int):
     tensor([0, 3, 1, 4, 2, 5])
     """
     n, channels, height, width = x.size()
-    x = x.view(n, groups, channels // groups, height, width).transpose(1, 2).contiguous()
+    x = x.view(n, groups, channels // groups, height, width)
+    x = torch.transpose(x, 1, 2).contiguous()
     return x.view(n, channels, height, width)
 
 
@@ -121,7 +122,7 @@ class ShuffleNetV2(nn.Module):
         self.conv5 = nn.Sequential(*_pointwise(width, last))
         self.fc = nn.Linear(last, num_classes)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.conv1(x))
         x = self.conv5(self.stage4(self.stage3(self.stage2(x))))
         return self.fc(x.mean([2, 3]))

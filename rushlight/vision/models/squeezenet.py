@@ -3,7 +3,7 @@
 from functools import partial
 
 import rushlight as torch
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import PULL, entry, imagenet_weights, model_builder
 
 __all__ = ["SqueezeNet", "SqueezeNet1_0_Weights", "SqueezeNet1_1_Weights", "squeezenet1_0", "squeezenet1_1"]
@@ -76,8 +76,8 @@ class SqueezeNet(nn.Module):
                     nn.init.kaiming_uniform_(m.weight)
                 nn.init.zeros_(m.bias)
 
-    def forward(self, x):
-        return self.classifier(self.features(x)).flatten(1)
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.flatten(self.classifier(self.features(x)), 1)
 
 
 # fmt: off

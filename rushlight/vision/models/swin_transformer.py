@@ -259,7 +259,7 @@ class ShiftedWindowAttention(nn.Module):
             dropout=self.dropout,
             qkv_bias=self.qkv.bias,
             proj_bias=self.proj.bias,
-            logit_scale=getattr(self, "logit_scale", None),
+            **({"logit_scale": self.logit_scale} if "logit_scale" in self._parameters else {}),
             training=self.training,
         )
 

@@ -3,7 +3,8 @@
 from functools import partial
 from math import nan
 
-from rushlight import nn
+import rushlight as torch
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import (
     RECIPES,
     build_model,
@@ -51,8 +52,8 @@ class VGG(nn.Module):
         if init_weights:
             init_layers(self, fan_out, partial(nn.init.normal_, mean=0, std=0.01))
 
-    def forward(self, x):
-        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
 
 
 def make_layers(cfg: list[str | int], batch_norm: bool = False) -> nn.Sequential:

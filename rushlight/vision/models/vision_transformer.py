@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import rushlight as torch
 import rushlight.nn.functional as F
-from rushlight import nn
+from rushlight import Tensor, nn
 from rushlight.vision.models._builders import (
     RECIPES,
     SWAG,
@@ -247,7 +247,7 @@ class VisionTransformer(nn.Module):
         rows, columns = height // self.patch_size, width // self.patch_size
         return self.conv_proj(x).reshape(n, self.hidden_dim, rows * columns).permute(0, 2, 1)
 
-    def forward(self, x):
+    def forward(self, x: Tensor):
         x = self._process_input(x)
         n = x.shape[0]
         x = torch.cat([self.class_token.expand(n, -1, -1), x], dim=1)

@@ -1,9 +1,11 @@
 """Dropping whole residual branches."""
 
 import rushlight as torch
+from rushlight import fx
 from rushlight.nn import Module
 
 
+@fx.wrap
 def stochastic_depth(input, p: float, mode: str, training: bool = True):
     """Zero a residual branch at random, and scale what is left so that the mean stays.
 
