@@ -722,6 +722,7 @@ from rushlight.storage import (
     from_file,
     is_storage,
 )
+from rushlight.streams import Event, Stream
 from rushlight.symbolic import SymBool, SymFloat, SymInt
 from rushlight.tensor import (
     Tensor,
@@ -757,7 +758,7 @@ globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _IN_PLACE.
 #: Packages that few programs need are imported when they are first named, which keeps the start quick.
 _LATER = (
     "_C", "__config__", "_tensor", "_tensor_str", "_utils", "distributed", "distributions", "functional",
-    "futures", "fx", "hub", "onnx", "overrides", "types",
+    "futures", "fx", "hub", "library", "onnx", "overrides", "types",
 )  # fmt: skip
 
 

@@ -26,6 +26,82 @@ def synchronize(device=None) -> None:
     """Wait for the CPU; every operation is finished when it returns, so that there is nothing to wait for."""
 
 
+class Stream:
+    """A queue of work, for programs that choose a device's module: there is nothing that waits in it.
+
+    Args:
+        priority: accepted.
+    """
+
+    def __init__(self, priority: int = -1):
+        pass
+
+    def wait_stream(self, stream) -> None:
+        """Let it wait for another queue: that is empty."""
+
+    def record_event(self) -> None:
+        """Mark where it is; nothing comes back."""
+
+    def wait_event(self, event) -> None:
+        """Let it wait for an event: that is past."""
+
+
+class Event:
+    """A mark in a queue of work, which is past."""
+
+    def query(self) -> bool:
+        """Whether what came before is done: True."""
+        return True
+
+    def record(self, stream=None) -> None:
+        """Put it at the end of a queue: there is nothing in it."""
+
+    def synchronize(self) -> None:
+        """Wait for what came before: it is done."""
+
+    def wait(self, stream=None) -> None:
+        """Let a queue wait for what came before: it is done."""
+
+
+_streams = [Stream()]
+
+
+def current_stream(device=None) -> Stream:
+    """The stream that `stream` chose last.
+
+    Args:
+        device: accepted.
+    """
+    return _streams[-1]
+
+
+class StreamContext:
+    """A context in which `stream` is the current one; None changes nothing."""
+
+    def __init__(self, stream: Stream | None):
+        self.stream = stream
+
+    def __enter__(self) -> None:
+        _streams.append(self.stream or current_stream())
+
+    def __exit__(self, *exception) -> None:
+        _streams.pop()
+
+
+def stream(stream: Stream | None) -> StreamContext:
+    """A context in which `stream` is the current one."""
+    return StreamContext(stream)
+
+
+def set_device(device) -> None:
+    """Choose a CPU: there is one."""
+
+
+def is_initialized() -> bool:
+    """Whether the CPU has been set up: True."""
+    return True
+
+
 def memory_stats() -> dict[str, int]:
     """The memory pool's counters: bytes in use, their peak, bytes kept for reuse, and numbers of requests.
 

@@ -1,6 +1,5 @@
 """CUDA, of which this version has no devices: scripts may ask, and are told the truth."""
 
-import contextlib
 from typing import NoReturn
 
 from rushlight.cuda import amp as amp
@@ -118,17 +117,28 @@ class device_of(device):
         super().__init__(None)
 
 
-@contextlib.contextmanager
-def stream(stream):
+class StreamContext:
     """A block on a stream: None changes nothing, as there are no streams.
 
     >>> import rushlight as torch
     >>> with torch.cuda.stream(None):
     ...     pass
     """
-    if stream is not None:
-        check_device("cuda")
-    yield
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __enter__(self) -> None:
+        if self.stream is not None:
+            check_device("cuda")
+
+    def __exit__(self, *exception) -> None:
+        pass
+
+
+def stream(stream) -> StreamContext:
+    """A block on a stream: None changes nothing, as there are no streams."""
+    return StreamContext(stream)
 
 
 def _absent(name: str, doc: str):
@@ -150,14 +160,41 @@ def _nothing(name: str, value, doc: str):
 
 
 class Stream:
-    """A queue of work on a CUDA device: raises AssertionError, as there is none."""
+    """A queue of work on a CUDA device: raises RuntimeError, as there is none."""
 
     def __init__(self, *args, **kwargs):
-        check_device("cuda")
+        name = type(self).__name__
+        raise RuntimeError(
+            f"torch.cuda.{name} requires CUDA support: Rushlight runs on the CPU. Guard with torch.cuda.is_available()."
+        )
+
+
+class ExternalStream(Stream):
+    """A queue of work that another library made: raises RuntimeError, as there is no CUDA device."""
 
 
 class Event(Stream):
-    """A mark in a queue of work on a CUDA device: raises AssertionError, as there is none."""
+    """A mark in a queue of work on a CUDA device: raises RuntimeError, as there is none."""
+
+
+class CUDAGraph(Stream):
+    """Recorded work of a CUDA device: raises RuntimeError, as there is none."""
+
+
+class MemPool(Stream):
+    """Memory of a CUDA device set apart: raises RuntimeError, as there is none."""
+
+
+class graph(Stream):
+    """A block that records the work of a CUDA device: raises RuntimeError, as there is none."""
+
+
+class CudaError(RuntimeError):
+    """A call of CUDA failed; raised by none here, for programs that catch it."""
+
+
+class DeferredCudaCallError(Exception):
+    """A call put off until CUDA starts failed; raised by none here, for programs that catch it."""
 
 
 current_stream = _absent("current_stream", "The current stream")
@@ -176,6 +213,31 @@ reset_peak_memory_stats = _absent("reset_peak_memory_stats", "Count the most mem
 reset_max_memory_allocated = _absent("reset_max_memory_allocated", "Count the most memory anew")
 reset_max_memory_cached = _absent("reset_max_memory_cached", "Count the most memory anew")
 
+cudart = _absent("cudart", "The library of CUDA")
+current_blas_handle = _absent("current_blas_handle", "The handle of cuBLAS")
+make_graphed_callables = _absent("make_graphed_callables", "Modules whose work is recorded")
+graph_pool_handle = _absent("graph_pool_handle", "The memory of recorded work")
+is_current_stream_capturing = _absent("is_current_stream_capturing", "Whether work is being recorded")
+get_sync_debug_mode = _absent("get_sync_debug_mode", "What is said of operations that wait")
+set_sync_debug_mode = _absent("set_sync_debug_mode", "Choose what is said of operations that wait")
+get_per_process_memory_fraction = _absent("get_per_process_memory_fraction", "The limit of memory")
+caching_allocator_alloc = _absent("caching_allocator_alloc", "Take memory")
+caching_allocator_delete = _absent("caching_allocator_delete", "Give memory back")
+memory_snapshot = _absent("memory_snapshot", "Where memory was taken")
+reset_accumulated_memory_stats = _absent("reset_accumulated_memory_stats", "Count memory anew")
+reset_accumulated_host_memory_stats = _absent("reset_accumulated_host_memory_stats", "Count memory anew")
+reset_peak_host_memory_stats = _absent("reset_peak_host_memory_stats", "Count the most memory anew")
+device_memory_used = _absent("device_memory_used", "Bytes in use on the whole device")
+memory_usage = _absent("memory_usage", "The share of time in which memory was used")
+utilization = _absent("utilization", "The share of time in which the device worked")
+temperature = _absent("temperature", "The device's temperature")
+power_draw = _absent("power_draw", "The device's power")
+clock_rate = _absent("clock_rate", "The device's clock")
+
+memory_stats_as_nested_dict = _nothing("memory_stats_as_nested_dict", {}, "Memory in figures")
+host_memory_stats = _nothing("host_memory_stats", {}, "The computer's memory in figures")
+host_memory_stats_as_nested_dict = _nothing("host_memory_stats_as_nested_dict", {}, "The same, nested")
+get_gencode_flags = _nothing("get_gencode_flags", "", "Flags of the compiler of CUDA")
 memory_allocated = _nothing("memory_allocated", 0, "Bytes in use")
 max_memory_allocated = _nothing("max_memory_allocated", 0, "The most bytes in use")
 memory_reserved = memory_cached = _nothing("memory_reserved", 0, "Bytes held")

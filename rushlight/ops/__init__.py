@@ -76,3 +76,29 @@ from rushlight.ops import (  # noqa: F401
     windows,
 )
 from rushlight.ops.aten_names import aten  # noqa: F401
+
+
+class OpNamespace:
+    """The operators of one namespace, as attributes: those that `torch.library` added."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __getattr__(self, name: str):
+        raise AttributeError(f"'_OpNamespace' '{self.name}' object has no attribute '{name}'")
+
+
+_namespaces: dict[str, OpNamespace] = {}
+
+
+def namespace(name: str) -> OpNamespace:
+    """A namespace of operators of the user's own, made when it is first asked for."""
+    return _namespaces.setdefault(name, OpNamespace(name))
+
+
+def __getattr__(name: str) -> OpNamespace:
+    if name in _namespaces:
+        return _namespaces[name]
+    raise AttributeError(
+        f"module 'rushlight.ops' has no attribute {name!r}: no operator of that namespace was defined"
+    )

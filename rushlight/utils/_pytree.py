@@ -14,12 +14,55 @@ PyTree = Any
 Context = Any
 
 
+@dataclass(frozen=True, slots=True)
+class MappingKey:
+    """A step from a mapping to one of its values."""
+
+    key: Any
+
+    def __str__(self) -> str:
+        return f"[{self.key!r}]"
+
+    def get(self, mapping):
+        """The value in a mapping."""
+        return mapping[self.key]
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceKey:
+    """A step from a sequence to one of its items."""
+
+    idx: int
+
+    def __str__(self) -> str:
+        return f"[{self.idx!r}]"
+
+    def get(self, sequence):
+        """The item of a sequence."""
+        return sequence[self.idx]
+
+
+@dataclass(frozen=True, slots=True)
+class GetAttrKey:
+    """A step from an object to one of its attributes."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f".{self.name}"
+
+    def get(self, obj):
+        """The attribute of an object."""
+        return getattr(obj, self.name)
+
+
 @dataclass(frozen=True)
 class _NodeType:
-    """How one type of container is taken apart (to children and a context) and put together."""
+    """How one type of container is taken apart (to children and a context, or to keys with children) and put together."""
 
     flatten: Any
     unflatten: Any
+    flatten_with_keys: Any = None
 
 
 def _dict_flatten(d):
@@ -30,21 +73,44 @@ def _dict_unflatten(values, context) -> dict:
     return dict(zip(context, values, strict=True))
 
 
+def _dict_flatten_with_keys(d):
+    return [(MappingKey(k), v) for k, v in d.items()], list(d)
+
+
+def _list_flatten_with_keys(items):
+    return [(SequenceKey(i), v) for i, v in enumerate(items)], None
+
+
+def _namedtuple_flatten_with_keys(t):
+    return [(GetAttrKey(k), v) for k, v in zip(t._fields, t, strict=True)], type(t)
+
+
 SUPPORTED_NODES: dict[type, _NodeType] = {
-    tuple: _NodeType(lambda t: (list(t), None), lambda children, _: tuple(children)),
-    list: _NodeType(lambda t: (list(t), None), lambda children, _: list(children)),
-    dict: _NodeType(_dict_flatten, lambda children, keys: _dict_unflatten(children, keys)),
+    tuple: _NodeType(lambda t: (list(t), None), lambda children, _: tuple(children), _list_flatten_with_keys),
+    list: _NodeType(lambda t: (list(t), None), lambda children, _: list(children), _list_flatten_with_keys),
+    dict: _NodeType(_dict_flatten, _dict_unflatten, _dict_flatten_with_keys),
     OrderedDict: _NodeType(
-        _dict_flatten, lambda children, keys: OrderedDict(zip(keys, children, strict=True))
+        _dict_flatten,
+        lambda children, keys: OrderedDict(zip(keys, children, strict=True)),
+        _dict_flatten_with_keys,
     ),
     defaultdict: _NodeType(
-        lambda d: (list(d.values()), (d.default_factory, list(d))),
+        lambda d: (list(d.values()), [d.default_factory, list(d)]),
         lambda children, context: defaultdict(context[0], zip(context[1], children, strict=True)),
+        _dict_flatten_with_keys,
     ),
-    deque: _NodeType(lambda d: (list(d), d.maxlen), lambda children, maxlen: deque(children, maxlen=maxlen)),
+    deque: _NodeType(
+        lambda d: (list(d), d.maxlen),
+        lambda children, maxlen: deque(children, maxlen=maxlen),
+        _list_flatten_with_keys,
+    ),
 }
-_NAMEDTUPLE = _NodeType(lambda t: (list(t), type(t)), lambda children, cls: cls(*children))
-_RESULT = _NodeType(lambda t: (list(t), type(t)), lambda children, cls: cls(children))
+_NAMEDTUPLE = _NodeType(
+    lambda t: (list(t), type(t)), lambda children, cls: cls(*children), _namedtuple_flatten_with_keys
+)
+_RESULT = _NodeType(
+    lambda t: (list(t), type(t)), lambda children, cls: cls(children), _list_flatten_with_keys
+)
 
 
 def is_namedtuple(value) -> bool:
@@ -124,19 +190,30 @@ LeafSpec = TreeSpec
 _LEAF = TreeSpec(None, None)
 
 
-def register_pytree_node(cls: type, flatten_fn, unflatten_fn, **_ignored) -> None:
+def register_pytree_node(
+    cls: type,
+    flatten_fn,
+    unflatten_fn,
+    *,
+    serialized_type_name: str | None = None,
+    to_dumpable_context=None,
+    from_dumpable_context=None,
+    flatten_with_keys_fn=None,
+) -> None:
     """Make a class a container.
 
     Args:
         cls: the class.
         flatten_fn: from an instance to (list of children, context).
         unflatten_fn: from (children, context) to an instance.
+        serialized_type_name, to_dumpable_context, from_dumpable_context: accepted; specs are not written as text.
+        flatten_with_keys_fn: from an instance to (list of (key, child), context), for paths.
     Raises:
         ValueError: it is one already.
     """
     if cls in SUPPORTED_NODES:
         raise ValueError(f"{cls} is already registered as pytree node. Registration can be done only once.")
-    SUPPORTED_NODES[cls] = _NodeType(flatten_fn, unflatten_fn)
+    SUPPORTED_NODES[cls] = _NodeType(flatten_fn, unflatten_fn, flatten_with_keys_fn)
 
 
 def _is_leaf(value, is_leaf) -> bool:
@@ -227,6 +304,57 @@ def tree_map_(func, tree: PyTree, *rests: PyTree, is_leaf=None) -> PyTree:
     """Call a function on every leaf, and return the tree itself."""
     tree_map(func, tree, *rests, is_leaf=is_leaf)
     return tree
+
+
+def tree_flatten_with_path(tree: PyTree, is_leaf=None) -> tuple[list[tuple], TreeSpec]:
+    """The leaves of a tree, each with the keys that lead to it, and the tree's structure.
+
+    Raises:
+        ValueError: a class was registered without `flatten_with_keys_fn`.
+
+    >>> from rushlight.utils._pytree import keystr, tree_flatten_with_path
+    >>> [(keystr(path), leaf) for path, leaf in tree_flatten_with_path({"a": 1, "b": [2, 3]})[0]]
+    [("['a']", 1), ("['b'][0]", 2), ("['b'][1]", 3)]
+    """
+    return list(_paths((), tree, is_leaf)), tree_structure(tree, is_leaf)
+
+
+def tree_leaves_with_path(tree: PyTree, is_leaf=None) -> list[tuple]:
+    """The leaves of a tree, each with the keys that lead to it."""
+    return list(_paths((), tree, is_leaf))
+
+
+def _paths(path: tuple, tree, is_leaf):
+    if _is_leaf(tree, is_leaf):
+        yield path, tree
+        return
+    flatten = _node_type(tree).flatten_with_keys
+    if flatten is None:
+        raise ValueError(
+            f"Did not find a flatten_with_keys_fn for type: {type(tree)}. "
+            "Please pass a flatten_with_keys_fn argument to register_pytree_node."
+        )
+    for key, child in flatten(tree)[0]:
+        yield from _paths((*path, key), child, is_leaf)
+
+
+def tree_map_with_path(func, tree: PyTree, *rests: PyTree, is_leaf=None) -> PyTree:
+    """`tree_map` with a function of (path, leaf, ...)."""
+    found, spec = tree_flatten_with_path(tree, is_leaf)
+    columns = [_leaves_up_to(spec, rest) for rest in rests]
+    return tree_unflatten([func(*pair, *row) for pair, *row in zip(found, *columns, strict=True)], spec)
+
+
+def keystr(kp) -> str:
+    """A path as Python writes it."""
+    return "".join(map(str, kp))
+
+
+def key_get(obj, kp):
+    """What stands at a path in an object."""
+    for key in kp:
+        obj = key.get(obj)
+    return obj
 
 
 def _leaves_up_to(spec: TreeSpec, tree) -> list:
