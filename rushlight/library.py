@@ -12,6 +12,7 @@ import numpy as np
 
 from rushlight import ops
 from rushlight.autograd.function import Function
+from rushlight.autograd.grad_mode import MODE, no_grad
 from rushlight.devices import device
 from rushlight.dtypes import dtype
 from rushlight.tensor import Tensor
@@ -72,7 +73,11 @@ class CustomOpDef:
             if key in self._kernels:
                 return self._kernels[key](*args, **keywords)
         leaves, spec = tree_flatten(args)
-        return self._function.apply(*leaves, (spec, keywords))
+        leaves.append((spec, keywords))
+        if MODE.enabled and any(isinstance(x, Tensor) and x.requires_grad for x in leaves):
+            return self._function.apply(*leaves)
+        with no_grad():
+            return self._function.forward(*leaves)
 
     def register_kernel(self, device_types, func: Callable | None = None):
         """Set what computes the operator on a device, also as a decorator.

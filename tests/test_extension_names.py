@@ -143,3 +143,50 @@ def test_parameters_without_a_shape_are_not_counted(name):
     for t in BOTH:
         with pytest.raises(ValueError, match="uninitialized parameter"):
             getattr(t.nn.LazyLinear(3).weight, name)()
+
+
+def test_settings_of_divided_models():
+    ours, theirs = (importlib.import_module(f"{t.__name__}.distributed.fsdp") for t in BOTH)
+    for name in (
+        "CPUOffload", "CPUOffloadPolicy", "FullOptimStateDictConfig", "FullStateDictConfig", "LocalStateDictConfig",
+        "MixedPrecisionPolicy", "OffloadPolicy", "ShardedStateDictConfig", "ShardedOptimStateDictConfig",
+    ):  # fmt: skip
+        assert repr(getattr(ours, name)()) == repr(getattr(theirs, name)()).replace("torch.", "rushlight.")
+    for name in ("BackwardPrefetch", "OptimStateKeyType", "ShardingStrategy", "StateDictType"):
+        assert repr(list(getattr(ours, name))) == repr(list(getattr(theirs, name)))
+    with pytest.raises(NotImplementedError, match="DistributedDataParallel"):
+        ours.fully_shard(rushlight.nn.Linear(1, 1))
+    with pytest.raises(NotImplementedError, match="DistributedDataParallel"):
+        ours.FullyShardedDataParallel(rushlight.nn.Linear(1, 1))
+
+
+def test_policies_of_divided_models():
+    for t in BOTH:
+        wrap = importlib.import_module(f"{t.__name__}.distributed.fsdp.wrap")
+        net = t.nn.Linear(2, 2)
+        assert wrap.ModuleWrapPolicy([t.nn.Linear])(net, recurse=False) and wrap.always_wrap_policy(net)
+        assert not wrap.transformer_auto_wrap_policy(net, False, 6, {t.nn.Conv2d})
+        assert wrap.lambda_auto_wrap_policy(net, False, 6, lambda m: isinstance(m, t.nn.Linear))  # noqa: B023
+        assert [wrap.size_based_auto_wrap_policy(net, r, 6, n) for r in (True, False) for n in (6, 7)] == [
+            True,
+            False,
+        ] * 2
+        assert not wrap.size_based_auto_wrap_policy(t.nn.ModuleList([net]), False, 6, 1)
+
+
+def test_associative_scan():
+    def states(left, right):
+        return left[0] * right[0], right[0] * left[1] + right[1]
+
+    for length in (1, 2, 5, 8):
+        results = []
+        for t in BOTH:
+            scan = importlib.import_module(
+                f"{t.__name__}._higher_order_ops.associative_scan"
+            ).associative_scan
+            a = t.linspace(0.5, 1.5, 2 * length).reshape(2, length)
+            b = t.linspace(-1, 2, 2 * length).reshape(2, length)
+            results.append(
+                [x.numpy() for x in scan(states, (a, b), 1, length % 2 == 0, combine_mode="generic")]
+            )
+        np.testing.assert_allclose(*results, rtol=1e-6)

@@ -1,13 +1,14 @@
 """Nested containers of tensors: taken apart into a list of leaves and put together again.
 
-Containers are tuples, lists, dicts, OrderedDicts, defaultdicts, deques, named tuples, the named results of ops, and what
-`register_pytree_node` adds; everything else, None included, is a leaf.
+Containers are tuples, lists, sizes, dicts, OrderedDicts, defaultdicts, deques, named tuples, the named results of ops, and
+what `register_pytree_node` adds; everything else, None included, is a leaf.
 """
 
 from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from rushlight.devices import Size
 from rushlight.return_types import _Fields
 
 PyTree = Any
@@ -104,6 +105,7 @@ SUPPORTED_NODES: dict[type, _NodeType] = {
         lambda children, maxlen: deque(children, maxlen=maxlen),
         _list_flatten_with_keys,
     ),
+    Size: _NodeType(lambda t: (list(t), None), lambda children, _: Size(children), _list_flatten_with_keys),
 }
 _NAMEDTUPLE = _NodeType(
     lambda t: (list(t), type(t)), lambda children, cls: cls(*children), _namedtuple_flatten_with_keys

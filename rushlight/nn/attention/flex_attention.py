@@ -19,6 +19,8 @@ __all__ = [
     "noop_mask", "or_masks",
 ]  # fmt: skip
 
+_DEFAULT_SPARSE_BLOCK_SIZE = 128  # queries and keys of a block of a mask
+
 
 class AuxRequest(NamedTuple):
     """What `flex_attention` returns beside its result.
