@@ -4,11 +4,14 @@ import functools
 import weakref
 
 from rushlight.capture import NATIVE
-from rushlight.capture.compiled import Compiled
+from rushlight.capture.compiled import Compiled, take_stance
 
 _MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
 _RECORDING = ("inductor", "cudagraphs", "aot_ts", "onnxrt", "openxla", "tvm")
 _EAGER = ("eager", "eager_noexcept", "aot_eager", "aot_eager_decomp_partition", "pre_dispatch_eager")
+_STANCES = (
+    "default", "force_eager", "eager_on_recompile", "fail_on_recompile", "eager_then_compile", "aot_eager_then_compile",
+)  # fmt: skip
 _all: weakref.WeakSet = weakref.WeakSet()
 
 
@@ -66,12 +69,19 @@ def compile(
     if mode is not None and mode not in _MODES:
         raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
     backend = backend or "inductor"
+    _check_backend(backend)
+    return _compiled(model, fullgraph, disable or not _records(backend))
+
+
+def _check_backend(backend) -> None:
     if isinstance(backend, str) and backend not in (*_RECORDING, *_EAGER):
         raise RuntimeError(
             f"Invalid backend: '{backend}', see `torch._dynamo.list_backends()` for available backends."
         )
-    eager = disable or not NATIVE or backend not in _RECORDING
-    return _compiled(model, fullgraph, eager)
+
+
+def _records(backend) -> bool:
+    return NATIVE and backend in _RECORDING
 
 
 def _compiled(model, fullgraph: bool, eager: bool):
@@ -113,6 +123,65 @@ def disable(fn=None, recursive=True, *, reason=None):
 def _unrecorded(function, args: tuple, kwargs: dict):
     """What the recorder refuses (see `capture.watch`)."""
     return function(*args, **kwargs)
+
+
+class set_stance:
+    """Say how compiled functions are to run from now on; as a context manager and a decorator too.
+
+    Args:
+        stance: "default"; "force_eager", as if nothing were compiled; "eager_on_recompile", where no recording fits the
+            call runs eagerly; "fail_on_recompile", it is an error where calls of that kind have never been seen;
+            "eager_then_compile" and "aot_eager_then_compile", which are as "default" here, where first calls run eagerly.
+        skip_guard_eval_unsafe: accepted, without effect: guards are always checked.
+        force_backend: with "default", the backend of all compiled functions.
+    Raises:
+        RuntimeError: there is no such stance or backend, or both are given.
+
+    >>> import rushlight as torch
+    >>> double = torch.compile(lambda x: x + x)
+    >>> with torch.compiler.set_stance("force_eager"):
+    ...     double(torch.ones(1))
+    tensor([2.])
+    """
+
+    _current: tuple = ("default", None)
+
+    def __init__(self, stance: str = "default", *, skip_guard_eval_unsafe: bool = False, force_backend=None):
+        if stance not in _STANCES:
+            raise RuntimeError(
+                f"invalid torch.compile stance '{stance}', should be one of: {', '.join(_STANCES)}"
+            )
+        if force_backend is not None and stance != "default":
+            raise RuntimeError("non-default stance cannot have force_backend set")
+        _check_backend(force_backend)
+        self._target = (stance, force_backend)
+        self._before = self._take(self._target)
+
+    @staticmethod
+    def _take(target: tuple) -> tuple:
+        """Take a stance; returns the one before."""
+        before, set_stance._current = set_stance._current, target
+        stance, backend = target
+        eager = backend is not None and not _records(backend)
+        take_stance("force_eager" if eager else stance)
+        return before
+
+    def __enter__(self) -> None:
+        self._take(self._target)
+
+    def __exit__(self, *error) -> None:
+        self._take(self._before)
+
+    def __call__(self, fn):
+        self._take(self._before)
+        stance, backend = self._target
+
+        @functools.wraps(fn)
+        def decorated(*args, **kwargs):
+            with set_stance(stance, force_backend=backend):
+                return fn(*args, **kwargs)
+
+        return decorated
 
 
 def allow_in_graph(fn):

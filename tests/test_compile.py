@@ -750,3 +750,57 @@ def test_random_programs(program, shape, kind):
         x, y = (torch.randn(shape, dtype=getattr(torch, kind)) for _ in range(2))
         same(compiled(x, y), function(x, y))
     assert compiled._plans or shape == () or "float64" in compiled.report(), compiled.report()
+
+
+def test_stances():
+    calls = []
+
+    def noted(x):
+        calls.append(x.shape)
+        return x * 2
+
+    compiled = torch.compile(noted, backend="eager")
+    for stance in ("force_eager", "eager_on_recompile", "fail_on_recompile"):
+        with torch.compiler.set_stance(stance):
+            assert compiled(torch.ones(2)).tolist() == [2, 2]
+    assert len(calls) == 3
+    for wrong in (
+        {"stance": "nope"},
+        {"stance": "force_eager", "force_backend": "eager"},
+        {"force_backend": "nope"},
+    ):
+        with pytest.raises(RuntimeError):
+            torch.compiler.set_stance(**wrong)
+
+    @torch.compiler.set_stance("force_eager")
+    def inner():
+        return torch.compiler.set_stance._current[0]
+
+    assert inner() == "force_eager" and torch.compiler.set_stance._current == ("default", None)
+
+
+@replays
+def test_stances_of_recordings():
+    compiled = torch.compile(lambda x: x * 2 + 1)
+    for _ in range(4):
+        compiled(torch.ones(3))
+    report = compiled.report()
+    assert "1 recording, replayed" in report
+    with torch.compiler.set_stance("force_eager"):
+        compiled(torch.ones(3))
+    assert compiled.report() == report
+    with torch.compiler.set_stance("fail_on_recompile"):
+        assert compiled(torch.ones(3)).tolist() == [3, 3, 3] and compiled.report() != report
+        with pytest.raises(RuntimeError, match="Detected recompile"):
+            compiled(torch.ones(4))
+    with torch.compiler.set_stance("eager_on_recompile"):
+        for _ in range(5):
+            assert compiled(torch.ones(4)).tolist() == [3, 3, 3, 3]
+    assert "1 recording," in compiled.report()
+    torch.compiler.set_stance(force_backend="eager")
+    report = compiled.report()
+    compiled(torch.ones(3))
+    torch.compiler.set_stance("default")
+    assert compiled.report() == report
+    compiled(torch.ones(3))
+    assert compiled.report() != report

@@ -2,11 +2,12 @@
 
 from rushlight._dynamo import config
 from rushlight._dynamo.eval_frame import OptimizedModule
-from rushlight.compiler import disable, is_compiling, list_backends, reset
+from rushlight.compiler import disable, is_compiling, list_backends, reset, set_stance
 
 __all__ = [
     "OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable", "disallow_in_graph", "graph_break",
     "is_compiling", "list_backends", "mark_dynamic", "mark_static", "maybe_mark_dynamic", "reset",
+    "set_stance",
 ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import threading
 from typing import NamedTuple
 
 from rushlight.autograd import grad
+from rushlight.autograd.function import forward_mode
 from rushlight.autograd.grad_mode import enable_grad
 from rushlight.ops.creation import zeros_like
 from rushlight.tensor import Tensor
@@ -123,7 +124,10 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
         return UnpackedDualTensor(primal, own)
     with enable_grad():
         cotangent = zeros_like(tensor).requires_grad_()
-        linear = grad(tensor, [dual for dual, *_ in duals], cotangent, create_graph=True, allow_unused=True)
+        with forward_mode():
+            linear = grad(
+                tensor, [dual for dual, *_ in duals], cotangent, create_graph=True, allow_unused=True
+            )
         reached = [(g, tangent) for g, (_, tangent, _) in zip(linear, duals, strict=True) if g is not None]
         if not reached:
             return UnpackedDualTensor(primal, None)

@@ -1,22 +1,45 @@
 """Operations with a gradient of the user's own: `Function`, and the one-shot forms around it."""
 
+import contextlib
 import functools
+import threading
 import warnings
 import weakref
 
 import numpy as np
 
-from rushlight.autograd.grad_mode import MODE, no_grad
+from rushlight.autograd.grad_mode import MODE, enable_grad, no_grad
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import check_writable, place
 from rushlight.dtypes import from_numpy_dtype
 from rushlight.tensor import Tensor, wrap
 
 
+class _Forward(threading.local):
+    """Whether this thread asks for directional derivatives, which it gets by going backwards twice."""
+
+    on: bool = False
+
+
+_FORWARD = _Forward()
+
+
+@contextlib.contextmanager
+def forward_mode():
+    """A block in which a `Function` that has `jvp` is differentiated by it."""
+    before, _FORWARD.on = _FORWARD.on, True
+    try:
+        yield
+    finally:
+        _FORWARD.on = before
+
+
 class FunctionCtx:
     """What `forward` and `backward` of a `Function` share. Other attributes are the user's."""
 
     _to_save: tuple | None = None
+    _saved_for_forward: tuple = ()
+    _in_jvp = False
     _non_differentiable: tuple = ()
     _dirty: tuple = ()
     _materialize = True
@@ -39,9 +62,15 @@ class FunctionCtx:
                 )
         self._to_save = tensors
 
+    def save_for_forward(self, *tensors) -> None:
+        """Keep tensors for `jvp`, where they are `ctx.saved_tensors`."""
+        self._saved_for_forward = tensors
+
     @property
     def saved_tensors(self) -> tuple:
-        """What `save_for_backward` kept."""
+        """What `save_for_backward` kept; in `jvp` what `save_for_forward` did."""
+        if self._in_jvp:
+            return self._saved_for_forward
         return self._owner().saved_tensors
 
     def mark_non_differentiable(self, *tensors) -> None:
@@ -61,6 +90,7 @@ class FunctionNode(Node):
     """The node of a `Function` in the graph; attributes of its ctx can be read on it."""
 
     saved_numbers: tuple = ()  # for each saved tensor: which output it is, or None
+    linear: tuple | None = None  # tangents, and what jvp made of them
 
     def __getattr__(self, name):
         if name == "ctx":
@@ -90,6 +120,8 @@ class FunctionNode(Node):
                 for g, (shape, kind) in zip(grads, self.output_specs, strict=True)
             ]
         function = self.function
+        if _FORWARD.on and function.jvp is not Function.jvp:
+            return self._transposed_jvp(grads)
         if function.backward is Function.backward:
             function.backward = staticmethod(function.vjp)
         results = function.backward(self.ctx, *grads)
@@ -104,6 +136,52 @@ class FunctionNode(Node):
             None if spec is None else self._checked(results[i], *spec, i)
             for i, spec in enumerate(self.input_specs)
         )
+
+    def _transposed_jvp(self, grads) -> tuple:
+        """The gradients of the inputs by `jvp`: it is linear in the tangents, and its derivative by them is its transpose."""
+        from rushlight.autograd.backward import grad
+
+        if self.linear is None:
+            self.linear = self._linear()
+        tangents, outputs = self.linear
+        moving = [
+            (o, g)
+            for o, g in zip(outputs, grads, strict=True)
+            if isinstance(o, Tensor) and o._rg and g is not None
+        ]
+        wanted = [t for t, spec in zip(tangents, self.input_specs, strict=True) if spec is not None]
+        if not moving:
+            return (None,) * len(tangents)
+        outputs, grads = zip(*moving, strict=True)
+        found = iter(grad(outputs, wanted, grads, create_graph=True, allow_unused=True))
+        return tuple(None if spec is None else next(found) for spec in self.input_specs)
+
+    def _linear(self) -> tuple[list, tuple]:
+        """Tangents of the inputs, and what `jvp` makes of them; it may be called once only."""
+        ctx = self.ctx
+        tangents = [None if spec is None else wrap(np.zeros(*spec)) for spec in self.tensor_specs]
+        for tangent, spec in zip(tangents, self.input_specs, strict=True):
+            if spec is not None:
+                tangent.requires_grad_()
+        ctx._in_jvp = True
+        try:
+            with enable_grad():
+                outputs = self.function.jvp(ctx, *tangents)
+        finally:
+            ctx._in_jvp = False
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        if len(outputs) != self.outputs:
+            raise RuntimeError(
+                f"function {self.name()} returned an incorrect number of forward gradients (expected {self.outputs}, "
+                f"got {len(outputs)})"
+            )
+        for i, (out, (shape, _)) in enumerate(zip(outputs, self.output_specs, strict=True)):
+            if isinstance(out, Tensor) and out._array.shape != shape:
+                raise RuntimeError(
+                    f"{self.function.__name__}.jvp: forward gradient {i} has the shape {list(out.shape)}, expected "
+                    f"{list(shape)}, that of the output"
+                )
+        return tangents, outputs
 
     def _checked(self, grad, shape, kind, i):
         """A gradient as the input's: of its type, and summed to its shape where it broadcasts from it."""
@@ -188,7 +266,8 @@ class Function:
 
     @staticmethod
     def jvp(ctx, *tangents):
-        """What PyTorch's forward mode calls; a subclass may have it, and nothing here needs it."""
+        """The tangents of the outputs for those of the inputs, for `autograd.forward_ad` and `func.jvp`. Without it these
+        differentiate `backward`."""
         raise NotImplementedError(
             "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
         )
@@ -241,6 +320,8 @@ def _record_outputs(node: FunctionNode, inputs, outputs) -> tuple:
     ctx = node.ctx
     node.outputs = len(outputs)
     node.input_specs = [None if t is None or not t._rg else (t._array.shape, t._array.dtype) for t in inputs]
+    if node.function.jvp is not Function.jvp:
+        node.tensor_specs = [None if t is None else (t._array.shape, t._array.dtype) for t in inputs]
     node.output_specs = [
         (o._array.shape, o._array.dtype) if isinstance(o, Tensor) else ((), np.float32) for o in outputs
     ]

@@ -45,6 +45,26 @@ class Compiled:
                 return result
         return self._slow(args, kwargs)
 
+    def _call_by_stance(self, *args, **kwargs):
+        """A call where the stance is not the default one."""
+        if _stance == "force_eager" or self._eager:
+            return self._function(*args, **kwargs)
+        for plan in [] if RECORDERS else self._plans:
+            result = plan.call(args, kwargs)
+            if result is not NotImplemented:
+                return result
+        if _stance == "eager_on_recompile":
+            return self._function(*args, **kwargs)
+        key = _outline(args, kwargs)
+        if key not in self._failures and all(recording.key != key for recording in self._fresh):
+            code = getattr(self._function, "__code__", None)
+            where = f"filename: '{code.co_filename}', line number: {code.co_firstlineno}, " if code else ""
+            raise RuntimeError(
+                "Detected recompile when torch.compile stance is 'fail_on_recompile'. "
+                f"{where}function name: '{self._name()}': there was no call with such arguments before"
+            )
+        return self._slow(args, kwargs)
+
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)
 
@@ -141,6 +161,18 @@ class Compiled:
         elif self._eager:
             line += ", runs eagerly" + ("" if NATIVE else ", as the reference kernels do")
         return "\n".join([line, *(f"  not recorded: {reason}" for reason in dict.fromkeys(self.reasons))])
+
+
+_stance = "default"
+_plain_call = Compiled.__call__
+
+
+def take_stance(stance: str) -> None:
+    """How compiled functions run from now on, see `torch.compiler.set_stance`. The default one is not asked for in calls."""
+    global _stance
+    _stance = stance
+    plain = stance in ("default", "eager_then_compile", "aot_eager_then_compile")
+    Compiled.__call__ = _plain_call if plain else Compiled._call_by_stance  # type: ignore[method-assign]
 
 
 def _outline(args: tuple, kwargs: dict) -> tuple:

@@ -10,6 +10,7 @@ import functools
 import numpy as np
 
 from rushlight import autograd
+from rushlight.autograd.function import forward_mode
 from rushlight.autograd.grad_mode import MODE, enable_grad
 from rushlight.autograd.node import edge
 from rushlight.func.arguments import check_outputs, check_real, chosen, replaced, split_aux
@@ -240,7 +241,8 @@ class _Linear:
             self.dummies = [_zeros(o).requires_grad_() for o in self.linked]
             for dummy in self.dummies:
                 dummy._transform = run.running
-            self.pulled = gradients(self.linked, run.leaves, self.dummies, True, True)
+            with forward_mode():
+                self.pulled = gradients(self.linked, run.leaves, self.dummies, True, True)
 
     def push(self, tangents) -> list[Tensor]:
         """The tangents of all outputs."""

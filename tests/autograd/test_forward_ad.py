@@ -65,3 +65,88 @@ def test_errors(wrong):
                 fw.exit_dual_level()
 
     agree(case)
+
+
+def functions(lib):
+    """Operations of the user's own, with rules for tangents."""
+
+    class Exp(lib.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.result = lib.exp(x)
+            return ctx.result
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            out = tangent * ctx.result
+            del ctx.result  # it is called once
+            return out
+
+    class Scaled(lib.autograd.Function):
+        """Two outputs, a number among the arguments, and a backward that can't be differentiated."""
+
+        @staticmethod
+        def forward(ctx, x, factor, y):
+            ctx.factor = factor
+            ctx.save_for_forward(x, y)
+            ctx.save_for_backward(x, y)
+            return x * y * factor, x.sin()
+
+        @staticmethod
+        def backward(ctx, a, b):
+            raise AssertionError("not in forward mode")
+
+        @staticmethod
+        def jvp(ctx, dx, none, dy):
+            assert none is None
+            x, y = ctx.saved_tensors
+            return (dx * y + x * dy) * ctx.factor, dx * x.cos()
+
+    class Cube(lib.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x**3
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            (x,) = ctx.saved_tensors
+            return 3 * tangent * x**2
+
+    return Exp, Scaled, Cube
+
+
+def own_functions(lib):
+    fw = importlib.import_module(f"{lib.__name__}.autograd.forward_ad")
+    lib.manual_seed(0)
+    x, t, plain = lib.randn(3), lib.randn(3), lib.randn(3)
+    one, two, cube = functions(lib)
+    found = []
+    with fw.dual_level():
+        dual = fw.make_dual(x, t)
+        result = one.apply(dual * 2)
+        found += [*fw.unpack_dual(result), *fw.unpack_dual(result)]
+        for outputs in (
+            two.apply(dual, 2.0, plain),
+            two.apply(plain, 3.0, dual),
+            two.apply(dual, 1.0, one.apply(dual)),
+        ):
+            found += [value for out in outputs for value in fw.unpack_dual(out)]
+    found += lib.func.jvp(lambda v: cube.apply(v.sin()).sum(), (x,), (t,))
+    return [None if part is None else part.detach() for part in found]
+
+
+def test_functions_with_jvp():
+    agree(own_functions)
+
+
+def without_rules(lib):
+    one, *_ = functions(lib)
+    one.apply(lib.ones(2, requires_grad=True)).sum().backward()
+
+
+def test_a_jvp_is_no_backward():
+    agree(without_rules)
