@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import textwrap
 import threading
 
 import pytest
@@ -804,3 +805,86 @@ def test_stances_of_recordings():
     assert compiled.report() == report
     compiled(torch.ones(3))
     assert compiled.report() != report
+
+
+def test_a_step_may_return_its_loss():
+    """The loss requires grad, but the step itself went through its graph."""
+
+    def run(compiled):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+        optimizer, criterion = torch.optim.SGD(model.parameters(), lr=0.1), nn.MSELoss()
+
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = criterion(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        call = torch.compile(step) if compiled else step
+        losses = [call(torch.randn(4, 3), torch.randn(4, 2)) for _ in range(6)]
+        assert all(loss.requires_grad for loss in losses)
+        with pytest.raises(RuntimeError, match="second time"):
+            losses[-1].backward()
+        return [loss.item() for loss in losses], [p.tolist() for p in model.parameters()], call
+
+    eager, compiled = run(False), run(True)
+    assert eager[:2] == compiled[:2]
+    if NATIVE:
+        assert "replayed 3 times" in compiled[2].report()
+
+
+def test_subclasses_and_modes_run_eagerly():
+    class Named(torch.Tensor):
+        pass
+
+    class Seen(torch.overrides.TorchFunctionMode):
+        names: list = []
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            self.names.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    double = torch.compile(lambda x: (x * 2).sum())
+    x = torch.ones(4)
+    for _ in range(5):
+        assert double(x) == 8
+    if NATIVE:
+        assert "replayed 2 times" in double.report()  # although all functions take detours now
+    assert type(double(x.as_subclass(Named))) is Named
+    with Seen():
+        double(x)
+    assert Seen.names == ["mul", "sum"]
+
+
+@replays
+def test_a_global_with_the_name_of_a_method():
+    """`step` calls `optimizer.step()`; it does not thereby reach itself."""
+    scope = {"torch": torch, "nn": nn}
+    program = """
+        model = nn.Linear(3, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+        @torch.compile
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        for _ in range(5):
+            step(torch.randn(4, 3), torch.randn(4, 2))
+    """
+    exec(compile(textwrap.dedent(program), "program.py", "exec"), scope)
+    assert "replayed 2 times" in scope["step"].report()
+
+
+@replays
+def test_a_compiled_function_in_another():
+    inner = torch.compile(lambda x: x.sin() * 2)
+    outer = torch.compile(lambda x: inner(x).sum())
+    for _ in range(6):
+        outer(torch.ones(3))
+    assert "replayed 3 times" in outer.report()

@@ -6,6 +6,7 @@ further calls run eagerly.
 """
 
 import weakref
+from itertools import repeat
 
 import numpy as np
 
@@ -24,6 +25,19 @@ def roots_of(value) -> list:
     if type(value) is dict:
         value = list(value.values())
     return [root for v in value for root in roots_of(v)] if type(value) in (tuple, list) else []
+
+
+def is_spent(root: Tensor) -> bool:
+    """Whether a backward pass went through its graph and dropped what it needs for another."""
+    waiting, seen = [root._node], set()
+    while waiting:
+        node = waiting.pop()
+        if node.saved is RELEASED:
+            return True
+        if node not in seen:
+            seen.add(node)
+            waiting += [target for target in node.edges if target is not None and target.is_node]
+    return False
 
 
 class Trial:
@@ -148,6 +162,32 @@ class DifferentiablePlan:
                 if g is not None:
                     K.mul(g, grads[0]._array.reshape(()).astype(g.dtype), out=g)
         return tuple(None if g is None else wrap(g) for g in found)
+
+
+class PlanOfSpentResults:
+    """A plan whose results require grad, though the call went through their graph itself: `return loss` at a step's end.
+
+    Args:
+        recording: a recording with such results.
+    """
+
+    def __init__(self, recording):
+        self.plan, self._marks = recording.plan, recording.spec
+        self.matches = self.plan.matches
+        self._node = CompiledFunctionBackward()
+        self._node.saved = RELEASED
+
+    @property
+    def calls(self) -> int:
+        """How often it was replayed."""
+        return self.plan.calls
+
+    def call(self, args: tuple, kwargs: dict):
+        """The result of a replay, or NotImplemented."""
+        result = self.plan.call(args, kwargs)
+        if result is not NotImplemented:
+            _attach(result, self._marks, self._node, repeat(0))
+        return result
 
 
 def _gone() -> None:

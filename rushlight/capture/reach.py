@@ -6,6 +6,7 @@ by equality of numbers and text. After the recorded call the same guards tell wh
 """
 
 import contextlib
+import dis
 import functools
 import sys
 import types
@@ -55,6 +56,11 @@ def _is_foreign_library(name: str | None) -> bool:
     """Whether a module is Python's own or NumPy's, whose state no function here depends on."""
     root = (name or "builtins").split(".")[0]
     return root in sys.stdlib_module_names or root in ("numpy", "ml_dtypes", "builtins")
+
+
+def _global_names(code) -> set:
+    """The names that code looks up outside; `co_names` has those of attributes too."""
+    return {i.argval for i in dis.get_instructions(code) if i.opname.endswith(("_GLOBAL", "_NAME"))}
 
 
 class Reach:
@@ -160,7 +166,7 @@ class Reach:
         """Guard the globals that code names, with what it takes from modules of the user's."""
         self.codes.add(code)
         modules = []
-        for name in code.co_names:
+        for name in _global_names(code):
             if name not in scope:
                 continue
             value = scope[name]
@@ -196,10 +202,14 @@ class Reach:
                     self._waiting.append(value)
 
     def _instance(self, value) -> None:
+        from rushlight.capture.compiled import Compiled
         from rushlight.optim.lr_scheduler import LRScheduler
         from rushlight.optim.optimizer import Optimizer
 
         kind = type(value)
+        if isinstance(value, Compiled):  # what it has recorded is its own affair
+            self._waiting.append(value._function)
+            return
         if isinstance(value, Optimizer):
             self.optimizers.append(value)
             self.plan.guard_list(value.param_groups)

@@ -6,13 +6,13 @@ import threading
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from rushlight import _native, dtypes
+from rushlight import _native, dtypes, overrides
 from rushlight.amp import switch
 from rushlight.autograd import saving
 from rushlight.autograd.engine import ANOMALY
 from rushlight.autograd.grad_mode import MODE
 from rushlight.capture import watch
-from rushlight.capture.backward import DifferentiablePlan, Trial, roots_of
+from rushlight.capture.backward import DifferentiablePlan, PlanOfSpentResults, Trial, is_spent, roots_of
 from rushlight.capture.reach import Reach, Uncapturable
 from rushlight.capture.watch import Number
 from rushlight.nn import hooks
@@ -38,6 +38,7 @@ class Recording:
         self.kept: list[np.ndarray] = []  # arrays of the arena that are results
         self.new: list[Tensor] = []
         self.trial = None
+        self.spent: list[Tensor] = []  # results whose graph the call itself went through backwards
 
     # -- before -------------------------------------------------------------------------------------
 
@@ -54,6 +55,8 @@ class Recording:
         return "same", value
 
     def _argument(self, t: Tensor) -> tuple:
+        if overrides.has_torch_function_unary(t):
+            raise Uncapturable(f"an argument is a {type(t).__name__}, whose class may override functions")
         if t.is_sparse or t._node is not None or t._hooks or t._post_accumulate_hooks:
             raise Uncapturable(
                 "an argument is sparse, was computed from tensors that require grad, or has hooks"
@@ -72,11 +75,14 @@ class Recording:
             raise Uncapturable("autocast is on outside, or anomaly detection, or hooks on saved tensors")
         if watch.sys.getprofile() is not None:
             raise Uncapturable("a profiler is running")
+        if overrides._STATE.modes:
+            raise Uncapturable("a TorchFunctionMode is on outside")
         plan, reach = self.plan, self.reach
         for name in ("enabled", "inference"):
             plan.guard_attribute(MODE, name)
         plan.guard_item(vars(switch), "_armed")
         plan.guard_list(saving._users)
+        plan.guard_list(overrides._STATE.modes)
         plan.guard_item(vars(dtypes), "_default")
         for table in (ANOMALY, *_global_hooks()):
             plan.guard_dict(table)
@@ -98,7 +104,9 @@ class Recording:
                 result = self.function(*args, **kwargs)
                 roots = roots_of(result)
                 if roots and not self.tape.reason:
-                    self.trial = Trial(self, roots)
+                    self.spent = [root for root in roots if is_spent(root)]
+                    if not self.spent:
+                        self.trial = Trial(self, roots)
                 return result
         except BaseException:
             self.tape.fail("it raised an error")
@@ -226,7 +234,8 @@ class Recording:
 
     def _new_tensor(self, t: Tensor):
         array = t._array
-        root = self.trial is not None and any(t is r for r in self.trial.roots)
+        roots = self.spent if self.trial is None else self.trial.roots
+        root = any(t is r for r in roots)
         if (t._rg or t._node is not None) and not root:
             raise Uncapturable("its result requires grad: compile the whole step, backward included")
         if type(t) is not Tensor or t.is_sparse or not self.tape.inside(array) or t._grad is not None:
@@ -295,12 +304,14 @@ class Recording:
 
     def settle(self):
         """The plan; of the recording only what replays need is kept."""
-        if self.trial is None:
+        if self.spent:
+            plan = PlanOfSpentResults(self)
+        elif self.trial is None:
             plan = self.plan
         else:
             self.plan.segment = 0
             plan = DifferentiablePlan(self)
-        self.spec = self.sets = self.inputs = self.versions = self.reach = self.trial = None
+        self.spec = self.sets = self.inputs = self.versions = self.reach = self.trial = self.spent = None
         return plan
 
     def own_results(self, result):

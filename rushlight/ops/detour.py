@@ -76,7 +76,7 @@ def make({names}):
     return op
 """
     scope: dict = {}
-    exec(source, scope)
+    exec(compile(source, __file__, "exec"), scope)  # who asks where it is from sees that it is ours
     return scope["make"](*free).__code__
 
 
