@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import rushlight as _VariableFunctions
+from rushlight.library.operator import BelowAutograd as _AutoDispatchBelowAutograd  # noqa: F401
 from rushlight.nn import functional as _F
 from rushlight.overrides import DisableTorchFunction, DisableTorchFunctionSubclass
 from rushlight.random import Generator

@@ -771,6 +771,10 @@ def __getattr__(name: str):
         from rushlight.futures import Future
 
         return Future
+    if name == "Tag":
+        from rushlight.library import Tag
+
+        return Tag
     raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
 
 
