@@ -104,6 +104,13 @@ from rushlight.config import (
     _assert,
     _assert_async,
     _check,
+    _check_index,
+    _check_is_size,
+    _check_not_implemented,
+    _check_tensor_all,
+    _check_type,
+    _check_value,
+    _check_with,
     are_deterministic_algorithms_enabled,
     finfo,
     get_default_device,
@@ -600,7 +607,11 @@ from rushlight.ops.sorting import (
     topk,
 )
 from rushlight.ops.sparse import sparse_coo_tensor
-from rushlight.ops.sparse_csr import sparse_csr_tensor
+from rushlight.ops.sparse_csr import (
+    _convert_indices_from_coo_to_csr,
+    _convert_indices_from_csr_to_coo,
+    sparse_csr_tensor,
+)
 from rushlight.ops.special import i0, igamma, igammac, logit, mvlgamma, polygamma, sinc
 from rushlight.ops.special_sampling import (
     _dirichlet_grad,

@@ -276,17 +276,53 @@ def _assert_async(
         raise RuntimeError(message)
 
 
-def _check(condition: bool, message=None) -> None:
+def _check_with(error_type: type[Exception], cond: bool, message=None) -> None:
     """A condition that must hold.
 
     Args:
-        condition: the condition.
+        error_type: the error that is raised where it does not.
+        cond: the condition.
         message: a function that returns the message.
-    Raises:
-        RuntimeError: it does not hold.
     """
-    if not condition:
-        raise RuntimeError("Expected cond to be True, but got False" if message is None else str(message()))
+    if not cond:
+        raise error_type("Expected cond to be True, but got False" if message is None else str(message()))
+
+
+def _check(cond: bool, message=None) -> None:
+    """A condition without which there is a RuntimeError; `message` returns what it says."""
+    _check_with(RuntimeError, cond, message)
+
+
+def _check_index(cond: bool, message=None) -> None:
+    """A condition without which there is an IndexError; `message` returns what it says."""
+    _check_with(IndexError, cond, message)
+
+
+def _check_value(cond: bool, message=None) -> None:
+    """A condition without which there is a ValueError; `message` returns what it says."""
+    _check_with(ValueError, cond, message)
+
+
+def _check_type(cond: bool, message=None) -> None:
+    """A condition without which there is a TypeError; `message` returns what it says."""
+    _check_with(TypeError, cond, message)
+
+
+def _check_not_implemented(cond: bool, message=None) -> None:
+    """A condition without which there is a NotImplementedError; `message` returns what it says."""
+    _check_with(NotImplementedError, cond, message)
+
+
+def _check_tensor_all(cond, message=None) -> None:
+    """A condition on all elements of a bool tensor, without which there is a RuntimeError."""
+    if not hasattr(cond, "all"):
+        raise TypeError(f"cond must be a tensor, but got {type(cond)}")
+    _check_with(RuntimeError, bool(cond.all()), message)
+
+
+def _check_is_size(i: int, message=None, *, max: int | None = None) -> None:
+    """That a number may be a size: not below 0 nor above `max`; there is a RuntimeError where it isn't."""
+    _check_with(RuntimeError, i >= 0 and (max is None or i <= max), message)
 
 
 def typename(obj) -> str:

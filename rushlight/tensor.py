@@ -215,6 +215,11 @@ class Tensor(TensorBase):
         """The address of its first element."""
         return self._strided().ctypes.data if self._array.size else 0
 
+    @property
+    def _cdata(self) -> int:
+        """A number of this very tensor, by which programs tell two tensors apart."""
+        return id(self)
+
     def is_contiguous(self, memory_format=contiguous_format) -> bool:
         """Whether its elements lie one after another in the order of its indices, or of `memory_format`."""
         if memory_format in (channels_last, channels_last_3d):

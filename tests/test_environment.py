@@ -177,3 +177,33 @@ def test_make_tensor():
     assert not rushlight.testing.make_tensor(
         3, 4, dtype=rushlight.float32, device="cpu", noncontiguous=True
     ).is_contiguous()
+
+
+CHECKS = {
+    "index": lambda t: t._check_index(False),
+    "value": lambda t: t._check_value(False, lambda: "a"),
+    "type": lambda t: t._check_type(False),
+    "not implemented": lambda t: t._check_not_implemented(False),
+    "all": lambda t: t._check_tensor_all(t.tensor([True, False]), lambda: "m"),
+    "all of a number": lambda t: t._check_tensor_all(1),
+    "size": lambda t: t._check_is_size(-1),
+    "size above": lambda t: t._check_is_size(3, max=2),
+    "sizes": lambda t: t._check_is_size(2, max=2),
+    "with": lambda t: t._check_with(KeyError, False, lambda: "x"),
+    "holds": lambda t: t._check(True),
+    "rows": lambda t: t._convert_indices_from_coo_to_csr(t.tensor([0, 0, 2, 5]), 7).tolist(),
+    "no rows": lambda t: t._convert_indices_from_coo_to_csr(t.tensor([], dtype=t.long), 3).tolist(),
+    "short rows": lambda t: str(t._convert_indices_from_coo_to_csr(t.tensor([0, 2]), 3, out_int32=True)),
+    "places": lambda t: t._convert_indices_from_csr_to_coo(t.tensor([0, 2, 3]), t.tensor([1, 0, 2])).tolist(),
+    "places turned": lambda t: t._convert_indices_from_csr_to_coo(
+        t.tensor([0, 2, 3]), t.tensor([1, 0, 2]), transpose=True
+    ).tolist(),
+    "fusion": lambda t: (t.jit.onednn_fusion_enabled(), t.jit.set_fusion_strategy([("STATIC", 20), ("DYNAMIC", 0)])),
+    "tensors told apart": lambda t: (lambda x: (x._cdata == x._cdata, x._cdata == (x * 1)._cdata))(t.ones(1)),
+    "warnings": lambda t: [issubclass(t.jit.TracerWarning, Warning), issubclass(t.jit.Error, Exception)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_checks_as_pytorch(name):
+    assert outcome(CHECKS[name], rushlight) == outcome(CHECKS[name], torch)

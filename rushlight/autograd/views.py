@@ -98,14 +98,27 @@ def assign(t: Tensor, result: Tensor, name: str = "in-place operation") -> Tenso
     return after(t, result._node if result._rg and MODE.enabled else None, result._nr)
 
 
+def old_values(t: Tensor, *arguments) -> Tensor:
+    """`before(t)`, with values that survive where the operation is recorded and its nodes may save them.
+
+    Args:
+        t: what is about to be overwritten.
+        arguments: what else the operation is given.
+    """
+    old = before(t)
+    if old is not t:
+        old._array, old._vc = old._array.copy(order="K"), None
+    elif MODE.enabled and any(isinstance(a, Tensor) and a._rg for a in arguments):
+        return wrap(t._array.copy(order="K"))
+    return old
+
+
 def inplace(function, name: str):
     """The in-place form of an op whose first argument is the tensor to change."""
 
     def method(self, *args, **kwargs):
         check_writable(self)
-        old = before(self)
-        if old is not self:  # recorded: what the nodes save of the old values must survive
-            old._array, old._vc = old._array.copy(order="K"), None
+        old = old_values(self, *args, *kwargs.values())
         return assign(self, function(old, *args, **kwargs), name)
 
     method.__name__ = method.__qualname__ = name

@@ -13,10 +13,28 @@ from rushlight.autograd.grad_mode import no_grad
 from rushlight.nn.module import Module
 
 __all__ = [
-    "Attribute", "Final", "ScriptModule", "annotate", "export", "fork", "freeze", "ignore", "interface",
-    "is_scripting", "is_tracing", "isinstance", "load", "optimize_for_inference", "optimized_execution", "save",
-    "script", "script_if_tracing", "script_method", "trace", "trace_module", "unused", "wait",
+    "Attribute", "Error", "Final", "ScriptModule", "ScriptWarning", "TracerWarning", "TracingCheckError",
+    "annotate", "enable_onednn_fusion", "export", "fork", "freeze", "ignore", "interface", "is_scripting",
+    "is_tracing", "isinstance", "load", "onednn_fusion_enabled", "optimize_for_inference",
+    "optimized_execution", "save", "script", "script_if_tracing", "script_method", "set_fusion_strategy",
+    "trace", "trace_module", "unused", "wait",
 ]  # fmt: skip
+
+
+class Error(Exception):
+    """A compiled function failed; raised by none here, for programs that catch it."""
+
+
+class ScriptWarning(Warning):
+    """The script compiler warns; it never does here."""
+
+
+class TracerWarning(Warning):
+    """Tracing may have missed something; it never does here."""
+
+
+class TracingCheckError(Exception):
+    """What was traced computes something else; raised by none here, for programs that catch it."""
 
 
 class ScriptModule(Module):
@@ -199,3 +217,26 @@ def load(f, map_location=None, _extra_files=None) -> NoReturn:
         "jit.load: TorchScript archives hold code, which is not run. Build the model in Python and use "
         "model.load_state_dict(torch.load(path))."
     )
+
+
+_fusion = {"onednn": False, "strategy": [("STATIC", 2), ("DYNAMIC", 10)]}
+
+
+def enable_onednn_fusion(enabled: bool) -> None:
+    """Choose whether compiled graphs are fused; remembered, as there are none."""
+    _fusion["onednn"] = bool(enabled)
+
+
+def onednn_fusion_enabled() -> bool:
+    """What `enable_onednn_fusion` chose."""
+    return _fusion["onednn"]
+
+
+def set_fusion_strategy(strategy: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Choose how often graphs are compiled for new shapes; remembered, as none is.
+
+    Returns:
+        What was chosen before.
+    """
+    before, _fusion["strategy"] = _fusion["strategy"], list(strategy)
+    return before

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight.autograd.node import Node
-from rushlight.autograd.views import before, check_writable
+from rushlight.autograd.views import check_writable
 from rushlight.ops.common import (
     MODE,
     Tensor,
@@ -132,12 +132,10 @@ def _scatter_reduce_parts(input, dim, index, src, reduce, include_self):
 
 def _scatter_reduce_in_place(self, dim, index, src, reduce, *, include_self=True):
     """In-place form of `scatter_reduce`."""
-    from rushlight.autograd.views import assign
+    from rushlight.autograd.views import assign, old_values
 
     check_writable(self)
-    old = before(self)
-    if old is not self:  # its values are needed again in the backward pass
-        old._array, old._vc = old._array.copy(), None
+    old = old_values(self, src)
     return assign(self, scatter_reduce(old, dim, index, src, reduce, include_self=include_self))
 
 

@@ -176,3 +176,31 @@ def _not_compressed(name: str):
 for _name in ("crow_indices", "col_indices"):
     setattr(Tensor, _name, _not_compressed(_name))
 Tensor.is_sparse_csr = False
+
+
+def _convert_indices_from_coo_to_csr(input: Tensor, size: int, *, out_int32: bool = False) -> Tensor:
+    """Where each row starts among elements whose row numbers are sorted.
+
+    Args:
+        input: the row number of each element.
+        size: the number of rows.
+        out_int32: whether the result is int32 and not int64.
+    """
+    starts = np.searchsorted(input._array, np.arange(size + 1))
+    return wrap(starts.astype(np.int32 if out_int32 else np.int64))
+
+
+def _convert_indices_from_csr_to_coo(
+    crow_indices: Tensor, col_indices: Tensor, *, out_int32: bool = False, transpose: bool = False
+) -> Tensor:
+    """The row and column of each element of a matrix in compressed rows.
+
+    Args:
+        crow_indices: where each row starts.
+        col_indices: the column number of each element.
+        out_int32: whether the result is int32 and not int64.
+        transpose: columns first.
+    """
+    counts = np.diff(crow_indices._array)
+    both = [np.repeat(np.arange(counts.size), counts), col_indices._array]
+    return wrap(np.stack(both[::-1] if transpose else both).astype(np.int32 if out_int32 else np.int64))

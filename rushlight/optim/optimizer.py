@@ -100,7 +100,7 @@ class Optimizer:
         self.defaults = defaults
         for name in _HOOK_TABLES:
             setattr(self, name, OrderedDict())
-        self._hook_step()
+        self._patch_step_function()
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
@@ -124,7 +124,7 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
-    def _hook_step(self) -> None:
+    def _patch_step_function(self) -> None:
         """Put the hooks around `step` of this class, once."""
         cls = type(self)
         if not getattr(cls.step, "hooked", False):
@@ -137,7 +137,7 @@ class Optimizer:
         self.__dict__.update(state)
         for name in _HOOK_TABLES:
             self.__dict__.setdefault(name, OrderedDict())
-        self._hook_step()
+        self._patch_step_function()
         self.defaults.setdefault("differentiable", False)
 
     def __repr__(self) -> str:
