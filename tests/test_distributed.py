@@ -185,7 +185,7 @@ SCRIPT = """
     import torch.distributed as dist
 
     dist.init_process_group("gloo")
-    assert dist.is_torchelastic_launched() and torch.__name__ == "rushlight"
+    assert dist.is_torchelastic_launched() and torch.__spec__.name == "rushlight"
     rank = dist.get_rank()
     x = torch.tensor([float(rank + 1)])
     dist.all_reduce(x)

@@ -210,7 +210,7 @@ SCRIPT = """
     from torch.utils.data import DataLoader
 
     def place(i, queue):
-        queue.put((i, torch.__name__))
+        queue.put((i, torch.__spec__.name))
 
     class Squares(torch.utils.data.Dataset):
         def __len__(self):

@@ -26,7 +26,7 @@ def process(folder, *arguments):
 
 
 def test_which_is_run(tmp_path):
-    (tmp_path / "info").write_text("import torch, sys\nprint(torch.__name__, sys.argv)")
+    (tmp_path / "info").write_text("import torch, sys\nprint(torch.__spec__.name, sys.argv)")
     assert "kernels" in process(tmp_path, "info").stdout
     for arguments in (["./info", "a"], ["run", "info", "a"]):
         assert process(tmp_path, *arguments).stdout == f"rushlight {[arguments[-2], 'a']}\n"

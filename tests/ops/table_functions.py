@@ -71,6 +71,11 @@ ROWS = [
     Row("unsafe_chunk", lambda torch, x: torch.unsafe_chunk(x, 3, 1), (M,)),
     Row("unsafe_split", lambda torch, x: torch.unsafe_split(x, 3, 1), (M,)),
     Row("unsafe_split_with_sizes", lambda torch, x: torch.unsafe_split_with_sizes(x, [1, 3], 1), (M,)),
+    # PyTorch has no second derivative of it, and multiplies groups in bfloat16 only.
+    Row("segment_reduce", lambda torch, x: torch.segment_reduce(x, "mean", lengths=torch.tensor([1, 2])), (M,),
+        grad2=False),
+    Row("grouped_mm", lambda torch, x, w: torch.nn.functional.grouped_mm(x.bfloat16(), w.bfloat16()).float(),
+        (T((2, 3, 8)), T((2, 8, 8))), tol=2e-2, tol32=2e-2, fd=False, grad2=False, layouts=False),
     Row("index_reduce", lambda torch, x, i, s: x.index_reduce(0, i, s, "prod"), (M, I((2,), 3), T((2, 4))), id="prod",
         wrong=(lambda torch: torch.ones(2).index_reduce(0, torch.tensor([0]), torch.ones(1), "sum"),)),
     Row("index_reduce", lambda torch, x, i, s: x.index_reduce(1, i, s, "mean", include_self=False),

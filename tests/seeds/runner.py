@@ -71,7 +71,7 @@ def stub_torchvision() -> None:
     """torchvision's Python part imports although its compiled part cannot be loaded."""
     import torch
 
-    if torch.__name__ == "torch":
+    if torch.__spec__.name == "torch":
         from tests.vision.datasets_oracle import torchvision
 
         torchvision()

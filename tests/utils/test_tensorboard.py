@@ -296,7 +296,7 @@ with tensorboardX.SummaryWriter(logdir=sys.argv[1] + "/x") as w:
     w.add_scalars("b", {"c": 3.0}, 1, walltime=5.0)
     w.add_hparams({"lr": 0.1}, {"acc": 1.0}, name="run")
     w.export_scalars_to_json(sys.argv[1] + "/all.json")
-assert torch.__name__ == "rushlight" and tensorboardX.__name__.startswith("rushlight")
+assert torch.__spec__.name == "rushlight" and tensorboardX.__name__.startswith("rushlight")
 """
 
 

@@ -455,7 +455,8 @@ def test_names():
     public = lambda m: sorted(
         n for n in vars(m) if n[0] != "_" and not hasattr(vars(m)[n], "__path__") and callable(vars(m)[n])
     )
-    assert public(detection) == public(vision.models.detection)
+    own = ["FastRCNN", "fastrcnn_resnet50_fpn"]  # of which torchvision has no more than the heads
+    assert [n for n in public(detection) if n not in own] == public(vision.models.detection)
     assert models.list_models(detection) == vision.models.list_models(vision.models.detection) == BUILDERS
 
 
