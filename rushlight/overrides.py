@@ -234,6 +234,8 @@ def _overrides(value) -> bool:
     kind = type(value)
     if kind is Tensor:
         return False
+    if kind.__module__.partition(".")[0] == "torch":
+        return False  # PyTorch's own tensors, in a program with both
     method = getattr(kind, "__torch_function__", None)
     return method is not None and method is not disabled_torch_function
 

@@ -13,6 +13,7 @@ from rushlight import _native
 from rushlight import kernels as K
 from rushlight.capture.reach import origin
 from rushlight.compiler import _unrecorded
+from rushlight.ops.detour import own_code
 from rushlight.tensor import Tensor
 
 _WRITES, _RANDOM = 1, 2
@@ -45,7 +46,7 @@ _VIEWS = {
 }  # fmt: skip
 _COPIES = {"reshape", "copy", "ravel", "flatten"}
 _READS = {
-    Tensor.__dict__[name].__code__: name
+    own_code(Tensor.__dict__[name]): name
     for name in (
         "tolist", "numpy", "__bool__", "__float__", "__int__", "__index__", "__array__", "__repr__",
         "__format__", "__complex__", "data_ptr", "__contains__", "storage", "untyped_storage", "is_nonzero", "equal",

@@ -13,6 +13,11 @@ _own_code: dict[FunctionType, CodeType] = {}
 _active: dict[FunctionType, list["Detour"]] = {}  # those that are on, the last first asked
 
 
+def own_code(function: FunctionType) -> CodeType:
+    """The code that does what the function does, whatever detours are on."""
+    return _own_code.get(function, function.__code__)
+
+
 class Detour:
     """A function's calls handed to a handler while it is on.
 

@@ -6,9 +6,11 @@ Nothing is added to the operations themselves, so that they cost nothing extra w
 import sys
 import threading
 import time
+from types import FunctionType
 
 from rushlight import cpu
 from rushlight.autograd.node import Node
+from rushlight.ops.detour import own_code
 from rushlight.ops.registry import OPS
 from rushlight.optim.optimizer import Optimizer
 from rushlight.profiler.events import FunctionEvent
@@ -23,8 +25,8 @@ def _op_names() -> dict:
         if entry.inplace:
             functions.append((f"aten::{name}_", getattr(Tensor, f"{name}_", None)))
         for label, function in functions:
-            code = getattr(function, "__code__", None)
-            if code is not None:
+            if isinstance(function, FunctionType):
+                code = own_code(function)
                 names[code] = label if names.get(code, label) == label else None
     return names
 
