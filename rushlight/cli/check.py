@@ -95,7 +95,7 @@ def findings(source: str | bytes, path: str = "script") -> list[Finding]:
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None)
             raise CommandError(f"{path}:{line or 1}: {getattr(error, 'msg', error)}") from error
-        checker = _Checker()
+        checker = _Checker(_own_operators(tree))
         checker.visit(tree)
     unique = {(f.line, f.name): f for f in reversed(checker.found)}
     return sorted(unique.values(), key=lambda f: (f.line, f.name))
@@ -112,7 +112,8 @@ class _Scope:
 class _Checker(ast.NodeVisitor):
     """Follows imports, attributes, and names that are given to other names."""
 
-    def __init__(self):
+    def __init__(self, own_operators: set[str]):
+        self.own_operators = own_operators
         self.found: list[Finding] = []
         self.scopes = [_Scope()]
         self.caught = 0  # blocks around that catch the error
@@ -141,6 +142,8 @@ class _Checker(ast.NodeVisitor):
         return None
 
     def _use(self, node, path: str) -> None:
+        if path.startswith("torch.ops.") and path.split(".")[2] in self.own_operators:
+            return
         part = absent(path)
         if part:
             self.found.append(Finding(node.lineno, path, part, self.caught > 0))
@@ -322,6 +325,17 @@ class _Checker(ast.NodeVisitor):
 
 def _is_call(node, name: str) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+
+def _own_operators(tree) -> set[str]:
+    """The namespaces of operators that a script defines: `custom_op("mine::sin")`, `Library("mine", "DEF")`."""
+    own = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in ("custom_op", "define", "Library", "triton_op"):
+                own.add(str(node.args[0].value).partition("::")[0])
+    return own
 
 
 def _catches(kind) -> bool:

@@ -132,6 +132,8 @@ def test_tune(tmp_path, capsys):
         ("from torch.nn import *\nLinear(1, 2)", []),
         ("def f(x: 'int', y: int) -> int: return x\nimport numpy as torch\ntorch.nope", []),
         ("import torchaudio", ["torchaudio"]),
+        ("import torch\nlib = torch.library.Library('mine', 'DEF')\ntorch.ops.mine.sin, torch.ops.others.sin", ["torch.ops.others.sin"]),
+        ("from torch import library, ops\n@library.custom_op('mine::sin', mutates_args=())\ndef f(): ops.mine.sin", []),
         ("def f():\n    import torch\n    return torch.nope\ntorch.other", ["torch.nope"]),
     ],
 )  # fmt: skip
