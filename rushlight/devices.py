@@ -99,11 +99,20 @@ class device:
         return hash((self.type, self.index))
 
     def __enter__(self) -> "device":
-        """A block whose new tensors are on this device, which must be the CPU."""
-        check_device(self)
+        """A block whose new tensors are on this device: the CPU, or "meta"."""
+        if is_meta(self):
+            from rushlight import meta_tensor
+
+            meta_tensor.enter()
+        else:
+            check_device(self)
         return self
 
     def __exit__(self, *exc) -> bool:
+        if is_meta(self):
+            from rushlight import meta_tensor
+
+            meta_tensor.leave()
         return False
 
     def __reduce__(self):
@@ -111,6 +120,11 @@ class device:
 
 
 cpu = device("cpu")
+
+
+def is_meta(where) -> bool:
+    """Whether an argument names the device "meta", where tensors have no memory."""
+    return where is not None and (where if type(where) is device else device(where)).type == "meta"
 
 
 class AcceleratorError(RuntimeError):
@@ -137,6 +151,10 @@ def check_device(where) -> device:
         raise AssertionError(
             "Torch not compiled with CUDA enabled: Rushlight runs on the CPU, got device="
             f"{str(wanted)!r}. Guard with torch.cuda.is_available(), or use device='cpu'."
+        )
+    if wanted.type == "meta":
+        raise NotImplementedError(
+            "device='meta' is not supported by this function. Make the tensor in a block: with torch.device('meta'): ..."
         )
     raise RuntimeError(
         f"device: expected 'cpu', got {str(wanted)!r}, which Rushlight does not support. Use device='cpu'."

@@ -3,8 +3,8 @@
 import warnings
 
 from rushlight.autograd.grad_mode import no_grad
-from rushlight.devices import channels_last, channels_last_3d
-from rushlight.nn.parameter import is_lazy
+from rushlight.devices import channels_last, channels_last_3d, is_meta
+from rushlight.nn.parameter import Parameter, is_lazy
 from rushlight.ops.convert import _parse_to
 from rushlight.ops.creation import empty_like
 from rushlight.tensor import Tensor
@@ -21,9 +21,13 @@ class ConversionMixin:
             for module in self.children():
                 module._apply(fn)
         with no_grad():
-            for param in self._parameters.values():
+            for name, param in list(self._parameters.items()):
                 if param is not None:
-                    param.data = fn(param)
+                    made = fn(param)
+                    if made.is_meta or param.is_meta:  # it cannot take over another one's memory
+                        setattr(self, name, Parameter(made, param.requires_grad))
+                        continue
+                    param.data = made
                     if param.grad is not None:
                         param.grad.data = fn(param.grad)
             for name, buffer in self._buffers.items():
@@ -48,7 +52,7 @@ class ConversionMixin:
         Raises:
             TypeError: the wanted type is an integer type. RuntimeError: there is no such device.
         """
-        dtype, memory_format, _ = _parse_to(args, kwargs)
+        dtype, memory_format, _, where = _parse_to(args, kwargs)
         if dtype is not None and dtype.category < 2:
             raise TypeError(
                 f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
@@ -62,6 +66,13 @@ class ConversionMixin:
             )
 
         def convert(t: Tensor) -> Tensor:
+            if where is not None and t.is_meta != is_meta(where):
+                if t.is_meta:
+                    raise NotImplementedError(
+                        "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of "
+                        "torch.nn.Module.to() when moving module from meta to a different device."
+                    )
+                t = t.to(where)
             if dtype is not None and t.dtype.category >= 2:
                 t = t.to(dtype)
             if memory_format in (channels_last, channels_last_3d):

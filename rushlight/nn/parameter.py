@@ -39,6 +39,10 @@ class Parameter(Tensor, metaclass=_ParameterType):
                 f"Parameter: expected a Tensor, got '{type(data).__name__}', which has no attribute "
                 "'detach'. Wrap it: Parameter(torch.tensor(data))"
             )
+        if cls is Parameter and data.is_meta:
+            made = data.detach().requires_grad_(requires_grad)
+            made._is_param = True
+            return made
         if cls is Parameter and type(data).__torch_function__ is not disabled_torch_function:
             if type(data) is not Tensor:  # a subclass stays what it is
                 made = data.detach().requires_grad_(requires_grad)

@@ -192,6 +192,13 @@ class StateMixin:
                 if assign:
                     setattr(self, name, _assignable(given, own))
                 else:
+                    if own.is_meta and not given.is_meta:
+                        warnings.warn(
+                            f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the "
+                            "current model, which is a no-op. (Did you mean to pass `assign=True` to assign items in the "
+                            "state dictionary to their corresponding key in the module instead of copying them in place?)",
+                            stacklevel=2,
+                        )
                     own.copy_(given)
         except Exception as error:
             error_msgs.append(

@@ -11,6 +11,7 @@ from rushlight.devices import (
     check_device,
     contiguous_format,
     device,
+    is_meta,
     memory_format,
     preserve_format,
 )
@@ -73,7 +74,11 @@ def to(input, *args, **kwargs):
     >>> torch.tensor([1, 2]).to(torch.float64)
     tensor([1., 2.], dtype=torch.float64)
     """
-    kind, wanted_format, copy = _parse_to(args, kwargs)
+    kind, wanted_format, copy, where = _parse_to(args, kwargs)
+    if where is not None and is_meta(where):
+        from rushlight.meta_tensor import empty
+
+        return empty(input.shape, input._array.dtype if kind is None else kind.numpy)
     result = input if kind is None else cast(input, kind)
     if wanted_format is not None and wanted_format is not preserve_format:
         result = contiguous(result, wanted_format)
@@ -107,9 +112,10 @@ def _parse_to(args, kwargs):
                 f"to(): expected a dtype, a device or a Tensor, got {type(arg).__name__}; for example x.to(torch.float32)"
             )
     if other is not None:
-        kind = other.dtype
-    check_device(where)
-    return kind, wanted_format, copy
+        kind, where = other.dtype, other.device
+    if not is_meta(where):
+        check_device(where)
+    return kind, wanted_format, copy, where
 
 
 def _caster(name: str, kind: dtype):

@@ -93,6 +93,13 @@ def _check_options(op_name: str, layout, device) -> None:
         )
 
 
+def meta(shape, kind: np.dtype, requires_grad: bool) -> Tensor:
+    """A tensor without memory."""
+    from rushlight.meta_tensor import empty
+
+    return empty(shape, kind, requires_grad)
+
+
 def _filled(op_name: str, shape, kind: np.dtype, fill) -> np.ndarray:
     """A new array of a shape that the user gave; `fill` is np.zeros, np.ones or np.empty."""
     try:
@@ -139,6 +146,8 @@ def _factory(name: str, fill, doc: str, example: str):
         memory_format=contiguous_format, **named,
     ):  # fmt: skip
         if device is not None or layout is not None:
+            if devices.is_meta(device):
+                return meta(_size_of(name, size, named), _numpy_type(dtype, name), requires_grad)
             _check_options(name, layout, device)
         if dtype is None and out is not None:
             dtype = out.dtype
@@ -156,7 +165,11 @@ def _factory(name: str, fill, doc: str, example: str):
         if isinstance(input, SparseTensor):
             return overloaded(name + "_like", input, dtype=dtype, layout=layout, requires_grad=requires_grad)
         if device is not None or layout is not None:
+            if devices.is_meta(device):
+                return meta(input.shape, dtype_of(dtype or input.dtype, name + "_like").numpy, requires_grad)
             _check_options(name + "_like", layout, device)
+            if input.is_meta:
+                return function(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
         kind = input._array.dtype if dtype is None else dtype_of(dtype, name + "_like").numpy
         return require_grad(_like(input, kind, fill, memory_format), requires_grad)
 
@@ -317,6 +330,9 @@ def full(
     >>> torch.full((2,), 1.5)
     tensor([1.5000, 1.5000])
     """
+    if devices.is_meta(device):
+        value = 0 if isinstance(fill_value, Tensor) else fill_value
+        return meta(size, (dtype or dtypes.scalar_dtype(value)).numpy, requires_grad)
     _check_options("full", layout, device)
     if not isinstance(size, (tuple, list)):
         raise TypeError(

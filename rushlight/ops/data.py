@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from rushlight import dtypes
-from rushlight.devices import Size, check_device, cpu
+from rushlight.devices import Size, check_device, cpu, is_meta
 from rushlight.dtypes import dtype as dtype_class
 from rushlight.dtypes import from_numpy_dtype, promote_types
 from rushlight.ops.common import Tensor, wrap
@@ -270,6 +270,11 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             [3, 4]])
     """
     if device is not None:
+        if is_meta(device):
+            from rushlight.ops.creation import meta
+
+            made = tensor(data, dtype=dtype)
+            return meta(made.shape, made._array.dtype, requires_grad)
         check_device(device)
     if isinstance(data, Tensor):
         warnings.warn(

@@ -4,10 +4,10 @@ import numpy as np
 
 from rushlight import dtypes
 from rushlight.autograd.grad_mode import no_grad
-from rushlight.devices import contiguous_format, preserve_format
+from rushlight.devices import contiguous_format, is_meta, preserve_format
 from rushlight.dtypes import SCALAR_NAMES, dtype, int64
 from rushlight.ops.common import Tensor, check_tensor, record, recording, wrap, write_out
-from rushlight.ops.creation import _check_options, _filled, _formatted, _like, _numpy_type, _size_of
+from rushlight.ops.creation import _check_options, _filled, _formatted, _like, _numpy_type, _size_of, meta
 from rushlight.ops.data import dtype_of, require_grad
 from rushlight.ops.parts import broadcast_shapes
 from rushlight.ops.random_fills import (
@@ -45,6 +45,8 @@ def _new(op_name, shape, kind: dtype, fill, out, options, memory_format=contiguo
     """A tensor of this shape and type, or `out`, which `fill` fills."""
     layout, device, requires_grad = options
     if device is not None or layout is not None:
+        if is_meta(device):
+            return meta(shape, kind.numpy, requires_grad)
         _check_options(op_name, layout, device)
     if out is None:
         result = _formatted(_filled(op_name, shape, kind.numpy, np.empty), memory_format)

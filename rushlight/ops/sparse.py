@@ -376,7 +376,7 @@ def to(input, *args, **kwargs):
     """The tensor with another type; arguments as for dense tensors."""
     from rushlight.ops.convert import _parse_to
 
-    kind, _, copy = _parse_to(args, kwargs)
+    kind, _, copy, _ = _parse_to(args, kwargs)
     found = input if kind is None else cast(input, kind)
     return clone(found) if copy and found is input else found
 
