@@ -569,6 +569,7 @@ from rushlight.ops.searching import (
     unravel_index,
 )
 from rushlight.ops.segment import segment_reduce
+from rushlight.ops.segment import segment_reduce as _segment_reduce
 from rushlight.ops.shape import (
     atleast_1d,
     atleast_2d,
@@ -768,8 +769,8 @@ globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _IN_PLACE.
 
 #: Packages that few programs need are imported when they are first named, which keeps the start quick.
 _LATER = (
-    "_C", "__config__", "_tensor", "_tensor_str", "_utils", "distributed", "distributions", "functional",
-    "futures", "fx", "hub", "library", "onnx", "overrides", "types",
+    "_C", "__config__", "_dynamo", "_higher_order_ops", "_tensor", "_tensor_str", "_utils", "distributed",
+    "distributions", "functional", "futures", "fx", "hub", "library", "onnx", "overrides", "types",
 )  # fmt: skip
 
 

@@ -154,6 +154,11 @@ class SparseTensor(Tensor):
     def _nnz(self) -> int:
         return self._data.shape[0]
 
+    def _coalesced_(self, coalesced: bool) -> "SparseTensor":
+        """Say whether its places are sorted and all different, which the caller answers for."""
+        self._pattern = Pattern(self._pattern.indices, self._pattern.size, bool(coalesced))
+        return self
+
     def is_coalesced(self) -> bool:
         """Whether its indices are sorted and all different."""
         return self._pattern.coalesced

@@ -198,6 +198,12 @@ CHECKS = {
     "places turned": lambda t: t._convert_indices_from_csr_to_coo(
         t.tensor([0, 2, 3]), t.tensor([1, 0, 2]), transpose=True
     ).tolist(),
+    "coalesced": lambda t: (lambda x: (x._coalesced_(True) is x, x.is_coalesced(), x.indices().tolist()))(
+        t.sparse_coo_tensor([[0, 2]], [1.0, 2.0], (3,))
+    ),
+    "segments": lambda t: [
+        t._segment_reduce(t.arange(5.0), how, offsets=t.tensor([0, 2, 2, 5])).tolist() for how in ("sum", "amax", "min")
+    ],
     "fusion": lambda t: (t.jit.onednn_fusion_enabled(), t.jit.set_fusion_strategy([("STATIC", 20), ("DYNAMIC", 0)])),
     "tensors told apart": lambda t: (lambda x: (x._cdata == x._cdata, x._cdata == (x * 1)._cdata))(t.ones(1)),
     "warnings": lambda t: [issubclass(t.jit.TracerWarning, Warning), issubclass(t.jit.Error, Exception)],

@@ -11,6 +11,7 @@ from rushlight.tensor import Tensor
 
 #: What a segment without elements gives, before `initial`.
 _OF_NOTHING = {"sum": 0.0, "mean": float("nan"), "prod": 1.0, "max": -float("inf"), "min": float("inf")}
+_OTHER_NAMES = {"amax": "max", "amin": "min"}
 
 
 @op(method=False)
@@ -43,6 +44,7 @@ def segment_reduce(
     >>> torch.segment_reduce(torch.tensor([1.0, 2.0, 3.0]), "sum", lengths=torch.tensor([1, 2]))
     tensor([1., 5.])
     """
+    reduce = _OTHER_NAMES.get(reduce, reduce)
     if reduce not in _OF_NOTHING:
         raise ValueError(f"segment_reduce: reduce must be one of {', '.join(_OF_NOTHING)}, got {reduce!r}")
     if indices is not None:
