@@ -38,25 +38,24 @@ def gradcheck(
         nondet_tol: how far two backward passes may be apart.
         check_grad_dtypes: also require that gradients have their inputs' types.
         check_batched_grad: accepted: batched gradients are computed one by one.
+        check_forward_ad, check_backward_ad: which of the two modes are checked.
         fast_mode: compare one random projection instead of every entry.
     Returns:
         Whether they agree.
     Raises:
         GradcheckError: they do not, and `raise_exception` is set.
         ValueError: no input requires gradients.
-        NotImplementedError: forward-mode or batched checks are asked for.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
     >>> torch.autograd.gradcheck(torch.sin, (x,))
     True
     """
-    if check_forward_ad:
-        raise NotImplementedError(
-            "gradcheck: the forward mode is derived from the backward pass, which is what is checked; leave check_forward_ad out"
-        )
     try:
-        _check(func, _tuple(inputs), eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
+        if check_backward_ad:
+            _check(func, _tuple(inputs), eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
+        if check_forward_ad:
+            _check_forward(func, _tuple(inputs), eps, atol, rtol, fast_mode)
     except GradcheckError:
         if raise_exception:
             raise
@@ -167,6 +166,28 @@ def _check(func, inputs, eps, atol, rtol, nondet_tol, check_dtypes, fast_mode) -
                     raise GradcheckError(
                         f"Jacobian mismatch for output {i} with respect to input {j},\nnumerical:{numeric}\n"
                         f"analytical:{found}\n"
+                    )
+
+
+def _check_forward(func, inputs, eps, atol, rtol, fast_mode) -> None:
+    from rushlight.autograd import forward_ad
+
+    rng = np.random.default_rng(0)
+    wanted = [i for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.requires_grad]
+    for j, i in enumerate(wanted):
+        t = inputs[i].detach()
+        for direction in _projections(t, t.numel(), fast_mode, rng):
+            moved = lambda value, i=i: _differentiable(func(*inputs[:i], value, *inputs[i + 1 :]))
+            with forward_ad.dual_level():
+                found = [forward_ad.unpack_dual(o).tangent for o in moved(forward_ad.make_dual(t, direction))]
+            ends = zip(moved(t + eps * direction), moved(t - eps * direction), strict=True)
+            for k, (tangent, (after, before)) in enumerate(zip(found, ends, strict=True)):
+                numeric = ((after - before) / (2 * eps)).detach().numpy()
+                analytical = np.zeros_like(numeric) if tangent is None else tangent.detach().numpy()
+                if not np.allclose(analytical, numeric, rtol=rtol, atol=atol, equal_nan=True):
+                    raise GradcheckError(
+                        f"Jacobian computed with forward mode mismatch for output {k} with respect to input {j},\n"
+                        f"numerical:{numeric}\nanalytical:{analytical}\n"
                     )
 
 

@@ -150,3 +150,28 @@ def without_rules(lib):
 
 def test_a_jvp_is_no_backward():
     agree(without_rules)
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_gradcheck(fast_mode):
+    import rushlight as lib
+
+    class Wrong(lib.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x * x
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return 3 * ctx.saved_tensors[0] * tangent
+
+    x = lib.rand(3, 2, dtype=lib.float64, requires_grad=True)
+    y = lib.rand(2, dtype=lib.complex128, requires_grad=True)
+    check = lib.autograd.gradcheck
+    assert check(lambda x, y: ((x * y).sin(), x.sum()), (x, y), check_forward_ad=True, fast_mode=fast_mode)
+    with pytest.raises(RuntimeError, match="forward mode"):
+        check(Wrong.apply, (x,), check_forward_ad=True, check_backward_ad=False, fast_mode=fast_mode)
