@@ -10,6 +10,7 @@ from types import CodeType, FunctionType
 _NUMBER = 987654321  # stands for a detour's number in code
 _detours: list["Detour"] = []
 _own_code: dict[FunctionType, CodeType] = {}
+_shown: set[FunctionType] = set()  # those that have a `__wrapped__` from here
 _active: dict[FunctionType, list["Detour"]] = {}  # those that are on, the last first asked
 
 
@@ -52,6 +53,9 @@ class Detour:
         active = _active.setdefault(self.function, [])
         if active:
             self.original = self._with_code(active[-1]._code)
+        elif not hasattr(self.function, "__wrapped__"):
+            self.function.__wrapped__ = self.plain()  # where `inspect` finds the signature and the source
+            _shown.add(self.function)
         active.append(self)
         self.function.__code__ = self._code
 
@@ -64,6 +68,9 @@ class Detour:
             active[i].original = self._with_code(active[i - 1]._code if i else self._plain)
         if not active:
             self.original = self._with_code(self._plain)
+            if self.function in _shown:
+                _shown.remove(self.function)
+                del self.function.__wrapped__
         self.function.__code__ = active[-1]._code if active else self._plain
 
 

@@ -1,5 +1,7 @@
 """Functions led elsewhere for a while."""
 
+import inspect
+
 from rushlight.ops.detour import Detour
 
 
@@ -43,3 +45,13 @@ def test_several_detours_of_one_function():
     assert function(1) == ("third", 2)
     third.off()
     assert function(1) == 2
+
+
+def test_signatures_are_seen_through_detours():
+    function = make(0)
+    detour = Detour(function, lambda original, args, kwargs: original(*args, **kwargs))
+    for switch in (detour.on, detour.off):
+        switch()
+        assert str(inspect.signature(function)) == "(x, y=1, *, z=0)"
+        assert "return offset + x" in inspect.getsource(function)
+    assert not hasattr(function, "__wrapped__")
