@@ -16,6 +16,7 @@ from types import FunctionType
 from rushlight import autograd
 from rushlight.autograd import engine
 from rushlight.ops.detour import Detour
+from rushlight.ops.registry import leave_unbound
 from rushlight.tensor import Tensor, disabled_torch_function
 
 __all__ = [
@@ -134,15 +135,19 @@ def _switch(on: bool) -> None:
 def enable_with_classes() -> None:
     """Call `enable` as soon as a class is made that has `__torch_function__`, whatever it derives from.
 
+    Ops that are attributes of a class are left unbound, as built-in functions are.
+
     Nobody but a base or a metaclass hears of a new class, so this listens where Python builds all of them.
     """
     build = builtins.__build_class__
 
     def build_and_look(function, name, *bases, **keywords):
         made = build(function, name, *bases, **keywords)
-        if not _enabled and "__torch_function__" in getattr(made, "__dict__", ()):
-            if getattr(made, "__module__", "").partition(".")[0] != "rushlight":
+        if getattr(made, "__module__", "").partition(".")[0] != "rushlight":
+            if not _enabled and "__torch_function__" in getattr(made, "__dict__", ()):
                 enable()
+            if isinstance(made, type) and not issubclass(made, Tensor):
+                leave_unbound(made)
         return made
 
     builtins.__build_class__ = build_and_look

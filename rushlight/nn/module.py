@@ -24,6 +24,7 @@ from rushlight.nn.layer_errors import name_layer
 from rushlight.nn.members import Members
 from rushlight.nn.parameter import Buffer, Parameter
 from rushlight.nn.state import StateMixin, _IncompatibleKeys
+from rushlight.ops.registry import leave_unbound
 from rushlight.tensor import Tensor
 
 _TABLES = ("_parameters", "_buffers", "_modules")
@@ -60,6 +61,7 @@ class Module(HookMixin, StateMixin, ConversionMixin):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         cls._plain_members = cls.__getattr__ is Module.__getattr__
+        leave_unbound(cls)
 
     def __init__(self, *args, **kwargs):
         if not self.call_super_init:

@@ -7,6 +7,7 @@ The function itself stays as written: calling an op costs nothing extra.
 import functools
 import inspect
 from dataclasses import dataclass
+from types import FunctionType
 
 from rushlight.autograd.views import inplace as inplace_form
 from rushlight.tensor import Tensor
@@ -81,3 +82,15 @@ def alias(new: str, function, *, method: bool = True) -> None:
         setattr(Tensor, new, function)
         if existing.inplace:
             setattr(Tensor, new + "_", getattr(Tensor, existing.name + "_"))
+
+
+def leave_unbound(cls: type) -> None:
+    """Let ops that are attributes of a class be called without its instances, as PyTorch's, which are built in.
+
+    So `class Net(Module): activation = torch.relu` may call `self.activation(x)`.
+    """
+    for name, value in list(vars(cls).items()):
+        if type(value) is FunctionType:
+            known = OPS.get(value.__name__)
+            if known is not None and known.function is value:
+                setattr(cls, name, staticmethod(value))

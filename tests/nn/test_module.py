@@ -921,3 +921,22 @@ def test_getattr_of_ones_own_hears_of_members():
         return found, Counting.asked
 
     assert program(rushlight) == program(torch)
+
+
+def test_ops_as_attributes_of_a_class_are_not_bound():
+    from rushlight import nn
+
+    class Net(nn.Module):
+        activation = torch.relu
+        conv = torch.conv2d
+
+        def forward(self, x):
+            return self.conv(self.activation(x), weight=x[:1])
+
+    class Quiet(Net):
+        activation = torch.tanh
+
+    x = torch.arange(8.0).reshape(2, 1, 2, 2) - 3
+    assert torch.equal(Net()(x), torch.conv2d(x.relu(), x[:1]))
+    assert torch.equal(Quiet()(x), torch.conv2d(x.tanh(), x[:1]))
+    assert Net.activation is torch.relu
