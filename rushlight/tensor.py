@@ -195,14 +195,29 @@ class Tensor(TensorBase):
             strides = _strides_with_ones(array.shape, strides, fresh)
         return strides if dim is None else strides[check_dim(dim, array.ndim)]
 
-    def dim_order(self) -> tuple:
+    def dim_order(self, *, ambiguity_check: bool | list = False) -> tuple:
         """Its dimensions from the one of the largest steps in memory to the one of the smallest.
+
+        Args:
+            ambiguity_check: refuse a tensor that has several such orders; with a list of memory formats, unless it is
+                contiguous in just one of them.
+        Raises:
+            RuntimeError: it has several. TypeError: `ambiguity_check` is neither.
 
         >>> import rushlight as torch
         >>> torch.empty(2, 3, 5, 7).to(memory_format=torch.channels_last).dim_order()
         (0, 2, 3, 1)
         """
         strides = self.stride()
+        if ambiguity_check is not False:
+            formats = [] if ambiguity_check is True else ambiguity_check
+            if not isinstance(formats, list):
+                raise TypeError("The ambiguity_check argument must be a bool or a list of memory formats.")
+            several = 1 in self.shape or any(a == b for a, b in zip(strides, strides[1:], strict=False))
+            if several and sum(self.is_contiguous(memory_format=f) for f in formats) != 1:
+                raise RuntimeError(
+                    "The tensor does not have unique dim order, or cannot map to exact one of the given memory formats."
+                )
         return tuple(sorted(range(len(strides)), key=lambda dim: -strides[dim]))
 
     def storage_offset(self) -> int:
