@@ -199,25 +199,19 @@ class Tensor(TensorBase):
         """Its dimensions from the one of the largest steps in memory to the one of the smallest.
 
         Args:
-            ambiguity_check: refuse a tensor that has several such orders; with a list of memory formats, unless it is
-                contiguous in just one of them.
+            ambiguity_check: refuse a tensor that has several such orders; a list of memory formats does the same.
         Raises:
-            RuntimeError: it has several. TypeError: `ambiguity_check` is neither.
+            RuntimeError: it has several. TypeError: `ambiguity_check` is neither bool nor list.
 
         >>> import rushlight as torch
         >>> torch.empty(2, 3, 5, 7).to(memory_format=torch.channels_last).dim_order()
         (0, 2, 3, 1)
         """
         strides = self.stride()
-        if ambiguity_check is not False:
-            formats = [] if ambiguity_check is True else ambiguity_check
-            if not isinstance(formats, list):
-                raise TypeError("The ambiguity_check argument must be a bool or a list of memory formats.")
-            several = 1 in self.shape or any(a == b for a, b in zip(strides, strides[1:], strict=False))
-            if several and sum(self.is_contiguous(memory_format=f) for f in formats) != 1:
-                raise RuntimeError(
-                    "The tensor does not have unique dim order, or cannot map to exact one of the given memory formats."
-                )
+        if not isinstance(ambiguity_check, bool | list):
+            raise TypeError("The ambiguity_check argument must be a bool or a list of memory formats.")
+        if ambiguity_check and (1 in self.shape or len(set(strides)) < len(strides)):
+            raise RuntimeError("The tensor does not have unique dim order.")
         return tuple(sorted(range(len(strides)), key=lambda dim: -strides[dim]))
 
     def storage_offset(self) -> int:
