@@ -4,6 +4,7 @@ import rushlight as torch
 """
 
 import sys
+from importlib import import_module
 from math import (
     e,
     inf,
@@ -749,9 +750,8 @@ newaxis = None
 has_lapack = has_spectral = True  # linear algebra and Fourier transforms are there, by NumPy
 has_mkl, has_mkldnn, has_openmp = False, backends.mkldnn.is_available(), backends.openmp.is_available()
 dsmm = mm
-torch = sys.modules[
-    __name__
-]  # PyTorch's modules say `import torch`, and annotations out there `torch.torch.Tensor`
+# PyTorch's modules say `import torch`, and annotations out there `torch.torch.Tensor`.
+torch = sys.modules[__name__]
 globals().update(_FOREACH)
 for _public in (Tensor, Size, device, dtype, layout, memory_format):
     _public.__module__ = __name__  # their printed names are PyTorch's: <class '….Tensor'>
@@ -772,21 +772,14 @@ _LATER = (
     "_C", "__config__", "_dynamo", "_higher_order_ops", "_tensor", "_tensor_str", "_utils", "distributed",
     "distributions", "functional", "futures", "fx", "hub", "library", "onnx", "overrides", "types",
 )  # fmt: skip
+_CLASSES_LATER = {"Future": "futures", "Tag": "library"}  # and where they are
 
 
 def __getattr__(name: str):
     if name in _LATER:
-        from importlib import import_module
-
         return import_module(f"rushlight.{name}")
-    if name == "Future":
-        from rushlight.futures import Future
-
-        return Future
-    if name == "Tag":
-        from rushlight.library import Tag
-
-        return Tag
+    if name in _CLASSES_LATER:
+        return getattr(import_module(f"rushlight.{_CLASSES_LATER[name]}"), name)
     raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
 
 

@@ -92,10 +92,7 @@ class MetaTensor(Tensor):
 
     def __repr__(self, *, tensor_contents=None) -> str:
         parts = [f"tensor(..., device='meta', size={self._shape}"]
-        if (
-            self.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_)
-            or self.dtype is dtypes.int64
-        ):
+        if self.dtype not in (dtypes.get_default_dtype(), dtypes.bool_):
             parts += [f"dtype={self.dtype}"]
         parts += ["requires_grad=True"] if self._rg else []
         return ("Parameter containing:\n" if self._is_param else "") + ", ".join(parts) + ")"

@@ -154,14 +154,8 @@ def enable_with_classes() -> None:
 
 
 _NO_OPS = {
-    "__class_getitem__",
-    "__dir__",
-    "__init__",
-    "__init_subclass__",
-    "__iter__",
-    "__new__",
-    "__torch_function__",
-}
+    "__class_getitem__", "__dir__", "__init__", "__init_subclass__", "__iter__", "__new__", "__torch_function__", "shape",
+}  # fmt: skip
 _IGNORED = {
     "are_deterministic_algorithms_enabled", "as_subclass", "from_numpy", "get_default_dtype", "get_num_threads",
     "get_rng_state", "has_torch_function", "initial_seed", "is_grad_enabled", "is_inference_mode_enabled", "is_storage",
@@ -191,32 +185,23 @@ def _overridable() -> dict:
     """The functions that `__torch_function__` hears of, with their public names."""
     found: dict = {}
     for space, holder in _spaces().items():
-        for name, value in vars(holder).items():
-            value = value.fget if isinstance(value, property) and name != "shape" else value
-            dunder = name.startswith("__") and name not in _NO_OPS
-            if isinstance(value, FunctionType) and name not in _IGNORED and (dunder or name[0] != "_"):
-                if value.__module__.startswith("rushlight."):
-                    found.setdefault(value, f"{space}.{name}")
+        for name, member in vars(holder).items():
+            private = name.startswith("_") and not name.startswith("__")
+            function = None if private or name in _NO_OPS or name in _IGNORED else _function_of(member)
+            if function is not None and function.__module__.startswith("rushlight."):
+                found.setdefault(function, f"{space}.{name}")
     return found | {autograd.backward: "torch.autograd.backward", autograd.grad: "torch.autograd.grad"}
 
 
-_SHOWN = {f"__{name}__": name for name in ("ge", "gt", "le", "lt", "matmul", "ne")} | {
-    "__rtruediv__": "__rdiv__"
-}
+_NAMES_FOR_OURSELVES = ("<lambda>", "delitem", "getitem", "operator", "setitem", "type_")
+_SHOWN = {f"__{name}__": name for name in ("ge", "gt", "le", "lt", "matmul", "ne")} | {"__rtruediv__": "__rdiv__"}  # fmt: skip
 
 
 def _shown_name(own: str, public: str) -> str:
     """What `func.__name__` says to `__torch_function__`: PyTorch's name, where ours is one for ourselves."""
     if isinstance(getattr(Tensor, public, None), property):
         return "__get__"
-    ours_only = own.startswith("_") or own in (
-        "<lambda>",
-        "delitem",
-        "getitem",
-        "operator",
-        "setitem",
-        "type_",
-    )
+    ours_only = own.startswith("_") or own in _NAMES_FOR_OURSELVES
     return _SHOWN.get(public, public) if ours_only else own
 
 
@@ -226,7 +211,7 @@ def _call(function: FunctionType, original: FunctionType, args: tuple, kwargs: d
     special = _overloaded((*args, *kwargs.values())) if state.subclasses else ()
     if not special and not (state.modes and state.modes_on):
         return original(*args, **kwargs)
-    return handle_torch_function(function, special, *args, **kwargs)
+    return _ask(function, special, args, kwargs)
 
 
 def _run_plainly(original, args, kwargs):
@@ -291,7 +276,11 @@ def handle_torch_function(public_api, relevant_args, *args, **kwargs):
     Raises:
         TypeError: all of them say NotImplemented.
     """
-    special = _overloaded(relevant_args)
+    return _ask(public_api, _overloaded(relevant_args), args, kwargs)
+
+
+def _ask(public_api, special: list, args: tuple, kwargs: dict):
+    """What the modes say, else the classes of these arguments, in order."""
     types = tuple(map(type, special))
     asked = []
     if _STATE.modes and _STATE.modes_on:
@@ -407,15 +396,18 @@ def get_overridable_functions() -> dict:
     >>> torch.add in torch.overrides.get_overridable_functions()[torch.Tensor]
     True
     """
-    return {
-        holder: [f for f in _overridable() if f in set(map(_plain, vars(holder).values()))]
-        for holder in _spaces().values()
-    }
+    found = {holder: _functions_in(holder) for holder in _spaces().values()}
+    return {holder: [f for f in _overridable() if f in functions] for holder, functions in found.items()}
 
 
-def _plain(member):
+def _function_of(member):
+    """A function, or that of a property; None for other members."""
     member = member.fget if isinstance(member, property) else member
     return member if isinstance(member, FunctionType) else None
+
+
+def _functions_in(holder) -> set:
+    return set(map(_function_of, vars(holder).values()))
 
 
 def get_testing_overrides() -> dict:
@@ -439,7 +431,7 @@ def is_tensor_like(inp) -> bool:
 
 def is_tensor_method_or_property(func) -> bool:
     """Whether tensors have it as a method or property."""
-    return func in set(map(_plain, vars(Tensor).values()))
+    return func in _functions_in(Tensor)
 
 
 def resolve_name(f) -> str | None:

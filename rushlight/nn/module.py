@@ -54,9 +54,8 @@ class Module(HookMixin, StateMixin, ConversionMixin):
     call_super_init = False
     training: bool
     _compiled_call_impl = None
-    _plain_members = (
-        True  # members are plain attributes too; not where a class's own __getattr__ wants to hear of them
-    )
+    # Members are plain attributes too; not where a class's own __getattr__ wants to hear of them.
+    _plain_members = True
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -39,15 +39,11 @@ class Parameter(Tensor, metaclass=_ParameterType):
                 f"Parameter: expected a Tensor, got '{type(data).__name__}', which has no attribute "
                 "'detach'. Wrap it: Parameter(torch.tensor(data))"
             )
-        if cls is Parameter and data.is_meta:
+        own_class = type(data) is not Tensor and type(data).__torch_function__ is not disabled_torch_function
+        if cls is Parameter and (own_class or data.is_meta):  # it stays what it is
             made = data.detach().requires_grad_(requires_grad)
             made._is_param = True
             return made
-        if cls is Parameter and type(data).__torch_function__ is not disabled_torch_function:
-            if type(data) is not Tensor:  # a subclass stays what it is
-                made = data.detach().requires_grad_(requires_grad)
-                made._is_param = True
-                return made
         return _sharing(cls, data, requires_grad)
 
     def __deepcopy__(self, memo):
