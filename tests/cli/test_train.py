@@ -22,6 +22,11 @@ def run(*arguments, status=0):
     assert cli.main([str(a) for a in arguments]) == status
 
 
+def train_briefly(given, out, *options):
+    """One epoch, which says and draws nothing."""
+    run("train", given, *options, "--epochs", 1, "--no-plots", "--progress", "none", "--out", out)
+
+
 def read(path):
     return list(csv.reader(Path(path).read_text().splitlines()))
 
@@ -186,8 +191,7 @@ def test_kinds_of_csv(folder, tmp_path, delimiter, given):
     rows[0] = [f" {name} " for name in rows[0]]
     with open(tmp_path / "a.csv", "w", newline="", encoding="utf-8-sig") as file:
         csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(rows)
-    run("train", tmp_path / "a.csv", "--target", "kind", "--delimiter", given, "--epochs", 1, "--no-plots", "--progress",
-        "none", "--out", tmp_path / "run")  # fmt: skip
+    train_briefly(tmp_path / "a.csv", tmp_path / "run", "--target", "kind", "--delimiter", given)
     described = json.loads((tmp_path / "run/data.json").read_text())
     assert [c["name"] for c in described["columns"]] == ["length", "width", "colour"]
     assert described["left_out"] == ["note"]
@@ -199,8 +203,7 @@ def test_no_names_of_columns(folder, tmp_path, capsys):
     data.write_rows(tmp_path / "new.csv", [row[:-1] for row in rows[1:]])
     out = tmp_path / "run"
     assert "--columns names them" in line_of(capsys, "train", tmp_path / "all.csv", "--target", "price")
-    run("train", tmp_path / "all.csv", "--columns", "area,rooms,town,price", "--target", "price", "--epochs", 1,
-        "--no-plots", "--progress", "none", "--out", out)  # fmt: skip
+    train_briefly(tmp_path / "all.csv", out, "--columns", "area,rooms,town,price", "--target", "price")
     run("predict", out, tmp_path / "all.csv")
     said = capsys.readouterr().out
     run("predict", out, tmp_path / "new.csv")
@@ -209,19 +212,7 @@ def test_no_names_of_columns(folder, tmp_path, capsys):
 
 def test_gaps_in_new_rows_are_told(folder, tmp_path, capsys):
     out = tmp_path / "run"
-    run(
-        "train",
-        folder / "houses.csv",
-        "--target",
-        "price",
-        "--epochs",
-        1,
-        "--no-plots",
-        "--progress",
-        "none",
-        "--out",
-        out,
-    )
+    train_briefly(folder / "houses.csv", out, "--target", "price")
     data.write_rows(tmp_path / "new.csv", [["area", "rooms", "town"], ["", 2, "A"], [50, 2, "A"]])
     assert "1 of 2 rows lack values" in line_of(capsys, "predict", out, tmp_path / "new.csv", status=0)
 
@@ -229,19 +220,7 @@ def test_gaps_in_new_rows_are_told(folder, tmp_path, capsys):
 def test_pictures_of_other_sizes(folder, tmp_path, capsys):
     """A model of 28 x 28 digits takes other pictures too."""
     out = tmp_path / "run"
-    run(
-        "train",
-        folder / "idx",
-        "--limit-train",
-        20,
-        "--epochs",
-        1,
-        "--no-plots",
-        "--progress",
-        "none",
-        "--out",
-        out,
-    )
+    train_briefly(folder / "idx", out, "--limit-train", 20)
     run("predict", out, folder / "pictures/dark", "--top", 2)
     assert capsys.readouterr().out.count("\n") == 13
     data.pictures(tmp_path / "new", 2, ("0", "1"), size=40)
@@ -263,8 +242,7 @@ def test_wrong_data(folder, tmp_path, capsys):
     gap = data.write_rows(tmp_path / "gap.csv", rows)
     assert "column 'area' has no value in row 3" in line_of(capsys, "train", gap, "--target", "price")
     for missing in ("mean", "drop"):
-        run("train", gap, "--target", "price", "--missing", missing, "--epochs", 1, "--progress", "none", "--no-plots",
-            "--out", tmp_path / missing)  # fmt: skip
+        train_briefly(gap, tmp_path / missing, "--target", "price", "--missing", missing)
     capsys.readouterr()
     texts = {
         "one": ["a,price", "1,7", "2,7", "3,7"],
