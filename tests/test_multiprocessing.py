@@ -1,6 +1,5 @@
 """Tensors that processes share: through queues, pipes and arguments, forked and spawned."""
 
-import os
 import pickle
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import rushlight as torch
 import rushlight.multiprocessing as mp
 from rushlight import nn
 from tests import process_programs as programs
+from tests import shared_memory
 
 METHODS = ("fork", "spawn")
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -25,10 +25,6 @@ def finish(*processes):
         if process.exitcode is None:
             process.kill()
         assert process.exitcode == 0
-
-
-def named_memory():
-    return set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
 
 
 def test_share_memory_moves_all_that_look_at_it():
@@ -66,7 +62,7 @@ def test_shared_parameters_stay_shared():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_arguments_are_shared(method):
-    before = named_memory()
+    before = shared_memory.names()
     context = mp.get_context(method)
     x = torch.zeros(3).share_memory_()
     parameter = nn.Parameter(torch.zeros(2)).share_memory_()
@@ -78,7 +74,7 @@ def test_arguments_are_shared(method):
         process.start()
     finish(*processes)
     assert x.tolist() == [5] * 3 and parameter.tolist() == [5] * 2 and large.sum() == 5 * 60_000
-    assert named_memory() == before
+    assert not shared_memory.left_since(before)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -105,11 +105,6 @@ def fail_to_start(worker_id):
     raise ValueError(f"no start of worker {worker_id}")
 
 
-def shared_files() -> set:
-    """What lies in shared memory under a name."""
-    return set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
-
-
 def main_is_killed(method: str) -> None:
     """A program with workers that is killed; prints the ids of the workers."""
     loader = rl.utils.data.DataLoader(Rows(1000), num_workers=2, multiprocessing_context=method)

@@ -13,6 +13,7 @@ import pytest
 import rushlight as rl
 from rushlight.utils.data import DataLoader
 from rushlight.utils.data._utils import iterators
+from tests import shared_memory
 from tests.utils import loader_programs as programs
 
 METHODS = ("fork", "spawn")
@@ -56,14 +57,14 @@ def zombie(pid) -> bool:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_batches_are_those_of_one_process(method):
-    before = programs.shared_files()
+    before = shared_memory.names()
     alone = list(DataLoader(programs.Rows(), batch_size=3))
     loaded = list(DataLoader(programs.Rows(), batch_size=3, num_workers=2, multiprocessing_context=method))
     assert len(alone) == len(loaded)
     for a, b in zip(alone, loaded, strict=True):
         assert rl.equal(a["x"], b["x"]) and rl.equal(a["i"], b["i"]) and rl.equal(a["array"], b["array"])
         assert a["name"] == b["name"] and b["x"].is_shared()
-    assert programs.shared_files() == before
+    assert not shared_memory.left_since(before)
 
 
 def orders(lib, rows, workers, **options):
@@ -193,12 +194,12 @@ KILLED = {
 @pytest.mark.parametrize("case", KILLED)
 def test_killed_worker(case):
     how, message = KILLED[case]
-    before = programs.shared_files()
+    before = shared_memory.names()
     batches = iter(DataLoader(programs.Killed(how), num_workers=2))
     with pytest.raises(RuntimeError, match=message):
         list(batches)
     assert gone([w.pid for w in batches._workers])
-    assert programs.shared_files() == before
+    assert not shared_memory.left_since(before)
 
 
 def test_persistent_workers_start_again_after_one_was_killed():
