@@ -22,8 +22,8 @@ from rushlight._serialize import unpickler as _unpickler
 from rushlight._serialize.archive import ArchiveReader, ArchiveWriter
 from rushlight._serialize.globals import _get_layout  # noqa: F401  plain pickles of PyTorch's name it
 from rushlight._serialize.pickler import Pickler
-from rushlight._serialize.storage import Storage
 from rushlight.devices import device
+from rushlight.storage import TypedStorage, UntypedStorage
 
 #: What `map_location` of `load` may be.
 MAP_LOCATION: TypeAlias = Callable | device | str | dict[str, str] | None
@@ -293,17 +293,17 @@ class _Reader:
             raise ValueError(f"Unknown endianness type: {order.decode(errors='replace')}")
         swap = order.decode() != sys.byteorder
 
-        def persistent_load(identity: tuple) -> Storage:
+        def persistent_load(identity: tuple) -> TypedStorage:
             _, storage_type, key, location, count = identity[:5]
             if not isinstance(key, str) or type(count) is not int:
                 raise pickle.UnpicklingError("a storage is not described as expected")
             if key not in self.storages:
-                width = storage_type.dtype.itemsize if storage_type.dtype else 1
-                _check_size(archive.length(f"data/{key}"), count, width, storage_type)
-                storage = Storage(archive.array(f"data/{key}"), storage_type.dtype)
+                kind = storage_type.dtype or dtypes.uint8
+                _check_size(archive.length(f"data/{key}"), count, kind)
+                storage = UntypedStorage(archive.array(f"data/{key}"))
                 if swap:
-                    storage.byteswap()
-                self.storages[key] = self.place(storage, location)
+                    storage.byteswap(kind)
+                self.storages[key] = _typed(self.place(storage, location), kind)
             return self.storages[key]
 
         return self._unpickle(io.BytesIO(archive.bytes("data.pkl")), persistent_load)
@@ -350,38 +350,42 @@ class _Reader:
                 raise RuntimeError(
                     "load: the file is shorter than the storages that it describes; corrupt file?"
                 )
-            self.storages[key] = self.place(
-                Storage(np.empty(count * width, np.uint8), storage_type.dtype), location
-            )
+            storage = self.place(UntypedStorage(np.empty(count * width, np.uint8)), location)
+            self.storages[key] = _typed(storage, storage_type.dtype)
         storage = self.storages[key]
         if rest and rest[0] is not None:
             _, offset, size = rest[0]
             if not (type(offset) is type(size) is int and offset >= 0 and size >= 0):
                 raise pickle.UnpicklingError("a view of a storage is not described as expected")
-            return Storage(storage.data[offset * width : (offset + size) * width], storage.dtype)
+            return storage[offset : offset + size]
         return storage
 
-    def _fill(self, storage: Storage) -> None:
+    def _fill(self, storage: TypedStorage) -> None:
         header = self.file.read(8)
         if len(header) < 8:
             raise EOFError("Ran out of input")
         count = struct.unpack("<q", header)[0]
-        _check_size(storage.nbytes(), count, storage.dtype.itemsize, storage)
+        _check_size(storage.nbytes(), count, storage.dtype)
         data = self.file.read(storage.nbytes())
         if len(data) < storage.nbytes():
             raise RuntimeError(
                 f"unexpected EOF, expected {storage.nbytes() - len(data)} more bytes. The file might be "
                 "corrupted."
             )
-        storage.data[:] = np.frombuffer(data, np.uint8)
+        storage.untyped()[:] = np.frombuffer(data, np.uint8)
 
 
-def _check_size(have: int, count: int, width: int, storage) -> None:
+def _typed(storage: UntypedStorage, kind: dtypes.dtype) -> TypedStorage:
+    """The same memory as elements of a type."""
+    return TypedStorage(storage._data.view(kind.numpy))
+
+
+def _check_size(have: int, count: int, kind: dtypes.dtype) -> None:
+    width = kind.itemsize
     if have != count * width:
-        kind = dtypes.SCALAR_NAMES[storage.dtype or dtypes.uint8]
         raise RuntimeError(
             f"record size ({have} bytes) does not match expected size ({count * width} bytes = {count} "
-            f"elements * {width} bytes/element) for dtype {kind}"
+            f"elements * {width} bytes/element) for dtype {dtypes.SCALAR_NAMES[kind]}"
         )
 
 
@@ -394,7 +398,7 @@ def _placer(map_location):
                 f"{type(map_location).__name__}"
             )
 
-        def ask(storage: Storage, location: str) -> Storage:
+        def ask(storage: UntypedStorage, location: str) -> UntypedStorage:
             chosen = map_location(storage, location)
             return _on_cpu(storage, location) if chosen is None else chosen
 
@@ -407,7 +411,7 @@ def _placer(map_location):
     return _on_cpu
 
 
-def _on_cpu(storage: Storage, location) -> Storage:
+def _on_cpu(storage: UntypedStorage, location) -> UntypedStorage:
     """The storage, if it belongs on the CPU."""
     location = location.decode() if isinstance(location, bytes) else str(location)
     if location != "cpu":

@@ -7,10 +7,50 @@ import sys
 import numpy as np
 
 from rushlight import dtypes
-from rushlight._serialize.storage import Memory
 from rushlight.devices import check_device, cpu, device
 from rushlight.dtypes import SCALAR_NAMES, dtype, get_default_dtype
 from rushlight.tensor import Tensor, wrap
+
+
+def _owner(array: np.ndarray) -> np.ndarray:
+    """The array that an array is a view of, or a view of a view of, and so on."""
+    while True:
+        base = array.base
+        if base is not None and not isinstance(base, np.ndarray):
+            base = getattr(base, "base", None)  # as_strided puts a stand-in between
+        if not isinstance(base, np.ndarray):
+            return array
+        array = base
+
+
+class Memory:
+    """The whole memory that an array looks at, as bytes, and where in it the array begins.
+
+    Args:
+        array: its owner's memory counts, as PyTorch's storages do.
+    """
+
+    def __init__(self, array: np.ndarray):
+        root = _owner(array)
+        low, high = np.lib.array_utils.byte_bounds(root)
+        first, last = np.lib.array_utils.byte_bounds(array)
+        if not array.size or not (low <= first and last <= high) or (first - low) % array.itemsize:
+            root, low, high = array, first, last
+        self.root = root  # keeps the memory alive
+        self.offset = array.__array_interface__["data"][0] - low
+        self.nbytes = high - low if array.size else 0
+        # Empty memory has no place of its own.
+        self.key = (low, self.nbytes) if self.nbytes else ("empty", id(array))
+
+    def bytes(self) -> np.ndarray:
+        """All of it, without a copy."""
+        root = self.root
+        if not self.nbytes:
+            return np.empty(0, np.uint8)
+        if root.flags.c_contiguous:
+            return root.reshape(-1).view(np.uint8)
+        lowest = root[tuple(slice(-1, None) if s < 0 else slice(0, 1) for s in root.strides)]
+        return np.lib.stride_tricks.as_strided(lowest.reshape(1).view(np.uint8), (self.nbytes,), (1,))
 
 
 class _Storage:
@@ -89,6 +129,11 @@ class _Storage:
 
     def cpu(self):
         """Itself."""
+        return self
+
+    def cuda(self, device=None, non_blocking: bool = False):
+        """Raises RuntimeError: there is no CUDA device in this version."""
+        check_device("cuda" if device is None else device)
         return self
 
     def to(self, *, device, non_blocking: bool = False):
@@ -226,12 +271,13 @@ class UntypedStorage(_Storage):
         return super().from_file(filename, shared, nbytes)
 
     def byteswap(self, dtype: dtypes.dtype) -> None:
-        """Reverse the bytes of every element, in place.
+        """Reverse the bytes of every number, in place.
 
         Args:
             dtype: the elements' type.
         """
-        self._data.view(f"u{dtype.itemsize}").byteswap(inplace=True)
+        width = dtype.itemsize // (2 if dtype.is_complex else 1)
+        self._data.view(f"u{width}").byteswap(inplace=True)
 
 
 class TypedStorage(_Storage):

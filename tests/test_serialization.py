@@ -10,6 +10,7 @@ import stat
 import struct
 import subprocess
 import sys
+import warnings
 import zipfile
 
 import numpy as np
@@ -381,6 +382,25 @@ def test_map_location():
         read(rl, data, map_location=lambda storage, where: None)
     with pytest.raises(TypeError, match="map_location"):
         read(rl, data, map_location=3)
+
+
+def test_storages():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's are deprecated
+        for writer in (rl, torch):
+            x = writer.arange(6, dtype=writer.float32)
+            data = dump(writer, {"typed": x.storage(), "x": x[2:], "bytes": writer.ones(2).untyped_storage()})
+            for reader in (rl, torch):
+                made = read(reader, data, weights_only=False)
+                assert type(made["typed"]) is reader.TypedStorage and made["typed"].tolist() == [*range(6)]
+                assert made["bytes"].tolist() == [0, 0, 128, 63] * 2
+                made["x"].zero_()
+                assert made["typed"].tolist() == [0, 1, 0, 0, 0, 0]
+    places = []
+    read(
+        rl, dump(rl, rl.ones(1)), map_location=lambda storage, where: places.append((storage.tolist(), where))
+    )
+    assert places == [([0, 0, 128, 63], "cpu")]
 
 
 # -- damaged and hostile files -----------------------------------------------------------------------

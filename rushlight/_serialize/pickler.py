@@ -16,9 +16,10 @@ from rushlight._serialize.globals import (
     parameter_class,
     public_name,
 )
-from rushlight._serialize.storage import STORAGE_TYPES, UNTYPED, Memory, StorageType
+from rushlight._serialize.storage import STORAGE_TYPES, UNTYPED, StorageType
 from rushlight.devices import Size, device, layout, memory_format
 from rushlight.dtypes import dtype
+from rushlight.storage import Memory, TypedStorage, UntypedStorage
 from rushlight.tensor import Tensor
 
 
@@ -47,6 +48,8 @@ class Pickler(pickle._Pickler):
 
     def persistent_id(self, obj):
         """Where a storage lies in the file."""
+        if isinstance(obj, TypedStorage | UntypedStorage):
+            return self._identity(Memory(obj._data), obj.dtype)
         return obj.identity if type(obj) is _StorageOf else None
 
     def reducer_override(self, obj):
@@ -85,27 +88,30 @@ class Pickler(pickle._Pickler):
             array = array.copy()
         kind = tensor.dtype
         memory = Memory(array)
-        number = self._numbers.setdefault(memory.key, len(self.memories))
-        if number == len(self.memories):
-            self.memories.append(memory)
-        if self._kinds.setdefault(memory.key, kind) is not kind:
-            raise RuntimeError(
-                "Cannot save multiple tensors or storages that view the same data as different types: "
-                f"{self._kinds[memory.key]} and {kind}. Save a clone() of one of them."
-            )
-        storage_type = STORAGE_TYPES[kind]
-        width = 1 if storage_type is UNTYPED else kind.itemsize
-        storage = _StorageOf(("storage", storage_type, str(number), "cpu", memory.nbytes // width))
         args = (
-            storage,
+            _StorageOf(self._identity(memory, kind)),
             memory.offset // kind.itemsize,
             tuple(tensor.shape),
             tensor.stride(),
             tensor.requires_grad,
         )
-        if storage_type is UNTYPED:
+        if STORAGE_TYPES[kind] is UNTYPED:
             return _rebuild_tensor_v3, (*args, OrderedDict(), kind)
         return _rebuild_tensor_v2, (*args, OrderedDict())
+
+    def _identity(self, memory: Memory, kind: dtype | None) -> tuple:
+        """What is written for some memory: its elements' type, its number, its place and its size."""
+        number = self._numbers.setdefault(memory.key, len(self.memories))
+        if number == len(self.memories):
+            self.memories.append(memory)
+        if kind and self._kinds.setdefault(memory.key, kind) is not kind:
+            raise RuntimeError(
+                "Cannot save multiple tensors or storages that view the same data as different types: "
+                f"{self._kinds[memory.key]} and {kind}. Save a clone() of one of them."
+            )
+        storage_type = STORAGE_TYPES[kind] if kind else UNTYPED
+        width = 1 if storage_type is UNTYPED else kind.itemsize
+        return "storage", storage_type, str(number), "cpu", memory.nbytes // width
 
     def save_global(self, obj, name: str | None = None) -> None:
         """Write the name of a class, a function or a constant: PyTorch's for what is ours."""

@@ -1,12 +1,13 @@
-"""Storages, the memory under tensors: what is saved once, however many tensors look at it."""
+"""The names that files have for storages, and tensors that look at storages."""
 
 import math
 
 import numpy as np
 
 from rushlight import dtypes
-from rushlight.devices import channels_last, channels_last_3d, check_device, cpu, preserve_format
+from rushlight.devices import channels_last, channels_last_3d, preserve_format
 from rushlight.dtypes import dtype
+from rushlight.storage import TypedStorage
 from rushlight.tensor import Tensor, wrap
 
 
@@ -32,82 +33,13 @@ STORAGE_TYPES = {
 }
 
 
-class Storage:
-    """Some memory: an array of bytes, and the type of what it holds."""
-
-    device = cpu
-
-    def __init__(self, data: np.ndarray, kind: dtype | None):
-        self.data, self.dtype = data, kind
-
-    def nbytes(self) -> int:
-        """Its size in bytes."""
-        return self.data.size
-
-    def cpu(self) -> "Storage":
-        """Itself."""
-        return self
-
-    def cuda(self, device=None, non_blocking: bool = False) -> "Storage":
-        """Raises RuntimeError: there is no CUDA device in this version."""
-        check_device("cuda" if device is None else device)
-        return self
-
-    def byteswap(self) -> None:
-        """Turn the bytes of every number around."""
-        kind = self.dtype or dtypes.uint8
-        width = kind.itemsize // (2 if kind.is_complex else 1)
-        self.data.view(f"u{width}").byteswap(inplace=True)
-
-
-def _owner(array: np.ndarray) -> np.ndarray:
-    """The array that an array is a view of, or a view of a view of, and so on."""
-    while True:
-        base = array.base
-        if base is not None and not isinstance(base, np.ndarray):
-            base = getattr(base, "base", None)  # as_strided puts a stand-in between
-        if not isinstance(base, np.ndarray):
-            return array
-        array = base
-
-
-class Memory:
-    """The whole memory that an array looks at, as bytes, and where in it the array begins.
-
-    Args:
-        array: its owner's memory counts, as PyTorch's storages do.
-    """
-
-    def __init__(self, array: np.ndarray):
-        root = _owner(array)
-        low, high = np.lib.array_utils.byte_bounds(root)
-        first, last = np.lib.array_utils.byte_bounds(array)
-        if not array.size or not (low <= first and last <= high) or (first - low) % array.itemsize:
-            root, low, high = array, first, last
-        self.root = root  # keeps the memory alive
-        self.offset = array.__array_interface__["data"][0] - low
-        self.nbytes = high - low if array.size else 0
-        # Empty memory has no place of its own.
-        self.key = (low, self.nbytes) if self.nbytes else ("empty", id(array))
-
-    def bytes(self) -> np.ndarray:
-        """All of it, without a copy."""
-        root = self.root
-        if not self.nbytes:
-            return np.empty(0, np.uint8)
-        if root.flags.c_contiguous:
-            return root.reshape(-1).view(np.uint8)
-        lowest = root[tuple(slice(-1, None) if s < 0 else slice(0, 1) for s in root.strides)]
-        return np.lib.stride_tricks.as_strided(lowest.reshape(1).view(np.uint8), (self.nbytes,), (1,))
-
-
 def _integers(name: str, values) -> tuple:
     if not isinstance(values, tuple | list) or not all(type(v) is int for v in values):
         raise RuntimeError(f"rebuild_tensor: expected {name} to be a tuple of ints")
     return tuple(values)
 
 
-def tensor_of(storage: Storage, offset: int, size, stride, kind: dtype | None = None) -> Tensor:
+def tensor_of(storage: TypedStorage, offset: int, size, stride, kind: dtype | None = None) -> Tensor:
     """A tensor that looks at part of a storage; nothing that reaches beyond it is accepted.
 
     Args:
@@ -117,7 +49,7 @@ def tensor_of(storage: Storage, offset: int, size, stride, kind: dtype | None = 
     Raises:
         RuntimeError: it would reach beyond the storage.
     """
-    if not isinstance(storage, Storage):
+    if not isinstance(storage, TypedStorage):
         raise RuntimeError(f"rebuild_tensor: expected a storage, got {type(storage).__name__}")
     kind = kind or storage.dtype
     size, stride = _integers("the size", size), _integers("the stride", stride)
@@ -141,7 +73,9 @@ def tensor_of(storage: Storage, offset: int, size, stride, kind: dtype | None = 
             f"{kind.itemsize} requiring a storage size of {needed * kind.itemsize} are out of bounds for "
             f"storage of size {storage.nbytes()}"
         )
-    array = _make(size, kind, storage.data, offset * kind.itemsize, [s * kind.itemsize for s in stride])
+    array = _make(
+        size, kind, storage.untyped()._data, offset * kind.itemsize, [s * kind.itemsize for s in stride]
+    )
     if array.ctypes.data % kind.itemsize and not array.flags.aligned:
         array = array.copy(order="K")
     tensor = wrap(array)

@@ -12,7 +12,7 @@ import weakref
 
 import numpy as np
 
-from rushlight._serialize.storage import Memory
+from rushlight.storage import Memory
 from rushlight.tensor import Tensor
 
 _ARENA_BYTES = 4 << 20

@@ -18,8 +18,8 @@ from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 
-from rushlight._serialize.storage import Memory
 from rushlight.multiprocessing.shared import Segment
+from rushlight.storage import Memory
 from rushlight.tensor import Tensor, wrap
 
 _LENGTH = struct.Struct("<Q")
