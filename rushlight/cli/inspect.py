@@ -1,16 +1,12 @@
 """`rushlight summary` and `rushlight info`."""
 
 import argparse
-import importlib.metadata
 import os
-import platform
-import sys
 
-import rushlight as torch
-from rushlight import kernels
 from rushlight.cli import models
 from rushlight.cli.errors import CommandError
 from rushlight.cli.runs import Run, build_net
+from rushlight.utils import collect_env
 from rushlight.utils.summary import summary
 
 
@@ -51,40 +47,5 @@ def _usual(name: str) -> tuple:
 
 def info(flags) -> int:
     """Print versions, processor, threads, kernels and memory; returns the exit status."""
-    rows = [
-        ("rushlight", torch.version.__version__),
-        ("names of PyTorch", str(torch.torch_version.__version__).partition("+")[0]),
-        ("Python", f"{platform.python_version()} ({sys.executable})"),
-        ("system", f"{platform.system()} {platform.machine()}"),
-        ("kernels", kernels.NAME),
-        ("processor", f"{_processor()}; {torch.backends.cpu.get_cpu_capability()}"),
-        ("threads", str(torch.get_num_threads())),
-    ]
-    for name in ("numpy", "ml_dtypes", "pillow", "matplotlib", "tqdm", "optuna", "tensorboard"):
-        rows.append((name, _version(name)))
-    stats = torch.cpu.memory_stats()
-    if stats:
-        rows.append(("memory pool", "on" if stats["enabled"] else "off"))
-        for name in ("current", "peak", "cached", "limit"):
-            rows.append((f"  {name}", f"{stats[name + '_bytes'] / 2**20:,.1f} MiB"))
-    for name, value in rows:
-        print(f"{name:<18}{value}")
+    collect_env.main()
     return 0
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            lines = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        lines = []
-    return (
-        f"{lines[0] if lines else platform.processor() or platform.machine()}, {os.cpu_count()} logical CPUs"
-    )
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"

@@ -27,7 +27,11 @@ def process(folder, *arguments):
 
 def test_which_is_run(tmp_path):
     (tmp_path / "info").write_text("import torch, sys\nprint(torch.__spec__.name, sys.argv)")
-    assert "kernels" in process(tmp_path, "info").stdout
+    told = process(tmp_path, "info").stdout
+    assert "kernels" in told
+    assert process(tmp_path, "run", "-m", "torch.utils.collect_env").stdout.startswith(
+        told.partition("memory")[0]
+    )
     for arguments in (["./info", "a"], ["run", "info", "a"]):
         assert process(tmp_path, *arguments).stdout == f"rushlight {[arguments[-2], 'a']}\n"
     said = process(tmp_path, "--help").stdout
