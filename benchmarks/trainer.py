@@ -6,6 +6,7 @@ the trainer asks for batches runs the plain ones in between. Times are of the pr
 
 import contextlib
 import io
+import itertools
 import logging
 import statistics
 import sys
@@ -18,23 +19,24 @@ from rushlight import lightning as pl
 from rushlight import nn
 
 TURN = 20  # steps
+SAMPLES = 6400
 DEFAULTS = {"logger": True, "enable_checkpointing": True, "enable_progress_bar": True}
 BARE = dict.fromkeys(DEFAULTS, False)
 
 
-def mlp(batch_size: int):
-    """784-64-10, and a batch for it."""
+def mlp():
+    """784-64-10, and data for it."""
     model = nn.Sequential(nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10))
-    return model, (torch.randn(batch_size, 784), torch.randint(0, 10, (batch_size,)))
+    return model, (torch.randn(SAMPLES, 784), torch.randint(0, 10, (SAMPLES,)))
 
 
-def lenet(batch_size: int):
-    """LeNet-5 on 28 x 28, and a batch for it."""
+def lenet():
+    """LeNet-5 on 28 x 28, and data for it."""
     model = nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
     )  # fmt: skip
-    return model, (torch.randn(batch_size, 1, 28, 28), torch.randint(0, 10, (batch_size,)))
+    return model, (torch.randn(SAMPLES, 1, 28, 28), torch.randint(0, 10, (SAMPLES,)))
 
 
 class Model(pl.LightningModule):
@@ -59,45 +61,50 @@ class Model(pl.LightningModule):
 
 
 class Turns:
-    """A loader of one batch, again and again, that runs plain steps after every `TURN` batches.
+    """A DataLoader whose batches go to plain steps and to whoever iterates over it, `TURN` at a time.
 
     Args:
-        model, batch: what the plain steps train.
-        steps: how many batches.
+        model, loader: what the plain steps train, and on what.
+        steps: how many batches the iteration gives.
     """
 
-    def __init__(self, model, batch, steps: int):
-        self.model, self.batch, self.steps = model, batch, steps
+    def __init__(self, model, loader, steps: int):
+        self.model, self.loader, self.steps = model, loader, steps
         self.optimizer = model.configure_optimizers()
         self.times: dict[str, list] = {"plain": [], "trainer": []}
+        self.total = 0.0
 
     def __len__(self) -> int:
         return self.steps
 
     def __iter__(self):
+        batches = itertools.chain.from_iterable(itertools.repeat(self.loader))
         for _ in range(self.steps // TURN):
             began = time.process_time()
-            for _ in range(TURN):
-                self.plain_step()
+            self.plain_steps(itertools.islice(batches, TURN))
             turned = time.process_time()
-            for _ in range(TURN):
-                yield self.batch
+            yield from itertools.islice(batches, TURN)
             self.times["plain"].append(turned - began)
             self.times["trainer"].append(time.process_time() - turned)
 
-    def plain_step(self) -> None:
+    def plain_steps(self, batches) -> None:
         """What one writes without a trainer."""
-        x, y = self.batch
-        self.optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(self.model(x), y)
-        loss.backward()
-        self.optimizer.step()
+        for x, y in batches:
+            self.optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(self.model(x), y)
+            loss.backward()
+            self.optimizer.step()
+            if self.model.logs:
+                self.total += loss.item()
 
 
 def measure(make, batch_size: int, steps: int, logs: bool, options: dict) -> tuple[float, float]:
     """Microseconds of a plain step, and what the trainer adds to it: medians, of turns next to each other."""
-    net, batch = make(batch_size)
-    turns = Turns(Model(make(batch_size)[0], False), batch, steps)
+    (net, data), (plain_net, _) = make(), make()
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(*data), batch_size, shuffle=True, drop_last=True
+    )
+    turns = Turns(Model(plain_net, logs), loader, steps)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         trainer = pl.Trainer(max_epochs=1, enable_model_summary=False, default_root_dir=folder, **options)
         trainer.fit(Model(net, logs), turns)

@@ -259,7 +259,7 @@ class Tensor(TensorBase):
     def _share(self) -> "Tensor":
         """Another handle on the same memory, outside the graph."""
         other = wrap(self._array)
-        other._vc = self._counter()
+        other._vc = self._counter() if self._vc is None else self._vc
         if self._format is not None:
             other._format = self._format
         elif self._base is not None:
@@ -386,7 +386,8 @@ class Tensor(TensorBase):
 
     def detach(self) -> "Tensor":
         """A tensor on the same memory through which no gradient flows."""
-        self._strided()
+        if self._array.ndim > 2:
+            self._strided()
         return self._share()
 
     def detach_(self) -> "Tensor":

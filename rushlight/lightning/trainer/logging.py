@@ -212,15 +212,18 @@ class Results:
             )
         return entry
 
-    def metrics(self, on_step: bool) -> tuple[dict, dict, dict]:
-        """What callbacks, loggers and the progress bar get to see now: dictionaries of NumPy floats."""
-        callback, log, bar = {}, {}, {}
+    def values(self, on_step: bool):
+        """The entries that have a value now, each with that value: a NumPy float."""
         for entry in self.entries.values():
-            if not entry.touched or entry.loader != self.loader:
-                continue
-            value = entry.value(on_step)
-            if value is None:
-                continue
+            if entry.touched and entry.loader == self.loader:
+                value = entry.value(on_step)
+                if value is not None:
+                    yield entry, value
+
+    def metrics(self, on_step: bool) -> tuple[dict, dict, dict]:
+        """What callbacks, loggers and the progress bar get to see now."""
+        callback, log, bar = {}, {}, {}
+        for entry, value in self.values(on_step):
             name, forked = entry.key(on_step)
             if entry.options[3]:
                 log[forked] = value
@@ -300,12 +303,17 @@ class MetricConnector:
         self.bar.update({name: float(value) for name, value in bar.items()})
         return log
 
+    def send_steps(self, step: int | None = None) -> None:
+        """Give the values of this step to the loggers; `collect` takes them over when somebody asks, or at the end."""
+        if self.trainer.loggers:
+            values = self.trainer._results.values(on_step=True)
+            self.send({entry.key(True)[1]: value for entry, value in values if entry.options[3]}, step)
+
     def send(self, metrics: dict, step: int | None = None) -> None:
-        """Give values to the loggers, with the epoch and the number of the step unless `step` is given."""
+        """Give collected values to the loggers, with the epoch and the number of the step unless `step` is given."""
         trainer = self.trainer
         if not trainer.loggers or not metrics:
             return
-        self.logged.update({name: torch.tensor(value) for name, value in metrics.items()})
         scalars = {name: float(value) for name, value in metrics.items()}
         if step is None:
             step = scalars.pop("step", None)

@@ -124,15 +124,20 @@ class FitLoop(Optimization):
         self.ahead = list(itertools.islice(self.batches, 1))
 
     def _next_batch(self):
-        if self.max_batches == data.INFINITE:
-            if not self.ahead:
-                raise StopIteration
+        """Begin the next batch; StopIteration ends the epoch."""
+        if self.max_batches != data.INFINITE:
+            batch = next(self.batches)
+            self.is_last_batch = self.batch_idx + 2 >= self.max_batches
+        elif self.ahead:
             batch = self.ahead[0]
             self._look_ahead()
             self.is_last_batch = not self.ahead
-            return batch
-        batch = next(self.batches)
-        self.is_last_batch = self.batch_idx + 2 >= self.max_batches
+        else:
+            raise StopIteration
+        self.phase = "batch"
+        self.batch_idx += 1
+        self.total_batches += 1
+        self.position.given += 1
         return batch
 
     def _epoch(self) -> None:
@@ -140,7 +145,6 @@ class FitLoop(Optimization):
         trainer, resumed = self.trainer, self.resumed
         self.resumed = None
         trainer._results = self.results
-        self._prepare()
         if resumed is None:
             self._load()
             self.batch_idx, self.is_last_batch = -1, False
@@ -175,53 +179,33 @@ class FitLoop(Optimization):
 
     def _batches(self, resumed: str | None) -> None:
         """The batches of an epoch."""
+        self._prepare()
         if resumed in ("batch_end", "logged", "validated"):
             self._after_batch(resumed)
         while not self._epoch_over():
-            try:
-                batch = self._next_batch()
-            except StopIteration:
-                break
-            if not self._train_batch(batch):
+            plain = self.plain and self.trainer.accumulate_grad_batches == 1
+            if not (self._plain_batches(self._until_due()) if plain else self._train_batch()):
                 break
             self._after_batch("batch_end")
+
+    def _until_due(self) -> int:
+        """After how many batches there is something to do besides training: to log, to validate, or to stop."""
+        trainer = self.trainer
+        every, validates = trainer.log_every_n_steps, trainer.enable_validation
+        if trainer.fast_dev_run or (validates and trainer._val_interval_seconds is not None):
+            return 1
+        counts = [every - self.batches_that_stepped % every if every else 100]
+        if validates and self.val_check_batch != data.INFINITE:
+            done = self.total_batches if trainer.check_val_every_n_epoch is None else self.batch_idx + 1
+            counts.append(self.val_check_batch - done % self.val_check_batch)
+        if self.max_steps >= 0:
+            counts.append(self.max_steps - self.steps)
+        return min(counts)
 
     def _epoch_over(self) -> bool:
         if self.is_last_batch or 0 <= self.max_steps <= self.steps:
             return True
         return self.trainer.should_stop and self.can_stop_early
-
-    def _train_batch(self, batch) -> bool:
-        """Train on a batch; False ends the epoch."""
-        trainer = self.trainer
-        self.phase = "batch"
-        self.batch_idx += 1
-        self.total_batches += 1
-        self.position.given += 1
-        if self.changes_batches:
-            batch = trainer.transfer(batch, 0)
-        self.results.start_batch(batch)
-        skips = (
-            trainer.hooks["on_train_batch_start"]
-            and trainer.call("on_train_batch_start", batch, self.batch_idx) == -1
-        )
-        if skips:  # the rest of the epoch
-            self.is_last_batch = True
-        output = None if skips else self.optimize(batch)
-        if trainer.lr_scheduler_configs:
-            self.step_schedulers("step", plateau=False)
-            if self.is_last_batch:
-                self.step_schedulers("epoch", plateau=False)
-        if skips:
-            return False
-        self.phase = "batch_end"
-        if self.outputs is not None:
-            self.outputs.append(output)
-        if trainer.hooks["on_train_batch_end"]:
-            trainer.call("on_train_batch_end", output, batch, self.batch_idx)
-        if self.is_last_batch or time.monotonic() >= self.look_at:
-            self.look_at = trainer.look(output, batch, self.batch_idx)
-        return True
 
     def _after_batch(self, phase: str) -> None:
         """Log, validate, and let schedulers see the result; as far as it isn't done."""
@@ -232,7 +216,7 @@ class FitLoop(Optimization):
             if every and (
                 (self.batches_that_stepped + 1) % every == 0 or trainer.should_stop or trainer.fast_dev_run
             ):
-                trainer.metrics.send(trainer.metrics.collect())
+                trainer.metrics.send_steps()
         self.phase = "logged"
         due = phase != "validated" and trainer.enable_validation and self._validation_due()
         self.validated = due or phase == "validated"
@@ -385,7 +369,7 @@ class EvaluationLoop:
         if trainer._stop_signal:
             trainer._stop_now()
         if self.results is not None and not trainer.sanity_checking:
-            trainer.metrics.send(trainer.metrics.collect(), step=self.given)
+            trainer.metrics.send_steps(self.given)
             self.given += 1
         return output
 

@@ -1,6 +1,7 @@
-"""One batch of training: the loss, its gradients, the optimizer's step, the schedulers."""
+"""One batch of training: its hooks, the loss, its gradients, the optimizer's step, the schedulers."""
 
 import functools
+import time
 
 import rushlight as torch
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
@@ -11,6 +12,91 @@ from rushlight.lightning.utilities.rank_zero import rank_zero_warn
 class Optimization:
     """The part of the fit loop that optimizes."""
 
+    def _prepare(self) -> None:
+        """Find out what there is to do in each step."""
+        self.plain, self.training_step = self.is_plain(), self.trainer._steps["training_step", 2]
+
+    def is_plain(self) -> bool:
+        """Whether a batch is a loss, its gradients and the step of one optimizer, and nothing comes between or after."""
+        trainer = self.trainer
+        hooks = (
+            "on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", "on_before_backward",
+            "on_after_backward", "on_before_optimizer_step",
+        )  # fmt: skip
+        own = (
+            "optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping", "training_step_end",
+            "training_epoch_end",
+        )  # fmt: skip
+        asked = any(trainer.hooks[name] for name in hooks) or any(trainer.own[name] for name in own)
+        special = trainer.gradient_clip_val is not None or trainer._anomalies is not None
+        scheduled = any(config.interval == "step" for config in trainer.lr_scheduler_configs)
+        changed = trainer.changes_batches or trainer.precision_plugin.mixed
+        one = len(trainer.optimizers) == 1 and trainer._plain_steps
+        automatic = trainer.lightning_module.automatic_optimization
+        return one and automatic and not (asked or special or scheduled or changed)
+
+    def _plain_batches(self, count: int) -> bool:
+        """Train on so many batches where `is_plain`, or until there is more to do; False ends the epoch.
+
+        What `_train_batch` comes to then, in one loop: asking at each point costs 5 % of a small network's step.
+        """
+        trainer, results, training_step = self.trainer, self.results, self.training_step
+        optimizer = trainer.optimizers[0]
+        results.fx = "training_step"
+        while True:
+            try:
+                batch = self._next_batch()
+            except StopIteration:
+                return False
+            results.start_batch(batch)
+            loss = training_step(batch, self.batch_idx)
+            if type(loss) is not torch.Tensor:
+                loss = self._loss(loss, {})
+            optimizer.zero_grad()
+            if loss is not None:
+                loss.backward()
+            optimizer.step()
+            self.steps += 1
+            count -= 1
+            stops = trainer.should_stop or trainer._stop_signal
+            if not count or self.is_last_batch or stops or time.monotonic() >= self.look_at:
+                self._batch_ended({}, batch)
+                return True
+            self.batches_that_stepped += 1
+            self.phase = "between"
+
+    def _train_batch(self) -> bool:
+        """Train on a batch; False ends the epoch."""
+        trainer = self.trainer
+        try:
+            batch = self._next_batch()
+        except StopIteration:
+            return False
+        batch = trainer.transfer(batch, 0)
+        self.results.start_batch(batch)
+        skips = trainer.call("on_train_batch_start", batch, self.batch_idx) == -1
+        if skips:  # the rest of the epoch
+            self.is_last_batch = True
+        output = None if skips else self.optimize(batch)
+        if trainer.lr_scheduler_configs:
+            self.step_schedulers("step", plateau=False)
+        self._batch_ended(output, batch, skips)
+        return not skips
+
+    def _batch_ended(self, output, batch, skips: bool = False) -> None:
+        """The schedulers of epochs, and the hooks after a batch."""
+        trainer = self.trainer
+        if self.is_last_batch and trainer.lr_scheduler_configs:
+            self.step_schedulers("epoch", plateau=False)
+        if skips:
+            return
+        self.phase = "batch_end"
+        if self.outputs is not None:
+            self.outputs.append(output)
+        trainer.call("on_train_batch_end", output, batch, self.batch_idx)
+        if self.is_last_batch or time.monotonic() >= self.look_at:
+            self.look_at = trainer.look(output, batch, self.batch_idx)
+
     @property
     def accumulating(self) -> bool:
         """Whether gradients are only added up after this batch."""
@@ -20,8 +106,6 @@ class Optimization:
     def optimize(self, batch):
         """Run `training_step` and, unless it does so itself, compute gradients and step; returns its output."""
         trainer = self.trainer
-        if self.plain and trainer.accumulate_grad_batches == 1:
-            return self._plain_step(batch)
         module = trainer.lightning_module
         if not module.automatic_optimization:
             output = self._training_step(batch)
@@ -37,42 +121,6 @@ class Optimization:
             with module.toggled_optimizer(optimizer):
                 outputs.append(self._with_optimizer(batch, optimizer, number))
         return outputs
-
-    def _prepare(self) -> None:
-        """Find out what there is to do in each step."""
-        trainer = self.trainer
-        self.plain, self.training_step = self.is_plain(), trainer._steps["training_step", 2]
-        self.gives_outputs = bool(trainer.hooks["on_train_batch_end"]) or trainer.own["training_epoch_end"]
-        self.changes_batches = trainer.changes_batches
-
-    def is_plain(self) -> bool:
-        """Whether nothing comes between the loss, its gradients and the step of one optimizer."""
-        trainer = self.trainer
-        hooks = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
-        own = (
-            "optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping", "training_step_end",
-        )  # fmt: skip
-        asked = any(trainer.hooks[name] for name in hooks) or any(trainer.own[name] for name in own)
-        special = trainer.gradient_clip_val is not None or trainer._anomalies is not None
-        one = len(trainer.optimizers) == 1 and trainer._plain_steps
-        automatic = trainer.lightning_module.automatic_optimization
-        return one and automatic and not (asked or special or trainer.precision_plugin.mixed)
-
-    def _plain_step(self, batch) -> dict:
-        """What `_with_optimizer` comes to where `is_plain`: asking at each point costs 5 % of a small network's step."""
-        self.results.fx = "training_step"
-        loss, output = self.training_step(batch, self.batch_idx), {}
-        if type(loss) is not torch.Tensor:
-            loss = self._loss(loss, output)
-        optimizer = self.trainer.optimizers[0]
-        optimizer.zero_grad()
-        if loss is not None:
-            loss.backward()
-        optimizer.step()
-        self.steps += 1
-        if not output and self.gives_outputs:
-            output["loss"] = loss.detach()
-        return {} if output.get("loss") is None else output
 
     def _with_optimizer(self, batch, optimizer, number: int | None = None) -> dict:
         trainer = self.trainer

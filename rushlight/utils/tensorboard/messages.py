@@ -9,6 +9,7 @@ import struct
 #: How one number of a kind is packed; kinds of whole numbers are of varying length instead.
 _PACKED = {"double": ("<d", 1), "float": ("<f", 5)}
 _WHOLE = ("int", "bool")
+_SHORT = [bytes([value]) for value in range(128)]
 
 
 class Message:
@@ -17,13 +18,10 @@ class Message:
     FIELDS: dict = {}
 
     def __init__(self, **fields):
-        unknown = fields.keys() - self.FIELDS.keys()
-        if unknown:
-            raise ValueError(
-                f"{type(self).__name__} has no field {sorted(unknown)[0]!r}; it has {[*self.FIELDS]}"
-            )
-        for name in self.FIELDS:
-            setattr(self, name, fields.get(name))
+        if not fields.keys() <= self.FIELDS.keys():
+            unknown = min(fields.keys() - self.FIELDS.keys())
+            raise ValueError(f"{type(self).__name__} has no field {unknown!r}; it has {[*self.FIELDS]}")
+        self.__dict__.update(fields)
 
     def SerializeToString(self) -> bytes:
         """The message as bytes."""
@@ -37,6 +35,8 @@ class Message:
 
 def _varint(value: int) -> bytes:
     """A whole number, seven bits to a byte, the lowest first; a negative one as its 64-bit complement."""
+    if 0 <= value < 128:
+        return _SHORT[value]
     value &= (1 << 64) - 1
     out = bytearray()
     while value > 127:
@@ -82,7 +82,8 @@ def _message(name: str, fields: str) -> type:
     for field in fields.split(","):
         number, kind, field_name = field.split()
         table[field_name.lstrip("*")] = (int(number), kind, field_name.startswith("*"))
-    return type(name, (Message,), {"FIELDS": table, "__doc__": f"The fields {', '.join(table)}."})
+    described = {"FIELDS": table, "__doc__": f"The fields {', '.join(table)}."}
+    return type(name, (Message,), dict.fromkeys(table) | described)
 
 
 # What an event file is a sequence of.

@@ -1,5 +1,6 @@
 """Event files: records of bytes with their lengths and check sums (the TFRecord format)."""
 
+import functools
 import itertools
 import os
 import socket
@@ -38,6 +39,13 @@ def masked_crc32c(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
+@functools.lru_cache(1024)
+def _head(size: int) -> bytes:
+    """How a record of that many bytes begins: with their number and its check sum."""
+    packed = struct.pack("<Q", size)
+    return packed + struct.pack("<I", masked_crc32c(packed))
+
+
 class RecordWriter:
     """Write records to a file.
 
@@ -50,10 +58,7 @@ class RecordWriter:
 
     def write(self, data: bytes) -> None:
         """Add a record."""
-        size = struct.pack("<Q", len(data))
-        self._writer.write(
-            size + struct.pack("<I", masked_crc32c(size)) + data + struct.pack("<I", masked_crc32c(data))
-        )
+        self._writer.write(_head(len(data)) + data + struct.pack("<I", masked_crc32c(data)))
 
     def flush(self) -> None:
         """Hand what was written to the operating system."""

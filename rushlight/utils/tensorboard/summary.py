@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import struct
 import wave
 from importlib import import_module
@@ -42,12 +43,7 @@ def _floats(array) -> m.Message:
 
 def scalar(name: str, tensor, collections=None, new_style: bool = False, double_precision: bool = False):
     """A number."""
-    array = make_np(tensor).squeeze()
-    if array.ndim:
-        raise AssertionError(
-            f"Tensor should contain one element (0 dimensions). Was given shape {list(array.shape)}."
-        )
-    number = float(array)
+    number = tensor if type(tensor) is float else _one(tensor)
     if not new_style:
         return _summary(name, simple_value=_as_float32(number))
     kind, field = ("float64", "double_val") if double_precision else ("float32", "float_val")
@@ -55,10 +51,22 @@ def scalar(name: str, tensor, collections=None, new_style: bool = False, double_
     return _summary(name, tensor=tensor, metadata=_plugin("scalars"))
 
 
+def _one(tensor) -> float:
+    """The only number of a tensor, an array or a number."""
+    array = make_np(tensor).squeeze()
+    if array.ndim:
+        raise AssertionError(
+            f"Tensor should contain one element (0 dimensions). Was given shape {list(array.shape)}."
+        )
+    return float(array)
+
+
 def _as_float32(number: float) -> float:
     """The number, or infinity where float32 ends, as Protocol Buffers have it."""
-    with np.errstate(over="ignore"):
-        return float(np.float32(number))
+    try:
+        return struct.unpack("f", struct.pack("f", number))[0]
+    except OverflowError:
+        return math.copysign(math.inf, number)
 
 
 def half_to_int(f: float) -> int:
