@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from rushlight.kernels.reference.resample import taps
 from rushlight.ops.adjoint import LinearNode, apply_linear
 from rushlight.ops.common import Tensor, wrap
 
@@ -53,15 +54,48 @@ def _weights(have: int, out: int, mode: str, align_corners: bool, factor: float 
     return weights * np.divide(kind(1), total, out=np.zeros_like(total), where=total != 0)
 
 
+@functools.lru_cache(maxsize=64)
+def _weights_between(have: int, out: int, mode: str, align_corners: bool, factor: float | None) -> np.ndarray:
+    """The (out, have) matrix that interpolates between neighbours, without a filter."""
+    index, values = taps(have, out, mode, align_corners, factor, "f8")
+    weights = np.zeros((out, have))
+    np.add.at(weights, (np.arange(out)[:, None], index), values)
+    return weights
+
+
 def _mean_of_bytes(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """One dimension of 8-bit images in fixed point, as Pillow and PyTorch do: a matrix product over the last but one."""
+    """One dimension, the last but one, of 8-bit images in fixed point, as Pillow and PyTorch do."""
     largest, bits = weights.max(), 0
     while bits < 22 and int(0.5 + largest * (1 << (bits + 1))) < 1 << 15:
         bits += 1
     scaled = weights * (1 << bits)
-    fixed = np.trunc(scaled + np.copysign(0.5, scaled))  # whole numbers in float64, whose product is exact
-    total = (fixed @ x.astype(np.float64)).astype(np.int64) + (1 << bits >> 1)
+    fixed = np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int32)
+    used = weights != 0
+    first = used.argmax(1)
+    count = int((used.shape[1] - used[:, ::-1].argmax(1) - first).max())
+    first = np.minimum(first, used.shape[1] - count)
+    total = np.full((*x.shape[:-2], len(fixed), x.shape[-1]), 1 << bits >> 1, np.int32)
+    for place in (first + tap for tap in range(count)):
+        factor = np.take_along_axis(fixed, place[:, None], 1)
+        total += factor * x.take(place, -2)
     return np.clip(total >> bits, 0, 255).astype(np.uint8)
+
+
+def resized_bytes(
+    x: np.ndarray, sizes: tuple, mode: str, align_corners: bool, scales: tuple | None, filtered: bool
+) -> np.ndarray:
+    """8-bit images (N, C, H, W) in another size, first along rows, then along columns; arguments as of `antialiased`.
+
+    Args:
+        filtered: average all that an output covers; else interpolate between two or four neighbours.
+    """
+    make = functools.partial(_weights, kind=np.float64) if filtered else _weights_between
+    down, across = (
+        make(have, out, mode, align_corners, factor)
+        for have, out, factor in zip(x.shape[2:], sizes, scales or (None, None), strict=True)
+    )
+    x = np.ascontiguousarray(x.swapaxes(2, 3))
+    return _mean_of_bytes(down, np.ascontiguousarray(_mean_of_bytes(across, x).swapaxes(2, 3)))
 
 
 def antialiased(input: Tensor, sizes: tuple, mode: str, align_corners: bool, scales: tuple | None) -> Tensor:
@@ -79,13 +113,13 @@ def antialiased(input: Tensor, sizes: tuple, mode: str, align_corners: bool, sca
     Source: the resampling of Pillow, which PyTorch follows.
     """
     x = input._array
+    if x.dtype == np.uint8:
+        return wrap(resized_bytes(x, sizes, mode, align_corners, scales, filtered=True))
     kind = np.float32 if x.dtype.itemsize in (2, 4) else np.float64
     down, across = (
         _weights(have, out, mode, align_corners, factor, kind)
         for have, out, factor in zip(x.shape[2:], sizes, scales or (None, None), strict=True)
     )
-    if x.dtype == np.uint8:
-        return wrap(_mean_of_bytes(down, _mean_of_bytes(across, x.swapaxes(2, 3)).swapaxes(2, 3)))
 
     def function(x):
         return (down @ (np.asarray(x, kind) @ across.T)).astype(x.dtype)

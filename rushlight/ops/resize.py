@@ -7,7 +7,7 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.ops.adjoint import LinearNode, apply_linear
-from rushlight.ops.antialias import FILTERS, antialiased
+from rushlight.ops.antialias import FILTERS, antialiased, resized_bytes
 from rushlight.ops.common import Tensor, check_tensor
 from rushlight.ops.conv import mark_format
 from rushlight.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
@@ -171,7 +171,9 @@ def _upsample(input: Tensor, sizes: tuple, mode: str, align_corners: bool, scale
             None if out == have else f for out, have, f in zip(sizes, shape[2:], scales, strict=True)
         )
     function = lambda x: K.upsample(x, sizes, mode, align_corners, scales)
-    if x.dtype == np.uint8 and mode in _LINEAR_DIMS:
+    if x.dtype == np.uint8 and mode in FILTERS:
+        function = lambda x: resized_bytes(x, sizes, mode, align_corners, scales, filtered=False)
+    elif x.dtype == np.uint8 and mode in _LINEAR_DIMS:
         function = lambda x: _rounded(K.upsample(x.astype(np.float32), sizes, mode, align_corners, scales))
     adjoint = lambda g: K.upsample_backward(g, shape, mode, align_corners, scales)
     out = apply_linear(input, function, adjoint, _NODES[mode, x.ndim - 2])

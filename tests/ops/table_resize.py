@@ -76,10 +76,11 @@ def antialias(mode, id="", shape=(2, 3, 9, 7), **settings):
     return resize(2, mode, "-".join(filter(None, ("antialias", id))), shape, antialias=True, **settings)
 
 
-def antialias_bytes(mode, *size):
-    call = lambda torch, x: F(torch).interpolate(x, size, mode=mode, antialias=True)
+def of_bytes(mode, id, **settings):
+    """Interpolation of 8-bit images, which is done in fixed point."""
+    call = lambda torch, x: F(torch).interpolate(x, mode=mode, **settings)
     return Row(
-        "interpolate", call, (I((2, 3, 13, 17), 256, 0, "uint8"),), grad=False, id=f"bytes-{mode}-{size[0]}"
+        "interpolate", call, (I((2, 3, 13, 17), 256, 0, "uint8"),), grad=False, id=f"bytes-{mode}-{id}"
     )
 
 
@@ -97,7 +98,10 @@ ROWS = [
       for h, w in ((4, 3), (12, 9), (1, 7))],
     *[antialias(mode, "factor", scale_factor=(0.4, 1.7)) for mode in ("bilinear", "bicubic", "lanczos")],
     *[antialias(mode, "align", size=(4, 9), align_corners=True) for mode in ("bilinear", "bicubic")],
-    *[antialias_bytes(mode, *size) for mode in ("bilinear", "bicubic") for size in ((4, 5), (20, 9), (13, 30))],
+    *[of_bytes(mode, f"{size[0]}-{filtered}", size=size, antialias=filtered) for mode in ("bilinear", "bicubic")
+      for size in ((4, 5), (20, 9), (13, 30)) for filtered in (True, False)],
+    *[of_bytes(mode, "align", size=(20, 9), align_corners=True) for mode in ("bilinear", "bicubic")],
+    *[of_bytes(mode, "factor", scale_factor=(0.7, 1.9)) for mode in ("bilinear", "bicubic")],
     Row("interpolate", lambda torch, x: F(torch).interpolate(x, 3), (T(X),), id="wrong", wrong=WRONG,
         tol32=1e-4),
     Row("interpolate", lambda torch, x: F(torch).interpolate(x, 7), (I((1, 3, 4, 4), 256, 0, "uint8"),),

@@ -454,6 +454,10 @@ def test_wrapped_coco(tmp_path):
 
 
 def test_polygons_of_coco():
+    polygons = [[1.2, 0.4, 7.9, 2.5, 5.0, 6.8, 0.6, 4.1], [6.0, 5.0, 9.5, 5.0, 9.5, 7.2]]
+    drawn = datasets._wrapped.segmentation_mask(polygons, (8, 10))
+    expected = "0100000000 0111100000 0111111100 0111111000 0111111000 0001110111 0000000001 0000000000"
+    assert ["".join(map(str, row)) for row in drawn.tolist()] == expected.split()  # as pycocotools 2.0 has it
     mask = datasets._wrapped.segmentation_mask([[1, 1, 4, 1, 4, 3, 1, 3]], (5, 6))
     assert mask.sum() == 12 or mask.sum() == 6
     with pytest.raises(ValueError, match="run lengths of 3 pixels"):

@@ -17,7 +17,7 @@ ABSENT = {  # need other libraries (lmdb, h5py, video decoders), or are for opti
 }
 MORE = {"batches", "sha256", "progress"}  # what ours take beyond
 MODULES = [
-    "transforms", "transforms.functional", "transforms.autoaugment", "transforms.v2", "transforms.v2.functional",
+    "models", "models.segmentation", "models.video", "transforms", "transforms.functional", "transforms.autoaugment", "transforms.v2", "transforms.v2.functional",
     "datasets", "datasets.folder", "datasets.utils", "ops", "ops.misc", "ops.boxes", "tv_tensors", "utils", "io",
 ]  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_signatures(name):
     absent = set(ABSENT.get(name, "").split())
     assert {key for key in public(theirs) if not hasattr(ours, key)} == absent
     different = {}
-    for key in set(public(theirs)) - absent - {"jpeg"}:  # whose first argument is named otherwise
+    for key in set(public(theirs)) - absent:
         mine, expected = parameters(getattr(ours, key)), parameters(getattr(theirs, key))
         if expected and mine != expected:
             different[key] = (mine, expected)

@@ -236,4 +236,4 @@ def test_own_kinds_pass_or_have_kernels():
     flipped = v2.RandomVerticalFlip(1.0)(image, labels)[1]
     assert type(flipped) is Labels and flipped.tolist() == [3, 2, 1]
     with pytest.raises(ValueError, match="already has a kernel registered"):
-        v2.functional.register_kernel("vertical_flip", Labels)
+        v2.functional.register_kernel("vflip", Labels)

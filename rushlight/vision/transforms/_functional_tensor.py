@@ -176,7 +176,8 @@ def pad(img, padding, fill=0, padding_mode="constant"):
     return batched(img, lambda x: pad_tensor(x, widths, mode=mode), (torch.float32, torch.float64))
 
 
-def resize(img, size, interpolation="bilinear", antialias=True):
+def resize(img, size, interpolation="bilinear", antialias=True, dtypes=(torch.float32, torch.float64)):
+    """The image in another size; types other than these are computed in the first of them."""
     check_image(img)
     smooth = interpolation in ("bilinear", "bicubic")
 
@@ -190,7 +191,7 @@ def resize(img, size, interpolation="bilinear", antialias=True):
         )
         return out.clamp(0, 255) if interpolation == "bicubic" and img.dtype == torch.uint8 else out
 
-    return batched(img, function, (torch.float32, torch.float64))
+    return batched(img, function, dtypes)
 
 
 def rgb_to_grayscale(img, num_output_channels=1):

@@ -115,6 +115,7 @@ def segmentation_builder(
         num_classes=None,
         aux_loss=None,
         weights_backbone=backbone_enum.IMAGENET1K_V1,
+        **kwargs,
     ):
         weights, weights_backbone = enum.verify(weights), backbone_enum.verify(weights_backbone)
         if weights is not None:
@@ -138,6 +139,7 @@ def segmentation_builder(
         num_classes: maps of the result, 21 by default.
         aux_loss: whether there is an auxiliary classifier, and "aux" in the result.
         weights_backbone: pretrained weights of the network for the features; None for random ones.
+        **kwargs: not used.
     """
     legacy = {
         "weights": ("pretrained", enum.COCO_WITH_VOC_LABELS_V1),

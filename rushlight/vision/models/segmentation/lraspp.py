@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 
+from typing import Any
+
 from rushlight import nn
 from rushlight.vision.models._utils import (
     IntermediateLayerGetter,
@@ -93,7 +95,7 @@ def lraspp_mobilenet_v3_large(
     progress: bool = True,
     num_classes: int | None = None,
     weights_backbone: MobileNet_V3_Large_Weights | None = MobileNet_V3_Large_Weights.IMAGENET1K_V1,
-    aux_loss: bool | None = None,
+    **kwargs: Any,
 ) -> LRASPP:
     """LR-ASPP with features of a MobileNetV3 (Howard et al., Searching for MobileNetV3, 2019).
 
@@ -102,11 +104,11 @@ def lraspp_mobilenet_v3_large(
         progress: show a bar while downloading them.
         num_classes: maps of the result, 21 by default.
         weights_backbone: pretrained weights of the network for the features; None for random ones.
-        aux_loss: there is no auxiliary classifier.
+        **kwargs: `aux_loss`, which must not be set, as there is no auxiliary classifier; the rest is not used.
     Raises:
         NotImplementedError: `aux_loss` is set.
     """
-    if aux_loss:
+    if kwargs.get("aux_loss"):
         raise NotImplementedError("This model does not use auxiliary loss")
     weights = LRASPP_MobileNet_V3_Large_Weights.verify(weights)
     weights_backbone = MobileNet_V3_Large_Weights.verify(weights_backbone)

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 
 from rushlight.tensor import Tensor
 from rushlight.vision import tv_tensors
@@ -206,11 +207,13 @@ def register_kernel(functional, tv_tensor_cls):
     [2, 1]
     """
     if isinstance(functional, str):
-        if functional not in FUNCTIONALS:
+        # the namespace has other names for some, as hflip
+        found = getattr(sys.modules[__package__], functional, None)
+        if found not in FUNCTIONALS.values():
             raise ValueError(
                 f"Could not find functional with name '{functional}' in torchvision.transforms.v2.functional."
             )
-        functional = FUNCTIONALS[functional]
+        functional = found
     elif functional not in FUNCTIONALS.values():
         raise ValueError(
             "Kernels can only be registered on functionals from the torchvision.transforms.v2.functional namespace, "

@@ -186,7 +186,9 @@ def resize_image(image, size, interpolation=BILINEAR, max_size=None, antialias=T
     """`resize` of a plain tensor."""
     mode = mode_of(interpolation)
     want = _new_size(image.shape[-2:], size, max_size)
-    return image if want == list(image.shape[-2:]) else F_t.resize(image, want, mode.value, antialias)
+    if want == list(image.shape[-2:]):
+        return image
+    return F_t.resize(image, want, mode.value, antialias, (torch.float32, torch.float64, torch.uint8))
 
 
 def _resize_pil(image, size, interpolation=BILINEAR, max_size=None, antialias=True):
