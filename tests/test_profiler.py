@@ -54,6 +54,31 @@ def test_the_table_is_pytorchs():
     assert "[[2, 4]" in next(e.input_shapes for e in average if e.key == "aten::linear")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"header": "H"}, {"header": "H", "top_level_events_only": True}, {"max_name_column_width": None},
+     {"max_name_column_width": 12}, {"time_unit": "s"}, {"time_unit": "us", "row_limit": 0}],
+    ids=str,
+)  # fmt: skip
+def test_the_tables_columns_are_as_wide_as_pytorchs(options):
+    def form(t):
+        with t.profiler.profile(activities=[t.profiler.ProfilerActivity.CPU]) as prof:
+            with t.profiler.record_function("a name that is longer than that of any operation, and is cut"):
+                t.ones(2, 2)
+        table = prof.key_averages().table(sort_by="cpu_time_total", **{"row_limit": 1, **options})
+        return re.sub(r" *[\d.]+(?=[a-z%])", lambda found: "#" * len(found.group()), table).replace(
+            "\n\n", "\n"
+        )
+
+    ours, theirs = form(rushlight).splitlines(), form(torch).splitlines()
+    assert [len(line) for line in ours[:-1]] == [len(line) for line in theirs[:-1]]
+    assert [re.sub(r"#+\w+", "#", line) for line in ours] == [re.sub(r"#+\w+", "#", line) for line in theirs]
+
+
+def test_the_table_of_nothing_is_empty():
+    assert rushlight.profiler.events.EventList().table() == ""
+
+
 def test_nothing_is_recorded_outside():
     prof = profiled(rushlight)
     count = len(prof.events())

@@ -1,11 +1,13 @@
 """What a profile saw: events, their sums by name, and tables of them in PyTorch's form."""
 
+_UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0}
 
-def _time(us: float) -> str:
-    """Microseconds as text."""
-    if us >= 1e6:
-        return f"{us / 1e6:.3f}s"
-    return f"{us / 1e3:.3f}ms" if us >= 1e3 else f"{us:.3f}us"
+
+def _time(us: float, unit: str | None = None) -> str:
+    """Microseconds as text, in a unit that suits their size where none is given."""
+    if unit not in _UNITS:
+        unit = "s" if us >= 1e6 else "ms" if us >= 1e3 else "us"
+    return f"{us / _UNITS[unit]:.3f}{unit}"
 
 
 def _bytes(n: int) -> str:
@@ -84,8 +86,8 @@ class FunctionEvent(_Times):
 class FunctionEventAvg(_Times):
     """All events of one name (and one list of shapes, where grouped so)."""
 
-    def __init__(self, key: str, input_shapes=""):
-        self.key, self.input_shapes = key, input_shapes
+    def __init__(self, key: str, input_shapes="", cpu_parent=None):
+        self.key, self.input_shapes, self.cpu_parent = key, input_shapes, cpu_parent
         self.count = 0
         self.cpu_time_total = self.self_cpu_time_total = 0.0
         self.cpu_memory_usage = self.self_cpu_memory_usage = 0
@@ -132,7 +134,11 @@ class EventList(list):
         sums: dict = {}
         for event in self:
             shapes = str(event.input_shapes) if group_by_input_shape else ""
-            sums.setdefault((event.key, shapes), FunctionEventAvg(event.key, shapes)).add(event)
+            average = sums.get((event.key, shapes))
+            if average is None:
+                parent = getattr(event, "cpu_parent", None)
+                average = sums[event.key, shapes] = FunctionEventAvg(event.key, shapes, parent)
+            average.add(event)
         made = EventList(sums.values())
         made.profile_memory, made.by_shape = self.profile_memory, group_by_input_shape
         return made
@@ -153,7 +159,7 @@ class EventList(list):
 
     def table(
         self, sort_by=None, row_limit=100, max_src_column_width=75, max_name_column_width=55,
-        max_shapes_column_width=80, header=None, top_level_events_only=False, **_,
+        max_shapes_column_width=80, header=None, top_level_events_only=False, time_unit=None,
     ) -> str:  # fmt: skip
         """A table, as PyTorch prints it.
 
@@ -161,46 +167,60 @@ class EventList(list):
             sort_by: "cpu_time", "cpu_time_total", "self_cpu_time_total", "cpu_memory_usage",
                 "self_cpu_memory_usage" or "count": the largest first.
             row_limit: the most rows; -1 for all.
-            max_name_column_width, max_shapes_column_width: longer texts are cut.
+            max_name_column_width, max_shapes_column_width: longer texts are cut; None for any width.
             header: a line above.
             top_level_events_only: leave out events inside others.
+            time_unit: "s", "ms" or "us"; by size where None.
         Raises:
             AttributeError: there is no such column.
         """
-        rows = [e for e in self if not (top_level_events_only and getattr(e, "cpu_parent", None) is not None)]
+        if not self:
+            return ""
+        rows = list(self)
         if sort_by is not None:
             key = sort_by.replace("cuda_", "device_")
             rows.sort(key=lambda event: getattr(event, key), reverse=True)
-        rows = rows if row_limit < 0 else rows[:row_limit]
-        total = self.self_cpu_time_total
-        titles, cells = self._cells(rows, total, max_name_column_width, max_shapes_column_width)
-        widths = [max(12, *(len(row[i]) for row in [titles, *cells])) for i in range(len(titles))]
-        widths[0] = max(len(row[0]) for row in [titles, *cells])
-        rule = "".join("-" * w + "  " for w in widths)
-        line = lambda row: "".join(f"{text:>{w}}  " for text, w in zip(row, widths, strict=True))
-        top = [] if header is None else ["=" * len(rule.rstrip()), header]
-        lines = [*top, rule, line(titles), rule, *map(line, cells), rule]
-        return "\n".join(lines) + f"\nSelf CPU time total: {_time(total)}\n"
+        if top_level_events_only:
+            rows = [event for event in rows if getattr(event, "cpu_parent", None) is None]
+        total, time = self.self_cpu_time_total, lambda us: _time(us, time_unit)
+        columns = self._columns(total, time, max_name_column_width, max_shapes_column_width)
+        rule = "".join("-" * width + "  " for _, width, _ in columns)
+        line = lambda texts: "".join(
+            f"{text:>{width}}  " for text, (_, width, _) in zip(texts, columns, strict=True)
+        )
+        double = "=" * (len(rule) - 2)
+        top = [] if header is None else [double, header]
+        if top_level_events_only:
+            top += [double, "This report only display top-level ops statistics"]
+        cells = [
+            line([cell(event) for _, _, cell in columns])
+            for event in rows[: None if row_limit < 0 else row_limit]
+        ]
+        lines = [*top, rule, line([title for title, _, _ in columns]), rule, *cells, rule]
+        return "\n".join(lines) + f"\nSelf CPU time total: {time(total)}\n"
 
-    def _cells(self, rows, total: float, name_width: int, shape_width: int) -> tuple[list, list]:
-        share = lambda us: f"{100 * us / total if total else 0:.2f}%"
+    def _columns(self, total: float, time, name_width: int | None, shape_width: int | None) -> list:
+        """(title, width, the text of an event) of each column."""
+        share = lambda us: f"{100 * us / total:.2f}%" if total else "NaN"
+        width = lambda texts, most: min(max(map(len, texts)) + 4, most or 10**9)
         columns = [
-            ("Name", lambda e: _cut(e.key, name_width)),
-            ("Self CPU %", lambda e: share(e.self_cpu_time_total)),
-            ("Self CPU", lambda e: e.self_cpu_time_total_str),
-            ("CPU total %", lambda e: share(e.cpu_time_total)),
-            ("CPU total", lambda e: e.cpu_time_total_str),
-            ("CPU time avg", lambda e: e.cpu_time_str),
+            ("Name", width([e.key for e in self], name_width), lambda e: _cut(e.key, name_width)),
+            ("Self CPU %", 12, lambda e: share(e.self_cpu_time_total)),
+            ("Self CPU", 12, lambda e: time(e.self_cpu_time_total)),
+            ("CPU total %", 12, lambda e: share(e.cpu_time_total)),
+            ("CPU total", 12, lambda e: time(e.cpu_time_total)),
+            ("CPU time avg", 12, lambda e: time(e.cpu_time)),
         ]
         if self.profile_memory:
             columns += [
-                ("CPU Mem", lambda e: _bytes(e.cpu_memory_usage)),
-                ("Self CPU Mem", lambda e: _bytes(e.self_cpu_memory_usage)),
+                ("CPU Mem", 12, lambda e: _bytes(e.cpu_memory_usage)),
+                ("Self CPU Mem", 12, lambda e: _bytes(e.self_cpu_memory_usage)),
             ]
-        columns.append(("# of Calls", lambda e: str(e.count)))
+        columns.append(("# of Calls", 12, lambda e: str(e.count)))
         if self.by_shape:
-            columns.append(("Input Shapes", lambda e: _cut(str(e.input_shapes), shape_width)))
-        return [title for title, _ in columns], [[cell(e) for _, cell in columns] for e in rows]
+            shapes = width([str(e.input_shapes) for e in self], shape_width)
+            columns.append(("Input Shapes", shapes, lambda e: str(e.input_shapes)[:shapes]))
+        return columns
 
     def __str__(self) -> str:
         return self.table()
@@ -235,4 +255,4 @@ class EventList(list):
 
 
 def _cut(text: str, width: int | None) -> str:
-    return text if not width or len(text) <= width else text[: width - 3] + "..."
+    return text if not width or len(text) < width - 3 else text[: width - 3] + "..."
