@@ -62,9 +62,10 @@ def test_the_table_is_pytorchs():
 )  # fmt: skip
 def test_the_tables_columns_are_as_wide_as_pytorchs(options):
     def form(t):
-        with t.profiler.profile(activities=[t.profiler.ProfilerActivity.CPU]) as prof:
-            with t.profiler.record_function("a name that is longer than that of any operation, and is cut"):
-                t.ones(2, 2)
+        name = "a name that is longer than that of any operation, and is cut"
+        cpu = [t.profiler.ProfilerActivity.CPU]
+        with t.profiler.profile(activities=cpu) as prof, t.profiler.record_function(name):
+            t.ones(2, 2)
         table = prof.key_averages().table(sort_by="cpu_time_total", **{"row_limit": 1, **options})
         return re.sub(r" *[\d.]+(?=[a-z%])", lambda found: "#" * len(found.group()), table).replace(
             "\n\n", "\n"

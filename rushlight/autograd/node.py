@@ -9,6 +9,7 @@ from functools import cache
 from itertools import count
 
 from rushlight.autograd.grad_mode import MODE
+from rushlight.autograd.saved_names import saved_attributes
 from rushlight.handle import NodeBase, connect, edge, tick
 
 __all__ = ["RELEASED", "AccumulateGrad", "Handle", "Node", "connect", "edge", "shown_as", "tick"]
@@ -48,6 +49,11 @@ class Node(NodeBase):
     post_hooks = None
     traceback = None
     metadata_dict = None
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        for name, attribute in saved_attributes(cls.__name__).items():
+            setattr(cls, name, attribute)
 
     def backward(self, *grads):
         """The gradients of the inputs from those of the outputs."""

@@ -9,6 +9,7 @@ import weakref
 
 from rushlight.autograd.grad_mode import MODE
 from rushlight.autograd.node import RELEASED, Node, connect
+from rushlight.autograd.saved_names import pack_order
 from rushlight.handle import NodeBase
 from rushlight.tensor import Tensor
 
@@ -86,10 +87,13 @@ class Packed:
         self.unpack_hook = unpack
         self.leaf = t if t._rg and t._node is None else None
         self.node, self.number = t._node if t._rg else None, t._nr
-        plain = t.detach()
-        version = plain._version
-        self.kept = pack(plain)
-        if plain._version != version:
+        version = t._version
+        enabled, MODE.enabled = MODE.enabled, False
+        try:
+            self.kept = pack(t)
+        finally:
+            MODE.enabled = enabled
+        if t._version != version:
             raise RuntimeError(
                 "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can "
                 "not be modified by in-place operations as this can lead to unexpected side-effects. Please open an "
@@ -111,6 +115,9 @@ class Packed:
         return found
 
 
+_NO_HOOKS = (lambda t: t.detach(), lambda kept: kept)  # without its node, which would make a cycle
+
+
 class AliasBackward0(Node):
     """The same tensor under another handle."""
 
@@ -122,7 +129,7 @@ def packed(t: Tensor):
     """A tensor to keep beside the graph: through the hooks where there are any. `unpack()` gives it back."""
     if HOOKS.stack:
         return Packed(t, *HOOKS.stack[-1])
-    return Packed(t, lambda kept: kept, lambda kept: kept)
+    return Packed(t, *_NO_HOOKS)
 
 
 _packing_types: dict[type, type] = {}
@@ -147,11 +154,8 @@ def _packing(cls: type) -> type:
 
 
 def _pack(node, tensors) -> None:
-    if not HOOKS.stack:
-        hooks = (lambda kept: kept,) * 2
-    else:
-        hooks = HOOKS.stack[-1]
-    node.packed = tuple(None if t is None else Packed(t, *hooks) for t in tensors)
+    hooks = HOOKS.stack[-1] if HOOKS.stack else _NO_HOOKS
+    node.packed = _in_order(node, tensors, lambda t: Packed(t, *hooks))
 
 
 def _originals(node) -> tuple:
@@ -162,7 +166,16 @@ def _originals(node) -> tuple:
 def _unpack(node) -> tuple:
     if node.packed is None:
         iter(RELEASED)
-    return tuple(None if p is None else p.unpack() for p in node.packed)
+    return _in_order(node, node.packed, Packed.unpack)
+
+
+def _in_order(node, items, function) -> tuple:
+    """What a function gives for each item, None for none, called in the order in which PyTorch would."""
+    done = [None] * len(items)
+    for i in pack_order(type(node).__name__, len(items)):
+        if items[i] is not None:
+            done[i] = function(items[i])
+    return tuple(done)
 
 
 def _release(node) -> None:
