@@ -94,11 +94,20 @@ class iinfo:
         return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"
 
 
-_settings = {"deterministic": 0, "matmul_precision": "highest", "interop_threads": 1, "warn_always": False}
+_settings = {
+    "deterministic": 0,
+    "fill_uninitialized_memory": True,
+    "matmul_precision": "highest",
+    "interop_threads": 1,
+    "warn_always": False,
+}
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Ask for repeatable results. They always are; the wish is only remembered.
+    """Ask for repeatable results. They always are; what changes is memory that nothing was written to.
+
+    `torch.empty` and its like then give NaN, or the largest integer, unless
+    `torch.utils.deterministic.fill_uninitialized_memory` is False.
 
     Args:
         mode: whether they are asked for.
@@ -116,6 +125,11 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 def are_deterministic_algorithms_enabled() -> bool:
     """Whether repeatable results were asked for; results always are repeatable."""
     return _settings["deterministic"] > 0
+
+
+def fills_uninitialized_memory() -> bool:
+    """Whether memory that nothing was written to is to be filled, so that results don't depend on it."""
+    return _settings["deterministic"] > 0 and _settings["fill_uninitialized_memory"]
 
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:

@@ -8,6 +8,7 @@ from rushlight import dtypes
 from rushlight.autograd.grad_mode import MODE
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, before, check_writable
+from rushlight.config import fills_uninitialized_memory
 from rushlight.dtypes import SCALAR_NAMES, combine, dtype, from_numpy_dtype, scalar_dtype
 from rushlight.sparse_tensor import SparseError, unsupported
 from rushlight.tensor import Tensor, recording, wrap
@@ -240,6 +241,14 @@ def floating(t: Tensor) -> Tensor:
     return t.to(dtypes.get_default_dtype()) if t._array.dtype.kind in "iub" else t
 
 
+def unset(shape, kind: np.dtype) -> np.ndarray:
+    """Memory that nothing was written to; filled where repeatable results were asked for."""
+    array = np.empty(shape, kind)
+    if fills_uninitialized_memory():
+        array.fill(np.iinfo(kind).max if kind.kind in "iu" else True if kind.kind == "b" else np.nan)
+    return array
+
+
 __all__ = [
     "MODE",
     "Node",
@@ -267,6 +276,7 @@ __all__ = [
     "required_dim",
     "result_type",
     "sum_to",
+    "unset",
     "wrap",
     "write_out",
     "write_outs",

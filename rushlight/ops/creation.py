@@ -7,9 +7,10 @@ from numpy.lib.stride_tricks import as_strided as _np_as_strided
 
 from rushlight import devices, dtypes
 from rushlight.autograd.node import Node
+from rushlight.config import fills_uninitialized_memory
 from rushlight.devices import channels_last, channels_last_3d, contiguous_format, preserve_format, strided
 from rushlight.dtypes import SCALAR_NAMES
-from rushlight.ops.common import Tensor, check_tensor, overloaded, record, recording, wrap, write_out
+from rushlight.ops.common import Tensor, check_tensor, overloaded, record, recording, unset, wrap, write_out
 from rushlight.ops.complex_parts import view_as_real
 from rushlight.ops.data import (
     BFloat16Tensor,
@@ -101,7 +102,7 @@ def meta(shape, kind: np.dtype, requires_grad: bool) -> Tensor:
 
 
 def _filled(op_name: str, shape, kind: np.dtype, fill) -> np.ndarray:
-    """A new array of a shape that the user gave; `fill` is np.zeros, np.ones or np.empty."""
+    """A new array of a shape that the user gave; `fill` is np.zeros, np.ones or unset."""
     try:
         return fill(shape, kind)
     except MemoryError as error:
@@ -236,8 +237,10 @@ def _like(x: Tensor, kind: np.dtype, fill, memory_format=preserve_format) -> Ten
     if memory_format is not preserve_format or array.flags.c_contiguous:
         return _formatted(fill(array.shape, kind), memory_format)
     template = np.empty_like(array, kind, order="K", subok=False)
-    if fill is not np.empty:
+    if fill is not unset:
         template.fill(fill is np.ones)
+    elif fills_uninitialized_memory():
+        template[...] = unset((), kind)
     result = wrap(template)
     if x._format is not None or (x._base is not None and not template.flags.c_contiguous):
         result._format = x._format or "fixed"
@@ -255,7 +258,7 @@ ones, ones_like = _factory("ones", np.ones, "A tensor of ones.", """
     >>> torch.ones(2, dtype=torch.int64)
     tensor([1, 1])
     """)  # fmt: skip
-empty, empty_like = _factory("empty", np.empty, "A tensor that is not initialised.", """
+empty, empty_like = _factory("empty", unset, "A tensor that is not initialised.", """
     >>> import rushlight as torch
     >>> torch.empty(2, 3).shape
     torch.Size([2, 3])
@@ -364,7 +367,7 @@ def full_like(
     """
     _check_options("full_like", layout, device)
     kind = check_tensor("full_like", input).dtype if dtype is None else dtype_of(dtype, "full_like")
-    result = _like(input, kind.numpy, np.empty, memory_format)
+    result = _like(input, kind.numpy, unset, memory_format)
     with np.errstate(all="ignore"):
         result._array.fill(fill_value_of(fill_value, kind, "full_like"))
     return require_grad(result, requires_grad)
@@ -450,7 +453,7 @@ def _strided_empty(size, stride, kind: np.dtype) -> Tensor:
             f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})"
         )
     needed = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    array = _np_as_strided(np.empty(needed, kind), tuple(size), tuple(s * kind.itemsize for s in stride))
+    array = _np_as_strided(unset(needed, kind), tuple(size), tuple(s * kind.itemsize for s in stride))
     result = wrap(array)
     if not array.flags.c_contiguous:
         result._format = "fixed"

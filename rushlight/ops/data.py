@@ -8,7 +8,7 @@ from rushlight import dtypes
 from rushlight.devices import Size, check_device, cpu, is_meta
 from rushlight.dtypes import dtype as dtype_class
 from rushlight.dtypes import from_numpy_dtype, promote_types
-from rushlight.ops.common import Tensor, wrap
+from rushlight.ops.common import Tensor, unset, wrap
 from rushlight.ops.registry import op
 
 _PYTHON_TYPES = {float: dtypes.float64, int: dtypes.int64, bool: dtypes.bool_, complex: dtypes.complex128}
@@ -502,7 +502,7 @@ def legacy_tensor(cls, *args, dtype=None, device=None, **kwargs) -> Tensor:
         return _legacy_from_data(cls, only, kind, dtype is not None)
     shape = only if isinstance(only, Size) else args
     try:
-        return wrap(np.empty(tuple(shape), kind.numpy), cls)
+        return wrap(unset(tuple(shape), kind.numpy), cls)
     except (TypeError, ValueError):
         raise TypeError(f"new(): expected sizes or one sequence of numbers, got {args}") from None
 

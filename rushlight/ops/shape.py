@@ -12,7 +12,17 @@ from rushlight.autograd.views import before, check_writable, view_of
 from rushlight.devices import contiguous_format
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.dtypes import dtype as dtype_class
-from rushlight.ops.common import MODE, Tensor, check_tensor, overloaded, record, recording, required_dim, wrap
+from rushlight.ops.common import (
+    MODE,
+    Tensor,
+    check_tensor,
+    overloaded,
+    record,
+    recording,
+    required_dim,
+    unset,
+    wrap,
+)
 from rushlight.ops.registry import alias, numpy_names, op
 from rushlight.sparse_tensor import SparseError
 from rushlight.tensor import check_dim
@@ -672,7 +682,7 @@ def resize_(self, *sizes_, memory_format=contiguous_format):
     if math.prod(shape) <= flat.size:
         self._array = flat[: math.prod(shape)].reshape(shape)
     else:
-        self._array = np.empty(shape, array.dtype)
+        self._array = unset(shape, array.dtype)
         self._array.reshape(-1)[: flat.size] = flat
     self._bump()
     return self

@@ -1,6 +1,6 @@
 """What surrounds training: data loading, checkpointing."""
 
-from rushlight.utils import checkpoint, data, dlpack, hooks
+from rushlight.utils import checkpoint, data, deterministic, dlpack, hooks
 from rushlight.utils.swap import swap_tensors
 
-__all__ = ["checkpoint", "data", "dlpack", "hooks", "swap_tensors"]
+__all__ = ["checkpoint", "data", "deterministic", "dlpack", "hooks", "swap_tensors"]
