@@ -19,11 +19,11 @@ def write(tensor, value):
 
 def answer(requests, answers):
     """Change what comes and send back something new."""
-    tensor = requests.get(timeout=20)
+    tensor = requests.get(timeout=60)
     tensor[0] = 42
     base = torch.arange(6.0)
     answers.put((base, base[2:], torch.zeros(0, 3), torch.ones(2, dtype=torch.bfloat16)))
-    requests.get(timeout=20)  # until they have arrived
+    requests.get(timeout=60)  # until they have arrived
 
 
 def through_pipe(connection):

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 def finish(*processes):
     """All end, in time, without an error."""
     for process in processes:
-        process.join(20)
+        process.join(60)
         if process.exitcode is None:
             process.kill()
         assert process.exitcode == 0
@@ -85,7 +85,7 @@ def test_queues(method):
     process.start()
     x = torch.zeros(2, 3)
     requests.put(x[1])
-    base, part, empty, half = answers.get(timeout=20)
+    base, part, empty, half = answers.get(timeout=60)
     requests.put(None)
     finish(process)
     assert x.tolist() == [[0, 0, 0], [42, 0, 0]] and x.is_shared()
@@ -128,7 +128,7 @@ def test_sender_that_has_ended():
     process.start()
     finish(process)
     with pytest.raises(RuntimeError, match="the process that sent it has ended"):
-        queue.get(timeout=20)
+        queue.get(timeout=60)
 
 
 def test_what_cannot_be_sent():
@@ -165,7 +165,7 @@ def test_spawn():
     assert results.tolist() == [10, 11]
     started = mp.start_processes(programs.number, (results, 20), nprocs=2, join=False, start_method="fork")
     assert len(started.pids()) == 2
-    while not started.join(20):
+    while not started.join(60):
         continue
     assert results.tolist() == [20, 21]
 
@@ -221,7 +221,7 @@ SCRIPT = """
             queue = context.Queue()
             process = context.Process(target=place, args=(1, queue))
             process.start()
-            print(*queue.get(timeout=20))
+            print(*queue.get(timeout=60))
             process.join()
         loader = DataLoader(Squares(), batch_size=5, num_workers=1, multiprocessing_context=method)
         print(*[b.tolist() for b in loader])

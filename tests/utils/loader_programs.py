@@ -50,7 +50,7 @@ class Killed(Rows):
             if isinstance(self.how, str):
                 os._exit(int(self.how))
             os.kill(os.getpid(), self.how)
-            time.sleep(60)
+            time.sleep(600)
         return i
 
 
@@ -59,7 +59,7 @@ class Slow(Rows):
 
     def __getitem__(self, i):
         if i == 3:
-            time.sleep(60)
+            time.sleep(600)
         return i
 
 
