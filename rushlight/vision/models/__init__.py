@@ -1,6 +1,6 @@
 """Networks under torchvision's names, and with its names of parameters, so that its weights fit."""
 
-from rushlight.vision.models import detection, quantization, segmentation, video  # noqa: F401
+from rushlight.vision.models import detection, optical_flow, quantization, segmentation, video  # noqa: F401
 from rushlight.vision.models.alexnet import *  # noqa: F403
 from rushlight.vision.models.autoencoder import *  # noqa: F403
 from rushlight.vision.models.convnext import *  # noqa: F403

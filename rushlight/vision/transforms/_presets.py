@@ -6,7 +6,13 @@ from rushlight.tensor import Tensor
 from rushlight.vision.transforms import functional as F
 from rushlight.vision.transforms.functional import InterpolationMode
 
-__all__ = ["ImageClassification", "ObjectDetection", "SemanticSegmentation", "VideoClassification"]
+__all__ = [
+    "ImageClassification",
+    "ObjectDetection",
+    "OpticalFlow",
+    "SemanticSegmentation",
+    "VideoClassification",
+]
 
 _ACCEPTS = "Accepts ``PIL.Image``, batched ``(B, C, H, W)`` and single ``(C, H, W)`` image ``torch.Tensor`` objects. The images "
 
@@ -179,4 +185,25 @@ class VideoClassification(Module):
             f"followed by a central crop of ``crop_size={self.crop_size}``. Finally the values are first rescaled to "
             f"``[0.0, 1.0]`` and then normalized using ``mean={self.mean}`` and ``std={self.std}``. Finally the output "
             "dimensions are permuted to ``(..., C, T, H, W)`` tensors."
+        )
+
+
+class OpticalFlow(Module):
+    """What networks for optical flow want: both pictures as floats between -1 and 1."""
+
+    def forward(self, img1, img2):
+        """Two pictures or tensors (..., 3, H, W) to two tensors."""
+        pictures = (img if isinstance(img, Tensor) else F.pil_to_tensor(img) for img in (img1, img2))
+        pictures = (F.convert_image_dtype(img, torch.float) for img in pictures)
+        half = [0.5, 0.5, 0.5]
+        return tuple(F.normalize(img, mean=half, std=half).contiguous() for img in pictures)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def describe(self) -> str:
+        """What is done, in words."""
+        return (
+            "Accepts ``PIL.Image``, batched ``(B, C, H, W)`` and single ``(C, H, W)`` image ``torch.Tensor`` objects. "
+            "The images are rescaled to ``[-1.0, 1.0]``."
         )

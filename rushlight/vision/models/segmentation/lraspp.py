@@ -1,7 +1,6 @@
 """LR-ASPP: Howard et al., "Searching for MobileNetV3", 2019, https://arxiv.org/abs/1905.02244."""
 
 from collections import OrderedDict
-
 from typing import Any
 
 from rushlight import nn

@@ -141,7 +141,9 @@ def _jpeg_pil(image, quality):
 jpeg = functional(
     "The image as it comes back from a JPEG file of this quality, 1 to 100.", jpeg_image, _jpeg_pil
 )
-jpeg.__signature__ = inspect.signature(jpeg_image)  # of all functionals the one whose first argument is `image`
+jpeg.__signature__ = inspect.signature(
+    jpeg_image
+)  # of all functionals the one whose first argument is `image`
 
 
 def uniform_temporal_subsample_video(video, num_samples):
