@@ -17,7 +17,7 @@ ABSENT = {  # need other libraries (lmdb, h5py, video decoders), or are for opti
 }
 MORE = {"batches", "sha256", "progress"}  # what ours take beyond
 MODULES = [
-    "models", "models.segmentation", "models.video", "transforms", "transforms.functional", "transforms.autoaugment", "transforms.v2", "transforms.v2.functional",
+    "models", "models.segmentation", "models.video", "models.optical_flow", "transforms", "transforms.functional", "transforms.autoaugment", "transforms.v2", "transforms.v2.functional",
     "datasets", "datasets.folder", "datasets.utils", "ops", "ops.misc", "ops.boxes", "tv_tensors", "utils", "io",
 ]  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Networks for films against torchvision's."""
 
+import importlib
 import os
 
 import pytest
@@ -12,6 +13,9 @@ from tests.vision.models_oracle import compare, pair
 pytest.importorskip("torch")
 
 COUNTS = {"r3d_18": 33_371_472, "mc3_18": 11_695_440, "r2plus1d_18": 31_505_325}
+COUNTS |= {"s3d": 8_320_048, "swin3d_t": 28_158_070, "mvit_v1_b": 36_610_672, "mvit_v2_s": 34_537_744}
+SIZES = {"s3d": (1, 3, 16, 224, 224), "swin3d_t": (1, 3, 9, 64, 60), "mvit_v1_b": (1, 3, 16, 224, 224)}
+SIZES["mvit_v2_s"] = SIZES["mvit_v1_b"]
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -32,7 +36,50 @@ def test_sizes_and_weights(name):
 @pytest.mark.parametrize("name", COUNTS)
 def test_against_torchvision(name):
     ours, theirs = pair(name, space="models.video", num_classes=7)
-    compare(ours, theirs, (2, 3, 4, 24, 24))
+    compare(
+        ours,
+        theirs,
+        SIZES.get(name, (2, 3, 4, 24, 24)),
+        modes=(False, True) if name not in SIZES else (False,),
+    )
+
+
+def _small_swin(space):
+    return space.SwinTransformer3d([2, 4, 4], 12, [2, 2], [2, 3], [3, 4, 4], num_classes=5)
+
+
+def _small_mvit(space, second: bool):
+    config = space.mvit.MSBlockConfig
+    wide = ([3, 3, 3], [1, 1, 1]) if second else ([], [])
+    blocks = [
+        config(1, 12, 12 if second else 24, wide[0], [3, 3, 3], wide[1], [1, 4, 4]),
+        config(2, 12 if second else 24, 24, [3, 3, 3], [3, 3, 3], [1, 2, 2], [1, 2, 2]),
+        config(2, 24, 24, wide[0], [3, 3, 3], wide[1], [1, 1, 1]),
+    ]
+    return space.MViT((36, 32), 6, blocks, second, not second, second, second, num_classes=5)
+
+
+def _small_s3d(space):
+    module = importlib.import_module(f"{space.__name__}.s3d")
+    norm = importlib.import_module(
+        space.__name__.partition(".")[0].replace("torchvision", "torch")
+    ).nn.BatchNorm3d
+    return module.SepInceptionBlock3D(6, 4, 3, 5, 2, 4, 3, norm_layer=norm)
+
+
+SMALL = {
+    "swin": (_small_swin, (2, 3, 7, 34, 30)),
+    "swin, few frames": (_small_swin, (1, 3, 2, 34, 12)),
+    "mvit": (lambda space: _small_mvit(space, False), (2, 3, 6, 36, 32)),
+    "mvit v2": (lambda space: _small_mvit(space, True), (2, 3, 6, 36, 32)),
+    "s3d": (_small_s3d, (2, 6, 4, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_ones(name):
+    build, size = SMALL[name]
+    compare(*pair(build, space="models.video"), size)
 
 
 @pytest.mark.parametrize("block", ["BasicBlock", "Bottleneck"])

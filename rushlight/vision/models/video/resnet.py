@@ -5,10 +5,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from rushlight import nn
-from rushlight.vision.models._builders import DOWNLOADS, fan_out, model_builder
-from rushlight.vision.models.video._categories import _KINETICS400_CATEGORIES
-from rushlight.vision.models.weights import Weights, WeightsEnum
-from rushlight.vision.transforms._presets import VideoClassification
+from rushlight.vision.models._builders import fan_out, model_builder
+from rushlight.vision.models.video._weights import kinetics_row, kinetics_weights
 
 __all__ = [
     "MC3_18_Weights",
@@ -242,32 +240,27 @@ class VideoResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-def _kinetics_weights(
-    name: str, file: str, num_params: int, top1: float, top5: float, ops: float, size: float
-):
-    """The class of weights of one network, trained on Kinetics-400; arguments as of `_builders.entry`."""
-    meta = {
-        "min_size": (1, 1),
-        "categories": _KINETICS400_CATEGORIES,
-        "recipe": "https://github.com/pytorch/vision/tree/main/references/video_classification",
-        "num_params": num_params,
-        "_metrics": {"Kinetics-400": {"acc@1": top1, "acc@5": top5}},
-        "_ops": ops,
-        "_file_size": size,
-    }
-    transforms = partial(VideoClassification, crop_size=(112, 112), resize_size=(128, 171))
-    weights = Weights(f"{DOWNLOADS}{file}.pth", transforms, meta)
-    enum = WeightsEnum(
-        f"{name}_Weights", [("KINETICS400_V1", weights), ("DEFAULT", weights)], module=__name__
+def _weights(name: str, file: str, num_params: int, top1: float, top5: float, ops: float, size: float):
+    """The class of weights of one network; `ops` are 10^9 operations for a film, `size` MB."""
+    row = kinetics_row(
+        file,
+        top1,
+        top5,
+        crop_size=(112, 112),
+        resize_size=(128, 171),
+        min_size=(1, 1),
+        recipe="https://github.com/pytorch/vision/tree/main/references/video_classification",
+        num_params=num_params,
+        _ops=ops,
+        _file_size=size,
     )
-    enum.__doc__ = f"Pretrained weights of {name}: KINETICS400_V1."
-    return enum
+    return kinetics_weights(name, __name__, KINETICS400_V1=row)
 
 
 # fmt: off
-R3D_18_Weights = _kinetics_weights("R3D_18", "r3d_18-b3b3357e", 33371472, 63.2, 83.479, 40.697, 127.359)
-MC3_18_Weights = _kinetics_weights("MC3_18", "mc3_18-a90a0ba3", 11695440, 63.96, 84.13, 43.343, 44.672)
-R2Plus1D_18_Weights = _kinetics_weights(
+R3D_18_Weights = _weights("R3D_18", "r3d_18-b3b3357e", 33371472, 63.2, 83.479, 40.697, 127.359)
+MC3_18_Weights = _weights("MC3_18", "mc3_18-a90a0ba3", 11695440, 63.96, 84.13, 43.343, 44.672)
+R2Plus1D_18_Weights = _weights(
     "R2Plus1D_18", "r2plus1d_18-91a641e6", 31505325, 67.463, 86.175, 40.519, 120.318)
 # fmt: on
 
