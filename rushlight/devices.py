@@ -162,7 +162,7 @@ def check_device(where) -> device:
 
 
 class layout:
-    """How a tensor's elements are stored: `torch.strided`, `torch.sparse_coo` or `torch.sparse_csr`."""
+    """How a tensor's elements are stored: `torch.strided`, `torch.jagged`, `torch.sparse_coo`, `torch.sparse_csr`."""
 
     __slots__ = ("name",)
 
@@ -192,6 +192,7 @@ class memory_format:
 
 
 strided = layout("strided")
+jagged = layout("jagged")
 sparse_coo = layout("sparse_coo")
 sparse_csr = layout("sparse_csr")
 contiguous_format = memory_format("contiguous_format")

@@ -51,7 +51,7 @@ class _State(threading.local):
 
 _STATE = _State()
 _lock = threading.Lock()
-_detours: list[Detour] = []
+_detours: dict[FunctionType, Detour] = {}
 _enabled = False
 
 
@@ -124,11 +124,11 @@ def _switch(on: bool) -> None:
         if on and not _detours:
             for function, public in _overridable().items():
                 function.__name__ = _shown_name(function.__name__, public.rpartition(".")[2])
-                _detours.append(Detour(function, functools.partial(_call, function)))
-            _detours.append(Detour(engine.run, _run_plainly))
+                _detours[function] = Detour(function, functools.partial(_call, function))
+            _detours[engine.run] = Detour(engine.run, _run_plainly)
         if on != _enabled:
             _enabled = on
-            for detour in _detours:
+            for detour in _detours.values():
                 detour.on() if on else detour.off()
 
 
@@ -212,6 +212,16 @@ def _call(function: FunctionType, original: FunctionType, args: tuple, kwargs: d
     if not special and not (state.modes and state.modes_on):
         return original(*args, **kwargs)
     return _ask(function, special, args, kwargs)
+
+
+def own_way(function: FunctionType, args: tuple, kwargs: dict):
+    """What a function does of its own, asking nobody; the functions that it calls do ask."""
+    return _detours[function].original(*args, **kwargs)
+
+
+def public_name(function: FunctionType) -> str:
+    """The last part of its public name: `add` of `torch.add`."""
+    return _overridable()[function].rpartition(".")[2]
 
 
 def _run_plainly(original, args, kwargs):

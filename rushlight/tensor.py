@@ -73,9 +73,9 @@ class Tensor(TensorBase):
 
         return legacy_tensor(cls, *args, **kwargs)
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, *, asked_at_once: bool = True, **kwargs):
         super().__init_subclass__(**kwargs)
-        if cls.__torch_function__ is not disabled_torch_function:
+        if asked_at_once and cls.__torch_function__ is not disabled_torch_function:
             from rushlight.overrides import enable
 
             enable()

@@ -40,9 +40,11 @@ def _rebuild_parameter_with_state(data, requires_grad, backward_hooks, state):
 
 
 def _rebuild_from_type_v2(func, new_type, args, state):
-    if func not in _REBUILDERS or not (isinstance(new_type, type) and issubclass(new_type, Tensor)):
+    if func not in (*_REBUILDERS, _rebuild_njt) or not (isinstance(new_type, type) and issubclass(new_type, Tensor)):
         raise RuntimeError("rebuild_from_type: expected a function that rebuilds tensors, and a tensor type")
     tensor = func(*args)
+    if tensor.is_nested:
+        return tensor
     if type(tensor) is not new_type:
         from rushlight.tensor import wrap
 
@@ -74,6 +76,35 @@ def _rebuild_sparse_tensor(layout, data):
     )
 
 
+class Unread:
+    """What only PyTorch's compiler wants, and files of jagged tensors have."""
+
+    state: object = None
+
+
+def _rebuild_njt(parts):
+    from rushlight.nested.jagged import NestedTensor
+
+    kept = ("values", "offsets", "lengths", "_ragged_idx", "requires_grad")
+    if not isinstance(parts, dict) or not all(name in parts for name in kept):
+        raise RuntimeError("rebuild_njt: expected the parts of a jagged tensor")
+    return NestedTensor(**{name: parts[name] for name in kept})
+
+
+def _rebuild_nested_tensor(buffer, sizes, strides, storage_offsets):
+    from rushlight.nested.strided import strided
+
+    sizes = _checked(sizes).tolist()
+    values = _checked(buffer)
+    places = zip(sizes, _checked(strides).tolist(), _checked(storage_offsets).tolist(), strict=True)
+    pieces = [values.as_strided(*place).reshape(-1) for place in places]
+    if pieces:
+        from rushlight.ops.joining import cat
+
+        values = cat(pieces)
+    return strided(values, sizes, 1 + (len(sizes[0]) if sizes else 0))
+
+
 def _checked(data) -> Tensor:
     if not isinstance(data, Tensor):
         raise RuntimeError(f"rebuild_parameter: expected a tensor, got {type(data).__name__}")
@@ -81,8 +112,8 @@ def _checked(data) -> Tensor:
 
 
 def _get_layout(name: str):
-    if name not in ("torch.strided", "torch.sparse_coo"):
-        raise RuntimeError(f"layout: expected torch.strided or torch.sparse_coo, got {name!r}")
+    if name not in ("torch.strided", "torch.sparse_coo", "torch.jagged"):
+        raise RuntimeError(f"layout: expected torch.strided, torch.sparse_coo or torch.jagged, got {name!r}")
     return getattr(devices, name.removeprefix("torch."))
 
 
@@ -117,7 +148,7 @@ def _make_size(values=()):
 
 _REBUILDERS = (
     _rebuild_tensor, _rebuild_tensor_v2, _rebuild_tensor_v3, _rebuild_parameter,
-    _rebuild_parameter_with_state, _rebuild_sparse_tensor,
+    _rebuild_parameter_with_state, _rebuild_sparse_tensor, _rebuild_nested_tensor,
 )  # fmt: skip
 
 # Everything that files may name by default: (module, name) in PyTorch -> what it is here.
@@ -133,6 +164,9 @@ GLOBALS: dict[tuple[str, str], object] = {
     ("builtins", "complex"): complex,
     ("torch.serialization", "_get_layout"): _get_layout,
     ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_from_type_v2,
+    ("torch.nested._internal.nested_tensor", "_rebuild_njt"): _rebuild_njt,
+    ("torch.nested._internal.nested_tensor", "NestedTensor"): Tensor,
+    ("torch._dynamo.decorators", "_DimRange"): Unread,
     ("torch.storage", "UntypedStorage"): UNTYPED,
     ("torch", "UntypedStorage"): UNTYPED,
     **{("torch._utils", f.__name__): f for f in _REBUILDERS},
@@ -152,6 +186,7 @@ CALLS: dict[object, object] = {
     complex: complex,
     _get_layout: _get_layout,
     _rebuild_from_type_v2: _rebuild_from_type_v2,
+    _rebuild_njt: _rebuild_njt,
     **{f: f for f in _REBUILDERS},
 }
 

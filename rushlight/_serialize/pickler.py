@@ -8,6 +8,8 @@ from rushlight._serialize.globals import (
     NAMES,
     _get_layout,
     _rebuild_from_type_v2,
+    _rebuild_nested_tensor,
+    _rebuild_njt,
     _rebuild_parameter,
     _rebuild_parameter_with_state,
     _rebuild_sparse_tensor,
@@ -17,7 +19,7 @@ from rushlight._serialize.globals import (
     public_name,
 )
 from rushlight._serialize.storage import STORAGE_TYPES, UNTYPED, StorageType
-from rushlight.devices import Size, device, layout, memory_format
+from rushlight.devices import Size, device, jagged, layout, memory_format
 from rushlight.dtypes import dtype
 from rushlight.storage import Memory, TypedStorage, UntypedStorage
 from rushlight.tensor import Tensor
@@ -72,6 +74,8 @@ class Pickler(pickle._Pickler):
                 tensor = tensor.detach()
             parts = tensor._indices(), tensor._values(), tensor.size(), tensor.is_coalesced()
             return _rebuild_sparse_tensor, (tensor.layout, parts)
+        if tensor.is_nested:
+            return self._reduce_nested(tensor)
         if isinstance(tensor, self._parameter):
             state = tensor._user_attributes()
             args = (tensor.data, tensor.requires_grad, OrderedDict())
@@ -81,6 +85,14 @@ class Pickler(pickle._Pickler):
         if type(tensor) is Tensor and not state:
             return function, args
         return _rebuild_from_type_v2, (function, type(tensor), args, state)
+
+    def _reduce_nested(self, tensor: Tensor):
+        values = tensor._values.detach()
+        if tensor.layout is jagged:
+            parts = {"values": values, "offsets": tensor.offsets(), "lengths": tensor.lengths()}
+            parts |= {"_ragged_idx": tensor._ragged_idx, "_metadata_cache": {}, "requires_grad": tensor.requires_grad}
+            return _rebuild_from_type_v2, (_rebuild_njt, type(tensor), (parts,), {})
+        return _rebuild_nested_tensor, (values, *tensor._places_in_memory())
 
     def _reduce_plain(self, tensor: Tensor):
         array = tensor._strided()

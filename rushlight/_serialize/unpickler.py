@@ -10,7 +10,7 @@ import struct
 from collections import Counter, OrderedDict
 from pickle import UnpicklingError
 
-from rushlight._serialize.globals import CALLS, GLOBALS, parameter_class, resolve
+from rushlight._serialize.globals import CALLS, GLOBALS, Unread, parameter_class, resolve
 from rushlight._serialize.storage import StorageType
 
 _BLOCKED_MODULES = ("sys", "os", "posix", "nt")
@@ -198,7 +198,7 @@ class Unpickler:
         args, cls = self.stack.pop(), self.stack.pop()
         if type(args) is tuple and self._is_users(cls):
             self.stack.append(cls.__new__(cls, *args))
-        elif cls in (OrderedDict, Counter) and args == ():
+        elif cls in (OrderedDict, Counter, Unread) and args == ():
             self.stack.append(cls())
         else:
             raise UnpicklingError(
@@ -214,6 +214,8 @@ class Unpickler:
             if type(state) is not dict:
                 raise UnpicklingError(f"expected a dict of attributes, got {type(state)}")
             target.__dict__.update(state)
+        elif type(target) is Unread:
+            target.state = state
         elif self._is_users(type(target)):
             _set_state(target, state)
         else:

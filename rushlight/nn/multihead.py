@@ -112,6 +112,11 @@ class MultiheadAttention(Module):
         Returns:
             The output, like `query`; and the weights [N, L, S], or [N, num_heads, L, S], or None.
         """
+        if query.is_nested or key.is_nested or value.is_nested:
+            from rushlight.nested.attention import attend_with_heads
+
+            masks = attn_mask, key_padding_mask
+            return attend_with_heads(self, query, key, value, masks, need_weights, average_attn_weights)
         separate = None
         if not self._qkv_same_embed_dim:
             separate = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)

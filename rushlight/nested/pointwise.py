@@ -1,0 +1,56 @@
+"""Functions of single elements: they work on the packed values, whatever the layout."""
+
+import functools
+
+from rushlight import overrides
+from rushlight.nested.tensor import Nested
+from rushlight.tensor import Tensor
+
+#: The files of `rushlight/ops` whose functions treat each element by itself.
+_FAMILIES = ("activation", "comparison", "complex_parts", "convert", "elementwise", "functions_of_two", "special", "unary")
+
+#: Others, from files with functions of many kinds.
+_FURTHER = """
+    alpha_dropout apply_ bernoulli clone conj copysign detach dropout elu_ empty_like feature_alpha_dropout fill fill_
+    full_like hardtanh_ is_pinned leaky_relu_ masked_fill masked_fill_ normal_ ones_like pin_memory rand_like
+    randint_like randn_like relu relu_ type_as uniform_ xlogy zero_ zeros_like
+""".split()
+
+#: Functions of the families that are none.
+_NOT = """
+    adjoint allclose contiguous equal glu gumbel_softmax isclose prelu view_as_complex view_as_real H imag real
+""".split()
+
+
+@functools.cache
+def _names() -> frozenset:
+    found = {
+        public.rpartition(".")[2]
+        for function, public in overrides._overridable().items()
+        if function.__module__.removeprefix("rushlight.ops.") in _FAMILIES
+    }
+    return frozenset(found | set(_FURTHER)) - set(_NOT)
+
+
+def covers(name: str) -> bool:
+    """Whether a function of this public name treats each element by itself; `name_` does as `name`."""
+    return name in _names() or (name.endswith("_") and name[:-1] in _names())
+
+
+def call(func, args: tuple, kwargs: dict):
+    """Call such a function on packed values, and give what comes out the structure of the first nested tensor."""
+    first = next(a for a in (*args, *kwargs.values()) if isinstance(a, Nested))
+    kwargs.pop("layout", None)
+    name = overrides.public_name(func)
+
+    def packed(value):
+        return first._matching(value, name) if isinstance(value, Tensor) else value
+
+    found = func(*map(packed, args), **{key: packed(value) for key, value in kwargs.items()})
+    if isinstance(found, tuple):
+        return type(found)(map(first._with, found))
+    if not isinstance(found, Tensor):
+        return found
+    if found is first._values:  # written in place, or nothing to do
+        return first
+    return first._with(found)
