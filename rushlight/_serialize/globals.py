@@ -40,7 +40,9 @@ def _rebuild_parameter_with_state(data, requires_grad, backward_hooks, state):
 
 
 def _rebuild_from_type_v2(func, new_type, args, state):
-    if func not in (*_REBUILDERS, _rebuild_njt) or not (isinstance(new_type, type) and issubclass(new_type, Tensor)):
+    if func not in (*_REBUILDERS, _rebuild_njt) or not (
+        isinstance(new_type, type) and issubclass(new_type, Tensor)
+    ):
         raise RuntimeError("rebuild_from_type: expected a function that rebuilds tensors, and a tensor type")
     tensor = func(*args)
     if tensor.is_nested:

@@ -90,7 +90,11 @@ class Pickler(pickle._Pickler):
         values = tensor._values.detach()
         if tensor.layout is jagged:
             parts = {"values": values, "offsets": tensor.offsets(), "lengths": tensor.lengths()}
-            parts |= {"_ragged_idx": tensor._ragged_idx, "_metadata_cache": {}, "requires_grad": tensor.requires_grad}
+            parts |= {
+                "_ragged_idx": tensor._ragged_idx,
+                "_metadata_cache": {},
+                "requires_grad": tensor.requires_grad,
+            }
             return _rebuild_from_type_v2, (_rebuild_njt, type(tensor), (parts,), {})
         return _rebuild_nested_tensor, (values, *tensor._places_in_memory())
 

@@ -140,9 +140,7 @@ def nested_tensor_from_jagged(
     """
     if offsets is None:
         if lengths is None:
-            raise RuntimeError(
-                "nested_tensor_from_jagged(): At least one of offsets or lengths is required."
-            )
+            raise RuntimeError("nested_tensor_from_jagged(): At least one of offsets or lengths is required.")
         offsets, lengths = cat([lengths.new_zeros(1), lengths.cumsum(0)]), None
     if jagged_dim is not None and jagged_dim < 1:
         raise ValueError(f"Expected jagged_dim >=1, but got {jagged_dim}.")

@@ -70,9 +70,7 @@ def attend_with_heads(heads, query, key, value, masks: tuple, need_weights: bool
             "MultiheadAttention does not support NestedTensor outside of its fast path. The fast path was not hit "
             f"because {why}"
         )
-    found = [
-        heads(p, p, p, need_weights=need_weights, average_attn_weights=average) for p in query._pieces()
-    ]
+    found = [heads(p, p, p, need_weights=need_weights, average_attn_weights=average) for p in query._pieces()]
     weights = from_pieces([w for _, w in found]).to_padded_tensor(0.0) if need_weights else None
     return from_pieces([out for out, _ in found]), weights
 
@@ -90,7 +88,5 @@ def _why_not(heads, query, key, value, masks) -> str:
     if any(m is not None for m in masks):
         return "masks were given, which are not supported with NestedTensor input"
     if is_grad_enabled() and any(p.requires_grad for p in (query, *heads.parameters())):
-        return (
-            "grad is enabled and at least one of query or the input/output projection weights or biases requires_grad"
-        )
+        return "grad is enabled and at least one of query or the input/output projection weights or biases requires_grad"
     return ""

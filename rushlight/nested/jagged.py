@@ -104,9 +104,7 @@ class NestedTensor(Nested, asked_at_once=False):
         grad = ", requires_grad=True" if self._rg else ""
         if self._node is not None:
             grad = f", grad_fn={self.grad_fn}"
-        return (
-            f"NestedTensor(size={self._size}, offsets={self._cuts.offsets}{grad}, contiguous={self.is_contiguous()})"
-        )
+        return f"NestedTensor(size={self._size}, offsets={self._cuts.offsets}{grad}, contiguous={self.is_contiguous()})"
 
     def unbind(self, dim: int = 0) -> tuple:
         """Its pieces.
@@ -163,8 +161,7 @@ class NestedTensor(Nested, asked_at_once=False):
         """Whether a shape is the same up to the ragged dimension; -1 stands for any size."""
         own = self._size[: self._ragged_idx + 1]
         return len(shape) >= len(own) and all(
-            n == m or (not isinstance(n, RaggedSize) and n == -1)
-            for n, m in zip(shape, own, strict=False)
+            n == m or (not isinstance(n, RaggedSize) and n == -1) for n, m in zip(shape, own, strict=False)
         )
 
     def to_padded_tensor(self, padding: float, output_size=None) -> Tensor:
@@ -196,7 +193,9 @@ class NestedTensor(Nested, asked_at_once=False):
         return rebuilt, (self._values, self._cuts.offsets, self._cuts.lengths, self._ragged_idx)
 
 
-NestedTensor.__module__ = "rushlight.nested._internal.nested_tensor"  # where PyTorch has it, and files name it
+NestedTensor.__module__ = (
+    "rushlight.nested._internal.nested_tensor"  # where PyTorch has it, and files name it
+)
 
 
 def pack(dense: Tensor, like: NestedTensor) -> Tensor:
@@ -251,7 +250,9 @@ def from_list(tensors: list, dtype=None, device=None) -> NestedTensor:
             )
     if not tensors[0].dim():
         raise RuntimeError("Cannot construct a nested tensor from a list of zero-dim tensors")
-    ragged = [i for i, sizes in enumerate(zip(*(t.shape for t in tensors), strict=True)) if len(set(sizes)) > 1]
+    ragged = [
+        i for i, sizes in enumerate(zip(*(t.shape for t in tensors), strict=True)) if len(set(sizes)) > 1
+    ]
     if len(ragged) > 1:
         raise RuntimeError(
             "Cannot represent given tensor list as a nested tensor with the jagged layout. Note that the jagged layout "

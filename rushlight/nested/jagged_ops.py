@@ -6,14 +6,15 @@ Each function here is called as `function(func, *args, **kwargs)`, where `func` 
 import numpy as np
 
 from rushlight.devices import contiguous_format
-from rushlight.nested import attention
+from rushlight.nested import attention, pointwise
 from rushlight.nested.jagged import NestedTensor, from_list, jagged, pack
 from rushlight.nested.sizes import Cuts, RaggedSize
-from rushlight.nested.tensor import Nested, share_ops
+from rushlight.nested.tensor import SHARED, Nested
 from rushlight.tensor import Tensor, check_dim, wrap
 
 OPS = NestedTensor.ops
-share_ops(OPS)
+OPS |= SHARED
+OPS["dropout"] = pointwise.dropout
 OPS["scaled_dot_product_attention"] = attention.scaled_dot_product_attention
 
 
@@ -325,9 +326,7 @@ def _stack(func, tensors, dim=0):
         if t.dim() != first.dim():
             raise RuntimeError("stack(): expected all nested tensors to have the same dim")
         if not first._cut_like(t.shape):
-            raise RuntimeError(
-                "stack(): expected all nested tensors to have the same nested structure"
-            )
+            raise RuntimeError("stack(): expected all nested tensors to have the same nested structure")
     inner = _inner(first, dim, "stack", first.dim() + 1)
     return first._with(func([t._values for t in tensors], inner))
 
@@ -354,7 +353,11 @@ def _matmul(func, a, b):
     if nested_a and nested_b:
         if min(a.dim(), b.dim()) > 3 and a._cut_like(b.shape):
             return a._with(matmul(a._values, b._values))
-        if a.dim() == b.dim() == 3 and (a._ragged_idx, b._ragged_idx) == (2, 1) and a._cuts.size == b._cuts.size:
+        if (
+            a.dim() == b.dim() == 3
+            and (a._ragged_idx, b._ragged_idx) == (2, 1)
+            and a._cuts.size == b._cuts.size
+        ):
             return stack(list(map(matmul, a._pieces(), b._pieces())))
     elif nested_a and a._ragged_idx < a.dim() - 1:
         if b.dim() == 2 < a.dim():
@@ -366,7 +369,9 @@ def _matmul(func, a, b):
             return b._with(matmul(a, b._values))
         if a.dim() == b.dim():
             return b._with(pack(matmul(a, b.to_padded_tensor(0.0)), b))
-    raise RuntimeError(f"matmul(): not supported between inputs of shapes {tuple(a.shape)} and {tuple(b.shape)}")
+    raise RuntimeError(
+        f"matmul(): not supported between inputs of shapes {tuple(a.shape)} and {tuple(b.shape)}"
+    )
 
 
 @jagged_op("masked_select")
@@ -374,8 +379,6 @@ def _masked_select(func, input, mask):
     if input.dim() > 2:
         raise RuntimeError("masked_select only support 2-D selections currently")
     if input.shape != mask.shape:
-        raise RuntimeError(
-            f"Mask with shape {mask.shape} is not compatible with input's shape {input.shape}"
-        )
+        raise RuntimeError(f"Mask with shape {mask.shape} is not compatible with input's shape {input.shape}")
     before = wrap(_ends(mask._values._array))
     return jagged(input._values.masked_select(mask._values), Cuts(before[input._cuts.offsets]))

@@ -7,19 +7,41 @@ from rushlight.nested.tensor import Nested
 from rushlight.tensor import Tensor
 
 #: The files of `rushlight/ops` whose functions treat each element by itself.
-_FAMILIES = ("activation", "comparison", "complex_parts", "convert", "elementwise", "functions_of_two", "special", "unary")
+_FAMILIES = (
+    "activation",
+    "comparison",
+    "complex_parts",
+    "convert",
+    "elementwise",
+    "functions_of_two",
+    "special",
+    "unary",
+)
 
 #: Others, from files with functions of many kinds.
-_FURTHER = """
+_FURTHER = set(
+    """
     alpha_dropout apply_ bernoulli clone conj copysign detach dropout elu_ empty_like feature_alpha_dropout fill fill_
     full_like hardtanh_ is_pinned leaky_relu_ masked_fill masked_fill_ normal_ ones_like pin_memory rand_like
-    randint_like randn_like relu relu_ type_as uniform_ xlogy zero_ zeros_like
-""".split()
+    randint_like randn_like relu relu_ uniform_ xlogy zero_ zeros_like
+    """.split()  # noqa: SIM905
+)
 
 #: Functions of the families that are none.
-_NOT = """
-    adjoint allclose contiguous equal glu gumbel_softmax isclose prelu view_as_complex view_as_real H imag real
-""".split()
+_NOT = {
+    "H", "adjoint", "allclose", "contiguous", "equal", "glu", "gumbel_softmax", "imag", "isclose", "prelu", "real",
+    "view_as_complex", "view_as_real",
+}  # fmt: skip
+
+
+def dropout(func, input, p=0.5, training=None, inplace=False, *, train=True):
+    """Dropout of the packed values; PyTorch draws numbers for nested tensors also where all are kept or none."""
+    training = train if training is None else training
+    if not training or 0 < p < 1:
+        return call(func, (input, p, training), {"inplace": True} if inplace else {})
+    values = input._values
+    kept = values.detach().clone().bernoulli_(1 - p)
+    return input.mul_(input._with(kept)) if inplace else input._with(values * kept)
 
 
 @functools.cache
@@ -29,7 +51,7 @@ def _names() -> frozenset:
         for function, public in overrides._overridable().items()
         if function.__module__.removeprefix("rushlight.ops.") in _FAMILIES
     }
-    return frozenset(found | set(_FURTHER)) - set(_NOT)
+    return frozenset(found | _FURTHER) - _NOT
 
 
 def covers(name: str) -> bool:

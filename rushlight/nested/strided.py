@@ -67,7 +67,9 @@ class StridedNestedTensor(Nested, asked_at_once=False):
 
     def stride(self, dim: int | None = None):
         """Raises RuntimeError: its pieces have strides, and it has none."""
-        raise RuntimeError("Internal error: NestedTensorImpl doesn't support strides. Use those of nt.unbind().")
+        raise RuntimeError(
+            "Internal error: NestedTensorImpl doesn't support strides. Use those of nt.unbind()."
+        )
 
     def is_contiguous(self, memory_format=None) -> bool:
         """Always."""
@@ -107,14 +109,16 @@ class StridedNestedTensor(Nested, asked_at_once=False):
 
     def _matching(self, other: Tensor, name: str) -> Tensor:
         if not isinstance(other, Nested):
-            if other.numel() != 1:
+            if other.dim():
                 raise RuntimeError(
                     f"{name}: Expected both self and other to be nested, but got a nested self and non-nested other "
                     f"of shape {list(other.shape)}. Use layout=torch.jagged, or nested operands."
                 )
-            return other.reshape(())
+            return other
         if not isinstance(other, StridedNestedTensor):
-            raise RuntimeError(f"{name}: expected nested tensors of one layout, got torch.strided and torch.jagged")
+            raise RuntimeError(
+                f"{name}: expected nested tensors of one layout, got torch.strided and torch.jagged"
+            )
         if other._sizes != self._sizes:
             raise RuntimeError(
                 f"{name} does not support broadcasting when given a NestedTensor: expected pieces of sizes "
@@ -138,7 +142,9 @@ class StridedNestedTensor(Nested, asked_at_once=False):
         sizes = shape_array(self._pieces()).max(0).tolist()
         if output_size is not None:
             output_size = tuple(output_size)
-            if len(output_size) != self._ndim or any(n < m for n, m in zip(output_size[1:], sizes, strict=True)):
+            if len(output_size) != self._ndim or any(
+                n < m for n, m in zip(output_size[1:], sizes, strict=True)
+            ):
                 raise RuntimeError(
                     "Value in output_size is less than NestedTensor padded size. Truncation is not supported: expected "
                     f"at least {[len(self._sizes), *sizes]}, got {list(output_size)}"

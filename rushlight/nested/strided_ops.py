@@ -3,13 +3,14 @@
 Each function here is called as `function(func, *args, **kwargs)`, where `func` is the one that was called.
 """
 
-from rushlight.nested import attention
+from rushlight.nested import attention, pointwise
 from rushlight.nested.strided import StridedNestedTensor, from_pieces, strided
-from rushlight.nested.tensor import Nested, share_ops
+from rushlight.nested.tensor import SHARED, Nested
 from rushlight.tensor import Tensor, check_dim
 
 OPS = StridedNestedTensor.ops
-share_ops(OPS)
+OPS |= SHARED
+OPS["dropout"] = pointwise.dropout
 OPS["scaled_dot_product_attention"] = attention.scaled_dot_product_attention
 
 
@@ -152,7 +153,9 @@ def _squeeze(func, nt, dim=None):
             "squeeze(): For nested tensors, squeeze without the dim argument is not supported at the moment, however "
             "you can use squeeze(Tensor self, int dim) instead"
         )
-    inner = _dim(nt, dim, "squeeze(): For nested tensors, squeezing dimension 0 is not supported at the moment")
+    inner = _dim(
+        nt, dim, "squeeze(): For nested tensors, squeezing dimension 0 is not supported at the moment"
+    )
     return _each(nt, lambda p: p.squeeze(inner))
 
 
@@ -171,8 +174,6 @@ def _view(func, nt, *size):
             f"{name}: For now nested {name} cannot change or infer the implicit batch dimension: expected "
             f"{len(nt._sizes)} first, got {list(size)}"
         )
-    if len(size) < nt.dim():
-        raise RuntimeError(f"{name}: a nested {name} needs at least as many dimensions as there are")
 
     def sizes(own):
         """-1 is the piece's own size where there was a dimension."""
@@ -245,7 +246,9 @@ def _matmul(func, a, b):
         got = ("nested", "non-nested") if isinstance(a, Nested) else ("non-nested", "nested")
         raise RuntimeError(f"Expected both to be nested, but got a {got[0]} self and {got[1]} other")
     if len(a._sizes) != len(b._sizes):
-        raise RuntimeError(f"matmul: Expected size for the 1st dimension of 2nd input tensor to be: {len(a._sizes)}")
+        raise RuntimeError(
+            f"matmul: Expected size for the 1st dimension of 2nd input tensor to be: {len(a._sizes)}"
+        )
     return from_pieces(list(map(matmul, a._pieces(), b._pieces())))
 
 

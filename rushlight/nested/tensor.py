@@ -80,7 +80,9 @@ class Nested(Tensor, asked_at_once=False):
 
     @property
     def _array(self):
-        raise NoMemory("a nested tensor has no array of its own; use its nt.unbind() or nt.to_padded_tensor(0.0)")
+        raise NoMemory(
+            "a nested tensor has no array of its own; use its nt.unbind() or nt.to_padded_tensor(0.0)"
+        )
 
     _rg = property(lambda self: self._values._rg)
     _node = property(lambda self: self._values._node)
@@ -194,7 +196,9 @@ class Nested(Tensor, asked_at_once=False):
 
     def tolist(self):
         """Raises RuntimeError, as PyTorch."""
-        raise RuntimeError(".tolist() is not supported for nested tensors. Use [t.tolist() for t in nt.unbind()].")
+        raise RuntimeError(
+            ".tolist() is not supported for nested tensors. Use [t.tolist() for t in nt.unbind()]."
+        )
 
     def __array__(self, *args, **kwargs):
         return self.numpy()
@@ -262,7 +266,8 @@ def differentiated(func, outputs, inputs, grad_outputs=None, *args, **kwargs) ->
     wanted = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     found = func(values_in(outputs), values_in(wanted), _gradients(outputs, grad_outputs), *args, **kwargs)
     return tuple(
-        t._with(g) if isinstance(t, Nested) and g is not None else g for t, g in zip(wanted, found, strict=True)
+        t._with(g) if isinstance(t, Nested) and g is not None else g
+        for t, g in zip(wanted, found, strict=True)
     )
 
 
@@ -301,7 +306,10 @@ def shape_array(pieces) -> np.ndarray:
     return np.array([tuple(p.shape) for p in pieces], np.int64)
 
 
-def share_ops(ops: dict) -> None:
-    """Give a layout the functions that are the same in both."""
-    ops["grad"] = differentiated
-    ops["backward"] = backward
+def type_as(func, self, other):
+    """In the type of another tensor, whatever its structure."""
+    return self.to(other.dtype)
+
+
+#: The functions that are the same in both layouts.
+SHARED = {"backward": backward, "grad": differentiated, "type_as": type_as}

@@ -24,7 +24,7 @@ def _generate_square_subsequent_mask(sz, device=None, dtype=None):
     return triu(full((sz, sz), -math.inf, dtype=dtype, device=device), 1)
 
 
-def _is_causal(mask, is_causal, length: int) -> bool:
+def _is_causal(mask, is_causal, length: int | None) -> bool:
     """The hint where there is one, else whether the mask is the causal one."""
     if is_causal is not None or mask is None:
         return is_causal is True
@@ -33,7 +33,9 @@ def _is_causal(mask, is_causal, length: int) -> bool:
     return bool((mask == _generate_square_subsequent_mask(length, dtype=mask.dtype)).all())
 
 
-def _length(x, batch_first: bool) -> int:
+def _length(x, batch_first: bool) -> int | None:
+    if x.is_nested:
+        return None  # each piece has its own
     return x.shape[0] if x.dim() == 2 else x.shape[1 if batch_first else 0]
 
 
