@@ -77,6 +77,11 @@ def _property(kept: str, number: int) -> property:
         tensors = node.unpack()
         if number >= len(tensors):
             raise AttributeError(f"{node.name()} keeps no {kept!r} here: its gradient needs none")
-        return node.unpack_output() if kept in ("result", "inverse", "L") else tensors[number]
+        if kept in ("result", "inverse", "L"):
+            return node.unpack_output()
+        t = tensors[number]
+        if t is not None and type(t._node).__name__ == "AliasBackward0" and not t._node.edges[0].is_node:
+            return t.detach().requires_grad_()  # a leaf that hooks gave back looks like a leaf
+        return t
 
     return property(read, doc=f"The {kept!r} that the gradient needs.")

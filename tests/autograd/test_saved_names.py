@@ -110,6 +110,19 @@ def test_hooks_see_the_tensors_themselves_in_pytorchs_order(op):
     assert seen(rushlight) == seen(torch)
 
 
+def test_leaves_that_hooks_give_back_look_like_leaves():
+    x = rushlight.ones(3, requires_grad=True)
+    hooks = (lambda t: t.detach().numpy(), rushlight.from_numpy)
+    with rushlight.autograd.graph.saved_tensors_hooks(*hooks):
+        y = x.pow(2)
+        z = y * y
+    assert repr(y.grad_fn._saved_self) == "tensor([1., 1., 1.], requires_grad=True)"
+    assert z.grad_fn._saved_self.grad_fn is y.grad_fn
+    (slope,) = rushlight.autograd.grad(z.sum(), x, create_graph=True)
+    slope.sum().backward()
+    assert x.grad.tolist() == [12.0, 12.0, 12.0]
+
+
 def test_what_was_freed_is_not_there():
     a = rushlight.ones(3, requires_grad=True)
     product = a * a
