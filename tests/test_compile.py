@@ -5,6 +5,7 @@ import gc
 import textwrap
 import threading
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -705,6 +706,30 @@ def test_full_graphs():
     compiled = torch.compile(lambda x: x.exp() + 1, fullgraph=True)
     for _ in range(5):
         same(compiled(torch.ones(3)), torch.ones(3).exp() + 1)
+
+
+@replays
+def test_operators_of_ones_own_may_read_data_in_full_graphs():
+    @torch.library.custom_op("compile_tests::numpy_sin", mutates_args={"output"})
+    def numpy_sin(input: torch.Tensor, output: torch.Tensor) -> None:
+        np.sin(input.numpy(), out=output.numpy())
+
+    @torch.library.custom_op("compile_tests::by_its_sum", mutates_args=())
+    def by_its_sum(input: torch.Tensor) -> torch.Tensor:
+        return input * input.sum().item()
+
+    def function(x):
+        out = torch.empty(3)
+        numpy_sin(x, out)
+        return by_its_sum(out) + 1
+
+    compiled = torch.compile(function, fullgraph=True)
+    for _ in range(4):
+        x = torch.randn(3)
+        same(compiled(x), function(x))
+
+    with pytest.raises(RuntimeError, match="fullgraph"):
+        torch.compile(lambda x: branches(x) + by_its_sum(x), fullgraph=True)(torch.ones(3))
 
 
 _UNARY = [

@@ -13,6 +13,7 @@ from rushlight import _native
 from rushlight import kernels as K
 from rushlight.capture.reach import origin
 from rushlight.compiler import _unrecorded
+from rushlight.library.operator import OpOverload
 from rushlight.ops.detour import own_code
 from rushlight.tensor import Tensor
 
@@ -55,6 +56,7 @@ _READS = {
     )
     if isinstance(Tensor.__dict__.get(name), types.FunctionType)
 } | {_unrecorded.__code__: "a function under torch.compiler.disable"}  # fmt: skip
+_RUN_OPERATOR = OpOverload._run.__code__
 _FOREIGN_BUILTINS = {
     "print",
     "input",
@@ -287,6 +289,7 @@ class _Listener:
         self.tape = tape
         self.filling = self.converting = self.copying = None
         self.by_data = False
+        self.operator = None  # the frame of an operator of the user's own, which may read what it likes
         self.foreign: set = set()  # code of the user's and of other libraries
 
     def __call__(self, frame, event, value):
@@ -296,6 +299,8 @@ class _Listener:
             if self.converting is frame:
                 self._made()
             self._returned(frame)
+            if self.operator is frame:
+                self.operator = None
         elif event == "c_call":
             self._called_c(frame, value)
         elif event == "c_return" or event == "c_exception":
@@ -315,8 +320,10 @@ class _Listener:
                 self.tape.making_constant, self.converting = True, frame
             return
         if code in _READS:
-            self.by_data = self.by_data or not self.tape.reason
+            self.by_data = self.by_data or not (self.tape.reason or self.operator)
             self._refuse(f"{_READS[code]}() reads a tensor's data", frame.f_back)
+        elif code is _RUN_OPERATOR and self.operator is None:
+            self.operator = frame
         elif origin(code.co_filename) == "user":
             self.foreign.add(code)
 
