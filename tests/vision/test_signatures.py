@@ -7,8 +7,8 @@ import pytest
 
 from .datasets_oracle import torchvision
 
-ABSENT = {  # need other libraries (lmdb, h5py, video decoders), or are for optical flow and stereo pictures
-    "datasets": "LSUN LSUNClass PhotoTour SBU Kinetics HMDB51 UCF101 INaturalist KittiFlow Sintel FlyingChairs "
+ABSENT = {  # need other libraries (h5py), or are for optical flow and stereo pictures
+    "datasets": "INaturalist KittiFlow Sintel FlyingChairs "
     "FlyingThings3D HD1K PCAM Kitti2012Stereo Kitti2015Stereo CarlaStereo Middlebury2014Stereo CREStereo "
     "FallingThingsStereo SceneFlowStereo SintelStereo InStereo2k ETH3DStereo",
     "datasets.folder": "accimage_loader",

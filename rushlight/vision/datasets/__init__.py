@@ -19,6 +19,7 @@ from rushlight.vision.datasets.classified import (
     StanfordCars,
 )
 from rushlight.vision.datasets.coco import CocoCaptions, CocoDetection
+from rushlight.vision.datasets.collected import LSUN, SBU, LSUNClass, PhotoTour
 from rushlight.vision.datasets.digits import Digits
 from rushlight.vision.datasets.fakedata import FakeData
 from rushlight.vision.datasets.flowers102 import Flowers102
@@ -34,6 +35,7 @@ from rushlight.vision.datasets.segmentation import SegmentationPairs
 from rushlight.vision.datasets.stl10 import STL10
 from rushlight.vision.datasets.svhn import SVHN
 from rushlight.vision.datasets.table import CSVDataset
+from rushlight.vision.datasets.videos import HMDB51, UCF101, Kinetics
 from rushlight.vision.datasets.vision import VisionDataset
 from rushlight.vision.datasets.voc import VOCDetection, VOCSegmentation
 
@@ -44,13 +46,17 @@ __all__ = [
     "EMNIST",
     "FER2013",
     "GTSRB",
+    "HMDB51",
     "KMNIST",
+    "LSUN",
     "MNIST",
     "QMNIST",
+    "SBU",
     "SEMEION",
     "STL10",
     "SUN397",
     "SVHN",
+    "UCF101",
     "USPS",
     "CLEVRClassification",
     "CSVDataset",
@@ -76,12 +82,15 @@ __all__ = [
     "ImageNet",
     "Imagenette",
     "InMemory",
+    "Kinetics",
     "Kitti",
     "LFWPairs",
     "LFWPeople",
+    "LSUNClass",
     "MovingMNIST",
     "Omniglot",
     "OxfordIIITPet",
+    "PhotoTour",
     "Places365",
     "RenderedSST2",
     "SBDataset",
