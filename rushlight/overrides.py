@@ -211,7 +211,18 @@ def _call(function: FunctionType, original: FunctionType, args: tuple, kwargs: d
     special = _overloaded((*args, *kwargs.values())) if state.subclasses else ()
     if not special and not (state.modes and state.modes_on):
         return original(*args, **kwargs)
-    return _ask(function, special, args, kwargs)
+    return _ask(function, special, one_by_one(function, args), kwargs)
+
+
+def one_by_one(function, args: tuple) -> tuple:
+    """The arguments as PyTorch hands them on: einsum's operands one by one, where they came in a list."""
+    if (
+        getattr(function, "__name__", None) == "einsum"
+        and len(args) == 2
+        and isinstance(args[1], list | tuple)
+    ):
+        return (args[0], *args[1])
+    return args
 
 
 def own_way(function: FunctionType, args: tuple, kwargs: dict):

@@ -93,6 +93,23 @@ def test_library():
         del library
 
 
+def test_triton_op():
+    """Where there is no Triton it is an operator like any other."""
+    for t in (rushlight, torch):
+
+        def twice(x: t.Tensor, k: int = 2) -> t.Tensor:
+            return x * k
+
+        made = t.library.triton_op("rl_tests::twice", twice, mutates_args=())
+        x = t.ones(2, requires_grad=True)
+        made.register_autograd(lambda ctx, grad: (grad * 5, None))
+        made(x, 3).sum().backward()
+        assert (made(x).tolist(), t.ops.rl_tests.twice(x, 4).tolist()) == ([2.0, 2.0], [4.0, 4.0])
+        assert x.grad.tolist() == [5.0, 5.0]
+    with pytest.raises(NotImplementedError, match="GPUs only"):
+        rushlight.library.wrap_triton(twice)
+
+
 WRONG = {
     "no formula": lambda t: plain(t)(t.ones(2, requires_grad=True)).sum().backward(),
     "aliases": lambda t: plain(t, lambda x: x)(t.ones(2)),

@@ -27,6 +27,14 @@ PROGRAMS = {
                    x.numpy(), Sub([1.0]) + Plain([1.0]), Plain([1.0]) + Sub([1.0]), x.split(1)[0], x.float().relu()]
         print([type(r).__name__ for r in results], x.sum().extra, x)
     """,
+    "einsum's operands in a list": """
+        class Noted:
+            @classmethod
+            def __torch_function__(cls, func, types, args=(), kwargs=None):
+                return func.__name__, args[0], len(args)
+        print(torch.einsum("i,i->", [Noted(), Noted()]), torch.einsum("i,i->", (torch.ones(1), Noted())))
+        print(torch.einsum("i,i->", Noted(), Noted()), torch.einsum("i->i", Noted()))
+    """,
     "gradients": """
         class Plain(torch.Tensor):
             pass

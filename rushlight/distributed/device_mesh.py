@@ -5,6 +5,17 @@ __all__ = ["DeviceMesh", "init_device_mesh"]
 _INSTEAD = "not supported: every process holds the whole model. Use torch.nn.parallel.DistributedDataParallel"
 
 
+def refused(name: str):
+    """A function of this name, for programs that only import it; who calls it learns what to use instead."""
+
+    def function(*args, **kwargs):
+        raise NotImplementedError(f"{name}: {_INSTEAD}")
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = "Raises NotImplementedError; use `DistributedDataParallel`."
+    return function
+
+
 class DeviceMesh:
     """Processes as an array.
 

@@ -16,6 +16,7 @@ from rushlight.fx.graph_module import GraphModule
 from rushlight.fx.proxy import TracerBase, find_proxy
 from rushlight.nn import Module, Parameter, Sequential
 from rushlight.ops.detour import Detour
+from rushlight.overrides import one_by_one
 
 __all__ = ["PH", "ProxyableClassMeta", "Tracer", "symbolic_trace", "wrap"]
 
@@ -66,7 +67,7 @@ def _recorded(function, original, args, kwargs):
     proxy = find_proxy((args, kwargs))
     if proxy is None:
         return original(*args, **kwargs)
-    result = proxy.tracer.create_proxy("call_function", function, args, kwargs)
+    result = proxy.tracer.create_proxy("call_function", function, one_by_one(function, args), kwargs)
     result.node.meta["is_wrapped"] = True
     return result
 

@@ -11,6 +11,7 @@ from rushlight.fx.functions import operations, operators, optional_by_name
 from rushlight.fx.graph import Graph
 from rushlight.fx.node import Node, map_aggregate
 from rushlight.ops.detour import Detour
+from rushlight.overrides import one_by_one
 
 __all__ = ["Attribute", "GraphAppendingTracer", "Proxy", "TraceError", "TracerBase"]
 
@@ -206,7 +207,8 @@ def _of_function(function) -> Detour:
             return original(*args, **kwargs)
         if arguments is not None:
             args, kwargs = arguments(args, kwargs)
-        return _only_tracer(proxies, function).create_proxy("call_function", function, args, kwargs)
+        tracer = _only_tracer(proxies, function)
+        return tracer.create_proxy("call_function", function, one_by_one(function, args), kwargs)
 
     detour = Detour(function, handle)
     arguments = optional_by_name(function, detour.plain())

@@ -14,7 +14,7 @@ from rushlight.tensor import Tensor
 __all__ = [
     "CustomOpDef", "Library", "custom_op", "define", "fallthrough_kernel", "get_kernel", "impl", "impl_abstract",
     "infer_schema", "opcheck", "register_autocast", "register_autograd", "register_fake", "register_kernel",
-    "register_torch_dispatch", "register_vmap",
+    "register_torch_dispatch", "register_vmap", "triton_op", "wrap_triton",
 ]  # fmt: skip
 
 _PACKETS: dict[str, OpOverloadPacket] = {}
@@ -196,6 +196,32 @@ def custom_op(
         return made
 
     return make if fn is None else make(fn)
+
+
+def triton_op(name: str, fn=None, /, *, mutates_args, schema: str | None = None):
+    """Make an operator of a function that may start Triton kernels: `custom_op`, as there are no such kernels here.
+
+    Args:
+        name: "namespace::name".
+        fn: the function, with type hints; None to use this as a decorator.
+        mutates_args: names of the arguments that it changes, or "unknown".
+        schema: in place of the type hints.
+
+    >>> import rushlight as torch
+    >>> @torch.library.triton_op("mylib::twice", mutates_args=())
+    ... def twice(x: torch.Tensor) -> torch.Tensor:
+    ...     return x * 2
+    >>> twice(torch.ones(2))
+    tensor([2., 2.])
+    """
+    return custom_op(name, fn, mutates_args=mutates_args, schema=schema, tags=Tag.pt2_compliant_tag)
+
+
+def wrap_triton(triton_kernel, /):
+    """Raises NotImplementedError: Triton's kernels run on GPUs, of which there are none; write it with tensors."""
+    raise NotImplementedError(
+        "wrap_triton: Triton's kernels run on GPUs only; write the operator with functions of tensors"
+    )
 
 
 class Library:

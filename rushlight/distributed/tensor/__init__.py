@@ -1,12 +1,14 @@
 """Tensors whose parts lie in several processes; there are none here, which programs can ask by `isinstance`."""
 
-from rushlight.distributed.device_mesh import _INSTEAD, DeviceMesh, init_device_mesh
+from rushlight.distributed.device_mesh import _INSTEAD, DeviceMesh, init_device_mesh, refused
 from rushlight.distributed.tensor.placement_types import Partial, Placement, Replicate, Shard
 
 __all__ = [
     "DTensor", "DeviceMesh", "Partial", "Placement", "Replicate", "Shard", "distribute_module", "distribute_tensor",
-    "init_device_mesh",
+    "empty", "full", "init_device_mesh", "ones", "rand", "randn", "zeros",
 ]  # fmt: skip
+
+empty, full, ones, rand, randn, zeros = map(refused, ("empty", "full", "ones", "rand", "randn", "zeros"))
 
 
 class DTensor:
