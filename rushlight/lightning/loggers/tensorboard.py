@@ -89,12 +89,14 @@ class TensorBoardLogger(FolderLogger):
 
     def log_metrics(self, metrics: dict, step: int | None = None) -> None:
         """Take values."""
-        prefix = f"{self._prefix}-" if self._prefix else ""
+        prefix, numbers = f"{self._prefix}-" if self._prefix else "", {}
         for key, value in metrics.items():
             if isinstance(value, dict):
                 self.experiment.add_scalars(prefix + key, value, step)
             else:
-                self.experiment.add_scalar(prefix + key, value, step)
+                numbers[prefix + key] = value
+        if numbers:
+            self.experiment.file_writer.add_summary(summaries.scalars(numbers), step)
 
     def log_graph(self, model, input_array=None) -> None:
         """Write the model's graph, where that was asked for."""

@@ -108,11 +108,11 @@ class HookCaller:
         return answer
 
     def look(self, *args) -> float:
-        """Call what is marked `seldom`; returns when to do so again: it may take 2 % of the time."""
+        """Call what is marked `seldom`; returns when to do so again: it may take 1 % of the time."""
         began = time.monotonic()
         self.call("on_train_batch_look", *args)
         ended = time.monotonic()
-        return ended + max(LOOK_EVERY, 50 * (ended - began))
+        return ended + max(LOOK_EVERY, 100 * (ended - began))
 
     def _find(self, name: str) -> dict:
         module = self.lightning_module

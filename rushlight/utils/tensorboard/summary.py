@@ -43,7 +43,7 @@ def _floats(array) -> m.Message:
 
 def scalar(name: str, tensor, collections=None, new_style: bool = False, double_precision: bool = False):
     """A number."""
-    number = tensor if type(tensor) is float else _one(tensor)
+    number = _one(tensor)
     if not new_style:
         return _summary(name, simple_value=_as_float32(number))
     kind, field = ("float64", "double_val") if double_precision else ("float32", "float_val")
@@ -51,8 +51,15 @@ def scalar(name: str, tensor, collections=None, new_style: bool = False, double_
     return _summary(name, tensor=tensor, metadata=_plugin("scalars"))
 
 
+def scalars(values: dict):
+    """Several numbers of the same step, by name."""
+    return m.Summary(value=[m.Value(tag=tag, simple_value=_as_float32(_one(x))) for tag, x in values.items()])
+
+
 def _one(tensor) -> float:
     """The only number of a tensor, an array or a number."""
+    if type(tensor) is float:
+        return tensor
     array = make_np(tensor).squeeze()
     if array.ndim:
         raise AssertionError(
