@@ -89,12 +89,16 @@ class Node(NodeBase):
 
     def unpack_output(self):
         """The saved output, joined to this node again where its gradient may be wanted."""
-        shared = self.unpack()[0]
+        return self.unpack_with_output()[0]
+
+    def unpack_with_output(self) -> tuple:
+        """The same and what was saved beside it, each unpacked once."""
+        shared, *others = self.unpack()
         if not MODE.enabled:
-            return shared
+            return shared, *others
         output = shared._share()
         output._node, output._rg = self, True
-        return output
+        return output, *others
 
     def release(self) -> None:
         """Drop what was saved, after a backward pass that does not retain the graph."""

@@ -75,11 +75,11 @@ def cumsum(input, dim=None, *, dtype=None, out=None, axis=None):
 
 class CumprodBackward0(Node):
     def backward(self, grad):
-        _, x = self.unpack()
+        y, x = self.unpack_with_output()
         if not x._array.ndim:
             return grad
         if not (x._array == 0).any():
-            return from_the_end(grad * conj(self.unpack_output()), self.axis) / conj(x)
+            return from_the_end(grad * conj(y), self.axis) / conj(x)
         return _through_zeros(grad, conj(x), self.axis)
 
 
@@ -125,13 +125,13 @@ def cumprod(input, dim, *, dtype=None, out=None):
 
 class LogcumsumexpBackward0(Node):
     def backward(self, grad):
-        _, x = self.unpack()
+        y, x = self.unpack_with_output()
         if not x._array.ndim:
             return grad
         if x.is_complex():
-            part = grad.conj().log() - self.unpack_output()
+            part = grad.conj().log() - y
             return (logcumsumexp(part.flip(self.axis), self.axis).flip(self.axis) + x).exp().conj()
-        y, lowest = self.unpack_output(), float(np.finfo(x._array.dtype).min)
+        lowest = float(np.finfo(x._array.dtype).min)
         size = grad.abs().log()
         parts = []
         for positive in (grad > 0, grad < 0):  # the logarithm of each sign's part of the gradient

@@ -28,8 +28,8 @@ from rushlight.tensor import check_dim
 
 class LinalgVectorNormBackward0(ReductionNode):
     def backward(self, grad):
-        _, x = self.unpack()
-        y, grad = self.restore(self.unpack_output()), self.restore(grad)
+        y, x = self.unpack_with_output()
+        y, grad = self.restore(y), self.restore(grad)
         return norm_slope(x, y, grad, self.order, self.axes)
 
 

@@ -108,8 +108,8 @@ class ExtremumNode(ReductionNode):
     """The largest or smallest over dimensions: elements equal to it share the gradient."""
 
     def backward(self, grad):
-        _, x = self.unpack()
-        return self.share(grad, x, self.unpack_output())
+        y, x = self.unpack_with_output()
+        return self.share(grad, x, y)
 
     def share(self, grad, x, y):
         """The gradient of x from that of its extremum y."""

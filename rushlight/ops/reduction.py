@@ -266,7 +266,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
 
 class ProdBackward0(ReductionNode):
     def backward(self, grad):
-        _, x = self.unpack()
+        y, x = self.unpack_with_output()
         if self.axes is None:
             grad, x, axis = grad.reshape(1), x.reshape(-1), 0
         else:
@@ -274,7 +274,6 @@ class ProdBackward0(ReductionNode):
         if (x._array == 0).any():
             slope = _other_factors(x, axis)
         else:
-            y = self.unpack_output()
             slope = (y.reshape(1) if self.axes is None else self.restore(y)) / x
         return (grad * conj(slope)).reshape(self.shape)
 
@@ -409,8 +408,7 @@ def var(
 
 class StdBackward0(VarBackward0):
     def backward(self, grad):
-        _, x = self.unpack()
-        y = self.unpack_output()
+        y, x = self.unpack_with_output()
         return self.slope((grad / (y * 2)).masked_fill(y == 0, 0), x)
 
 
@@ -552,8 +550,8 @@ def count_nonzero(input, dim=None):
 
 class LogsumexpBackward0(ReductionNode):
     def backward(self, grad):
-        _, x = self.unpack()
-        top = self.restore(self.unpack_output())
+        y, x = self.unpack_with_output()
+        top = self.restore(y)
         return self.restore(grad) * conj((x - top.masked_fill(top.abs() == math.inf, 0)).exp())
 
 

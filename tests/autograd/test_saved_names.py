@@ -86,6 +86,21 @@ ORDERS = {
 }
 
 
+@pytest.mark.parametrize("op", ["std", "prod", "cumprod", "logsumexp", "logcumsumexp", "amax", "norm"])
+def test_outputs_are_unpacked_once(op):
+    arguments = {"cumprod": (0,), "logsumexp": (0,), "logcumsumexp": (0,), "amax": (0,)}.get(op, ())
+
+    def unpacked(t):
+        shapes = []
+        hooks = (lambda tensor: tensor, lambda tensor: shapes.append(tuple(tensor.shape)) or tensor)
+        with t.autograd.graph.saved_tensors_hooks(*hooks):
+            result = getattr(t.ones(2, 3, requires_grad=True) * t.full((2, 3), 2.0), op)(*arguments)
+        result.sum().backward()
+        return shapes
+
+    assert unpacked(rushlight) == unpacked(torch)
+
+
 @pytest.mark.parametrize("op", ORDERS)
 def test_hooks_see_the_tensors_themselves_in_pytorchs_order(op):
     def seen(t):
