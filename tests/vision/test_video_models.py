@@ -36,12 +36,10 @@ def test_sizes_and_weights(name):
 @pytest.mark.parametrize("name", COUNTS)
 def test_against_torchvision(name):
     ours, theirs = pair(name, space="models.video", num_classes=7)
-    compare(
-        ours,
-        theirs,
-        SIZES.get(name, (2, 3, 4, 24, 24)),
-        modes=(False, True) if name not in SIZES else (False,),
-    )
+    if name in SIZES:  # in float64, as gradients in float32 jump where rectifiers bend
+        compare(ours, theirs, SIZES[name], modes=(False,), kinds=("float64", "float64"))
+    else:
+        compare(ours, theirs, (2, 3, 4, 24, 24))
 
 
 def _small_swin(space):

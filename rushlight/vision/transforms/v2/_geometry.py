@@ -555,19 +555,21 @@ class RandomIoUCrop(Transform):
         """Draws the overlap, and parts until one has it."""
         height, width = query_size(flat_inputs)
         boxes = get_bounding_boxes(flat_inputs)
-        boxes = converted(boxes.as_subclass(Tensor), boxes.format, XYXY)
-        x, y = 0.5 * (boxes[..., 0] + boxes[..., 2]), 0.5 * (boxes[..., 1] + boxes[..., 3])
+        corners = None
         while True:
             least = self.options[randint(0, len(self.options))]
-            if least >= 1.0:
+            if least >= 1.0:  # then rotated boxes, which have no such corners, are fine too
                 return {}
+            if corners is None:
+                corners = converted(boxes.as_subclass(Tensor), boxes.format, XYXY)
+                x, y = 0.5 * (corners[..., 0] + corners[..., 2]), 0.5 * (corners[..., 1] + corners[..., 3])
             for _ in range(self.trials):
                 part = self._draw(height, width)
                 if part is None:
                     continue
                 left, top, right, bottom = part
                 inside = (left < x) & (x < right) & (top < y) & (y < bottom)
-                if inside.any() and _overlap(boxes[inside], part).max() >= least:
+                if inside.any() and _overlap(corners[inside], part).max() >= least:
                     return {
                         "top": top,
                         "left": left,

@@ -86,9 +86,18 @@ def _move_boxes(boxes, format, canvas_size, clamping_mode, move, new_canvas_size
 
 
 def _flip_rotated(boxes, format, axis: int, length: int):
-    points = _points_of(boxes, format).clone()
-    points[..., axis] = length - points[..., axis]
-    return converted(points[:, [1, 0, 3, 2]].reshape(-1, 8), CORNERS, format).reshape(boxes.shape)
+    if format is CORNERS:
+        points = boxes.reshape(-1, 4, 2).clone()
+        points[..., axis] = length - points[..., axis]
+        return points[:, [1, 0, 3, 2]].reshape(boxes.shape)
+    out = boxes.clone()
+    if format is BoundingBoxFormat.XYWHR:  # the upper right corner becomes the upper left one
+        radians = boxes[..., 4] * math.pi / 180
+        out[..., 0] += boxes[..., 2] * radians.cos()
+        out[..., 1] -= boxes[..., 2] * radians.sin()
+    out[..., axis] = length - out[..., axis]
+    out[..., 4] = 180 * axis - out[..., 4]
+    return out
 
 
 def _shift(boxes, format, x, y):

@@ -12,6 +12,7 @@ from rushlight.vision.transforms.v2.functional._dispatch import (
     kernel_of,
     renamed,
 )
+from rushlight.vision.transforms.v2.functional._rotated import clamp_corners
 from rushlight.vision.tv_tensors import (
     BoundingBoxes,
     BoundingBoxFormat,
@@ -226,18 +227,14 @@ def convert_bounding_box_format(inpt, old_format=None, new_format=None, inplace=
 
 
 def clamped(boxes, format, canvas_size, clamping_mode):
-    """Boxes, a plain tensor, cut to the picture.
-
-    Raises:
-        NotImplementedError: they are rotated, and `clamping_mode` is not None.
-    """
+    """Boxes, a plain tensor, cut to the picture."""
     if clamping_mode is None:
         return boxes.clone()
     if is_rotated_bounding_format(format):
-        raise NotImplementedError(
-            "clamp_bounding_boxes: rotated boxes cannot be cut to the picture: make them with clamping_mode=None, or "
-            "use SetClampingMode(None)"
-        )
+        if boxes.numel() == 0:
+            return boxes.clone()
+        corners = clamp_corners(_to_corners(boxes, format).reshape(-1, 8), canvas_size, clamping_mode)
+        return _from_corners(corners, format).reshape(boxes.shape)
     numbers = _to_xyxy(boxes if boxes.is_floating_point() else boxes.float(), format)
     height, width = canvas_size
     x, y = numbers[..., 0::2].clamp(0, width), numbers[..., 1::2].clamp(0, height)
@@ -251,7 +248,8 @@ def clamp_bounding_boxes(inpt, format=None, canvas_size=None, clamping_mode="aut
     Args:
         inpt: `BoundingBoxes`, or a plain tensor.
         format, canvas_size: of a plain tensor; for boxes leave them out.
-        clamping_mode: "soft" or "hard" (the same for boxes that aren't rotated), None for none; "auto" is the boxes' own.
+        clamping_mode: "soft" cuts to the smallest box around what is in the picture, "hard" to the largest inside of that
+            (the same for boxes that aren't rotated), None not at all; "auto" is the boxes' own.
 
     >>> from rushlight.vision.transforms.v2 import functional as F
     >>> F.clamp_bounding_boxes(torch.tensor([[-1, 2, 30, 4]]), "XYXY", (10, 20), "soft")
