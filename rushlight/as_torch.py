@@ -18,6 +18,7 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from types import ModuleType
 
 from rushlight import torch_version
 from rushlight.aliases import ALIASES
@@ -57,6 +58,11 @@ class AliasFinder(MetaPathFinder):
         alias = max((a for a in ALIASES if f"{fullname}.".startswith(f"{a}.")), key=len)
         real = ALIASES[alias] + fullname[len(alias) :]
         found = find_spec(real)
+        if found is None:  # a package may say that it is the module too: `ddp = sys.modules[__name__]`
+            parent, _, name = real.rpartition(".")
+            same = getattr(import_module(parent), name, None)
+            if isinstance(same, ModuleType) and same.__name__.startswith("rushlight."):
+                real, found = same.__name__, same.__spec__
         if found is None:
             if sys._getframe(2).f_code.co_name == "find_spec":
                 return None

@@ -99,7 +99,7 @@ class EarlyStopping(Callback):
             )
             if self.strict:
                 raise RuntimeError(message)
-            rank_zero_warn(message, RuntimeWarning)
+            rank_zero_warn(message, category=RuntimeWarning)
             return
         current = metrics[self.monitor].squeeze()
         reason = self._reason(current)

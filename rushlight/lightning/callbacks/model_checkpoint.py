@@ -280,8 +280,8 @@ class ModelCheckpoint(Checkpoint):
         if not previous or previous == current or os.path.abspath(previous) == resumed:
             return
         inside = os.path.abspath(previous).startswith(os.path.abspath(self.dirpath) + os.sep)
-        if inside and os.path.lexists(previous):
-            os.remove(previous)
+        if inside:
+            trainer.checkpoint_io.remove_checkpoint(previous)
 
     # -- where ------------------------------------------------------------------------------------------
 

@@ -48,7 +48,8 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._trainer = None
+        self._trainer = self._fabric = None
+        self._fabric_optimizers: list = []
         self._log_hyperparams = False
         self.example_input_array = None
         self.automatic_optimization = True
@@ -59,11 +60,13 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
 
     @property
     def trainer(self):
-        """The Trainer that runs it.
+        """The Trainer that runs it; under Fabric, what has Fabric's names.
 
         Raises:
             RuntimeError: there is none.
         """
+        if self._fabric is not None:
+            return _FabricAsTrainer(self._fabric)
         if self._trainer is None:
             raise RuntimeError(f"{type(self).__qualname__} is not attached to a `Trainer`.")
         return self._trainer
@@ -76,7 +79,7 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
         self._trainer = trainer
 
     def __getstate__(self):
-        return {**self.__dict__, "_trainer": None}  # copies and pickles are of the model alone
+        return {**self.__dict__, "_trainer": None, "_fabric": None}  # copies and pickles are of the model alone
 
     @property
     def current_epoch(self) -> int:
@@ -91,12 +94,14 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
     @property
     def logger(self):
         """The first logger; None without one."""
-        return self._trainer.logger if self._trainer else None
+        owner = self._fabric or self._trainer
+        return owner.logger if owner else None
 
     @property
     def loggers(self) -> list:
         """All loggers."""
-        return self._trainer.loggers if self._trainer else []
+        owner = self._fabric or self._trainer
+        return owner.loggers if owner else []
 
     @property
     def device(self) -> torch.device:
@@ -110,7 +115,11 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
 
     global_rank = local_rank = property(lambda self: 0, doc="Number of this process: the only one.")
     on_gpu = property(lambda self: self.device.type == "cuda", doc="Whether the parameters are on a GPU.")
-    fabric = property(lambda self: None, doc="None: there is no Fabric.")
+    fabric = property(
+        lambda self: self._fabric,
+        lambda self, fabric: setattr(self, "_fabric", fabric),
+        doc="The Fabric that has set it up; None without one.",
+    )
 
     def optimizers(self, use_pl_optimizer: bool = True):
         """The optimizer, or the list of them, for manual optimization.
@@ -118,8 +127,10 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
         Args:
             use_pl_optimizer: wrapped, so that their steps are counted and hooks called.
         """
-        trainer = self.trainer
-        found = trainer._wrapped_optimizers if use_pl_optimizer else trainer.optimizers
+        if self._fabric is not None:
+            found = self._fabric_optimizers
+        else:
+            found = self.trainer._wrapped_optimizers if use_pl_optimizer else self.trainer.optimizers
         return found[0] if len(found) == 1 else found
 
     def lr_schedulers(self):
@@ -129,7 +140,7 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
 
     def print(self, *args, **kwargs) -> None:
         """Print without disturbing the progress bar."""
-        bar = self.trainer.progress_bar_callback
+        bar = None if self._fabric is not None else self.trainer.progress_bar_callback
         (bar.print if bar is not None and bar.is_enabled else print)(*args, **kwargs)
 
     # -- logging ----------------------------------------------------------------------------------------
@@ -159,6 +170,10 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
                 logged.
         """
         trainer = self._trainer
+        if self._fabric is not None:
+            if logger is not False:
+                self._fabric.log(name, value)
+            return
         if trainer is None:
             rank_zero_warn(
                 "You are trying to `self.log()` but the `self.trainer` reference is not registered on the model yet. "
@@ -182,15 +197,28 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
             batch_size,
         )  # fmt: skip
 
-    def log_dict(self, dictionary, *args, **kwargs) -> None:
+    def log_dict(
+        self, dictionary, prog_bar: bool = False, logger: bool | None = None, on_step: bool | None = None,
+        on_epoch: bool | None = None, reduce_fx="mean", enable_graph: bool = False, sync_dist: bool = False,
+        sync_dist_group=None, add_dataloader_idx: bool = True, batch_size: int | None = None,
+        rank_zero_only: bool = False,
+    ) -> None:  # fmt: skip
         """Log several values.
 
         Args:
             dictionary: of names and values; metric collections have `items` too.
-            *args, **kwargs: those of `log`.
+            prog_bar, logger, on_step, on_epoch, reduce_fx, enable_graph, sync_dist, sync_dist_group, add_dataloader_idx,
+                batch_size, rank_zero_only: as for `log`.
         """
+        if self._fabric is not None:
+            if logger is not False:
+                self._fabric.log_dict(dictionary)
+            return
         for name, value in dictionary.items():
-            self.log(name, value, *args, **kwargs)
+            self.log(
+                name, value, prog_bar, logger, on_step, on_epoch, reduce_fx, enable_graph, sync_dist, sync_dist_group,
+                add_dataloader_idx, batch_size, rank_zero_only=rank_zero_only,
+            )  # fmt: skip
 
     # -- what a subclass defines ------------------------------------------------------------------------
 
@@ -240,6 +268,9 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
         Raises:
             MisconfigurationException: optimization is automatic.
         """
+        if self._fabric is not None:
+            self._fabric.backward(loss, *args, **kwargs)
+            return
         if self.automatic_optimization:
             raise MisconfigurationException(
                 "After `loss.backward()` or `self.manual_backward(loss)` in automatic optimization the trainer would "
@@ -249,7 +280,7 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
 
     def backward(self, loss, *args, **kwargs) -> None:
         """Compute gradients."""
-        loss.backward(*args, **kwargs)
+        (self._fabric.backward if self._fabric else torch.Tensor.backward)(loss, *args, **kwargs)
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer, optimizer_closure=None) -> None:
         """Take a step.
@@ -293,6 +324,11 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
         Raises:
             MisconfigurationException: another algorithm, or not what the Trainer was given.
         """
+        if self._fabric is not None:
+            by_value = gradient_clip_algorithm == GradClipAlgorithmType.VALUE
+            limit = {"clip_val" if by_value else "max_norm": gradient_clip_val}
+            self._fabric.clip_gradients(self, optimizer, **limit)
+            return
         given = {"gradient_clip_val": gradient_clip_val, "gradient_clip_algorithm": gradient_clip_algorithm}
         for name, value in given.items():
             of_trainer = getattr(self.trainer, name)
@@ -320,7 +356,8 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
         Args:
             optimizer: one of `self.optimizers()`.
         """
-        everything = {p for o in self.trainer.optimizers for group in o.param_groups for p in group["params"]}
+        found = self._fabric_optimizers or self.trainer.optimizers
+        everything = {p for o in found for group in o.param_groups for p in group["params"]}
         own = {p for group in optimizer.param_groups for p in group["params"]}
         object.__setattr__(self, "_toggled", {p: p.requires_grad for p in everything})
         for p in everything:
@@ -380,11 +417,33 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
         """Tensors of all processes: of the only one, as they are."""
         return data
 
-    def to_torchscript(self, *args, **kwargs):
+    def to_torchscript(self, file_path=None, method: str | None = "script", example_inputs=None, **kwargs):
         """There is no TorchScript here."""
         raise NotImplementedError(
             "to_torchscript: there is no TorchScript here. Save the weights: torch.save(state_dict)"
         )
+
+    def to_onnx(self, file_path=None, input_sample=None, **kwargs):
+        """There is no ONNX here."""
+        raise NotImplementedError(
+            "to_onnx: there is no export to ONNX here. Save the weights: torch.save(state_dict)"
+        )
+
+
+class _FabricAsTrainer:
+    """What `self.trainer` is in a model that Fabric has set up."""
+
+    def __init__(self, fabric):
+        self._fabric = fabric
+
+    def __getattr__(self, name: str):
+        try:
+            return getattr(self._fabric, name)
+        except AttributeError:
+            raise AttributeError(
+                f"Your LightningModule code tried to access `self.trainer.{name}` but this attribute is not available when "
+                "using Fabric with a LightningModule."
+            ) from None
 
 
 def is_overridden(name: str, instance, parent=None) -> bool:

@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+from rushlight.lightning.accelerators import CPUAccelerator
 from rushlight.lightning.callbacks.timer import to_seconds
+from rushlight.lightning.strategies import Strategy
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
 from rushlight.lightning.utilities.rank_zero import rank_zero_deprecation, rank_zero_warn
 
@@ -51,33 +53,37 @@ def translated(old: dict) -> dict:
     return new
 
 
-def _warn_of_cpu(asked: str) -> None:
+def _warn_of_cpu(asked: str, owner: str = "Trainer") -> None:
     rank_zero_warn(
-        f"Trainer({asked}): there is only the CPU here, so the run is on the CPU, in one process. Use accelerator='auto' "
+        f"{owner}({asked}): there is only the CPU here, so the run is on the CPU, in one process. Use accelerator='auto' "
         "to take what there is"
     )
 
 
-def check_devices(accelerator, strategy, devices, num_nodes: int) -> None:
+def check_devices(accelerator, strategy, devices, num_nodes: int, owner: str = "Trainer"):
     """Check that one process on the CPU is what is asked for.
 
     Who asks for a GPU gets a warning and the CPU: scripts written for a GPU run on a laptop as they are.
 
+    Args:
+        accelerator, strategy, devices, num_nodes: the arguments. owner: "Trainer" or "Fabric", for messages.
+    Returns:
+        The strategy.
     Raises:
         MisconfigurationException: several processes. ValueError: there is no such accelerator or strategy.
     """
     if accelerator in _ABSENT:
-        _warn_of_cpu(f"accelerator={accelerator!r}" + ("" if devices == "auto" else f", devices={devices!r}"))
+        asked = f"accelerator={accelerator!r}" + ("" if devices == "auto" else f", devices={devices!r}")
+        _warn_of_cpu(asked, owner)
         devices = "auto"
-    elif accelerator not in ("auto", "cpu", None) and type(accelerator).__name__ != "CPUAccelerator":
+    elif accelerator not in ("auto", "cpu", None) and not isinstance(accelerator, CPUAccelerator):
         if accelerator in _STRATEGIES:  # Lightning 1.x: accelerator="dp"
             strategy = accelerator
         else:
             raise ValueError(
                 f"You selected an invalid accelerator name: `accelerator={accelerator!r}`. Available names are: auto, cpu"
             )
-    name = strategy if isinstance(strategy, str) or strategy is None else type(strategy).__name__
-    if name not in _STRATEGIES and name != "SingleDeviceStrategy":
+    if not isinstance(strategy, Strategy) and strategy not in _STRATEGIES:
         raise ValueError(
             f"You selected an invalid strategy name: `strategy={strategy!r}`. There is one process here: use strategy='auto'"
         )
@@ -85,13 +91,14 @@ def check_devices(accelerator, strategy, devices, num_nodes: int) -> None:
     count = 1 if count in ("auto", None, -1, "-1") else int(str(count))
     if count < 1:
         raise MisconfigurationException(
-            f"Trainer(devices={devices!r}): the number of devices must be an int > 0 or 'auto'"
+            f"{owner}(devices={devices!r}): the number of devices must be an int > 0 or 'auto'"
         )
     if count > 1 or num_nodes != 1:
         raise MisconfigurationException(
-            f"Trainer(devices={devices!r}, num_nodes={num_nodes}): there is one process here, which uses all cores by its "
+            f"{owner}(devices={devices!r}, num_nodes={num_nodes}): there is one process here, which uses all cores by its "
             "threads (torch.set_num_threads). Use devices=1"
         )
+    return strategy
 
 
 def share(name: str, value, default=1.0):

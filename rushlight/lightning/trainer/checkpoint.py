@@ -6,9 +6,10 @@ what the epoch has logged, the loggers' places) is under "rushlight".
 
 import os
 
-from rushlight.lightning.core.saving import read_checkpoint
+from rushlight.lightning.core.checkpoint_io import TorchCheckpointIO
 from rushlight.lightning.trainer import data
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
+from rushlight.lightning.utilities.parsing import accepts
 from rushlight.lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from rushlight.lightning.utilities.seed import collect_rng_states
 from rushlight.lightning.version import __version__
@@ -159,10 +160,12 @@ def read(trainer, path, weights_only: bool | None) -> dict:
     Raises:
         FileNotFoundError: there is no such file.
     """
-    if not os.path.isfile(path):
+    if type(trainer.checkpoint_io) is TorchCheckpointIO and not os.path.isfile(path):
         raise FileNotFoundError(f"Checkpoint file not found: {path}")
     rank_zero_info(f"Restoring states from the checkpoint path at {path}")
-    return read_checkpoint(path, weights_only=weights_only)
+    io = trainer.checkpoint_io
+    options = {"weights_only": weights_only} if accepts(io.load_checkpoint, "weights_only") else {}
+    return io.load_checkpoint(path, **options)
 
 
 def restore_model(trainer, checkpoint: dict) -> None:

@@ -71,6 +71,11 @@ class Facts:
         lambda self: self.fit_loop.is_last_batch, doc="Whether this batch is the epoch's last."
     )
     precision = property(lambda self: self.precision_plugin.name, doc="The precision of the run.")
+    scaler = property(lambda self: None, doc="None: losses need no scaling in bfloat16.")
+    distributed_sampler_kwargs = property(
+        lambda self: getattr(self.strategy, "distributed_sampler_kwargs", None),
+        doc="Arguments of a DistributedSampler; None without one.",
+    )
     interrupted = property(
         lambda self: self.state.status == TrainerStatus.INTERRUPTED, doc="Whether a run failed."
     )

@@ -30,7 +30,7 @@ class Optimization:
         asked = any(trainer.hooks[name] for name in hooks) or any(trainer.own[name] for name in own)
         special = trainer.gradient_clip_val is not None or trainer._anomalies is not None
         scheduled = any(config.interval == "step" for config in trainer.lr_scheduler_configs)
-        changed = trainer.changes_batches or trainer.precision_plugin.mixed
+        changed = trainer.changes_batches or not trainer.precision_plugin.plain
         one = len(trainer.optimizers) == 1 and trainer._plain_steps
         automatic = trainer.lightning_module.automatic_optimization
         return one and automatic and not (asked or special or scheduled or changed)
@@ -182,11 +182,11 @@ class Optimization:
         arguments = (batch, self.batch_idx) if number is None else (batch, self.batch_idx, number)
         step = trainer._steps["training_step", len(arguments)]
         self.results.fx = "training_step"
-        if trainer.precision_plugin.mixed:
+        if trainer.precision_plugin.plain:
+            output = step(*arguments)
+        else:
             with trainer.precision_plugin.forward_context():
                 output = step(*arguments)
-        else:
-            output = step(*arguments)
         return trainer._ask_old("training_step_end", output) if trainer.own["training_step_end"] else output
 
     def _loss(self, step_output, output: dict):
@@ -265,7 +265,7 @@ class Optimization:
                         "`monitor` key in lr scheduler dict"
                     )
                 rank_zero_warn(
-                    f"{message} but strict is set to `False`. Skipping learning rate update.", RuntimeWarning
+                    f"{message} but strict is set to `False`. Skipping learning rate update.", category=RuntimeWarning
                 )
                 continue
             trainer._ask_scheduler_step(config.scheduler, metric)

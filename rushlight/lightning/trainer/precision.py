@@ -18,27 +18,40 @@ class Precision:
 
     Args:
         precision: 32, 64, "bf16-mixed" and so on, as the Trainer takes it.
+        owner: "Trainer" or "Fabric", for messages.
     Raises:
         ValueError: there is no such precision.
     """
 
-    def __init__(self, precision):
+    def __init__(self, precision=None, owner: str = "Trainer"):
         self.name = next((name for name, alike in _NAMES.items() if str(precision) in alike), None)
         if self.name is None:
             allowed = [alias for alike in _NAMES.values() for alias in alike if alias != "None"]
             raise ValueError(f"Precision {precision!r} is invalid. Allowed precision values: {allowed}")
         if self.name == "16-mixed":
             rank_zero_warn(
-                "You passed `Trainer(accelerator='cpu', precision='16-mixed')` but AMP with fp16 is not supported on CPU. "
+                f"You passed `{owner}(accelerator='cpu', precision='16-mixed')` but AMP with fp16 is not supported on CPU. "
                 "Using `precision='bf16-mixed'` instead."
             )
             self.name = "bf16-mixed"
         self.dtype = _TRUE.get(self.name)
-        self.mixed = self.name == "bf16-mixed"
+        self.plain = self.name == "32-true"
 
     def forward_context(self):
-        """The block in which the model's steps run."""
-        return torch.autocast("cpu", torch.bfloat16) if self.mixed else contextlib.nullcontext()
+        """The block in which the model's steps run: casts, or another default type."""
+        if self.name == "bf16-mixed":
+            return torch.autocast("cpu", torch.bfloat16)
+        return self.default_type()
+
+    @contextlib.contextmanager
+    def default_type(self):
+        """A block in which tensors are made in the type of the model."""
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype or before)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
 
     def prepare(self, module) -> None:
         """The model in that type."""
@@ -48,6 +61,16 @@ class Precision:
     def batch(self, batch):
         """A batch in that type."""
         return batch if self.dtype is None else convert_floats(batch, self.dtype)
+
+    def inputs(self, values):
+        """Arguments of a model in its type; in float32 where operations cast them."""
+        return values if self.plain else convert_floats(values, self.dtype or torch.float32)
+
+    def outputs(self, values):
+        """What a model returns, in the default type."""
+        return values if self.plain else convert_floats(values, torch.get_default_dtype())
+
+    convert_input, convert_output = inputs, outputs
 
 
 class Anomalies:

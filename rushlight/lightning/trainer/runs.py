@@ -41,7 +41,8 @@ class Runs(HookCaller):
             for logger, state in zip(self.loggers, states, strict=False):
                 logger.load_state_dict(state, adopt=wants_last)
         self._call_stage("setup", fn)
-        self._ask(module, "configure_model")
+        with self.precision_plugin.default_type():
+            self._ask(module, "configure_model")
         if loaded:
             checkpoint.restore_model(self, loaded)
         self.metrics.clear()

@@ -1,6 +1,5 @@
 """The Trainer: its arguments, what was asked of it, and what it says about itself. The loops are in `loops.py`."""
 
-import contextlib
 import importlib.util
 import os
 from collections.abc import Iterable
@@ -19,11 +18,13 @@ from rushlight.lightning.callbacks import (
     Timer,
     TQDMProgressBar,
 )
+from rushlight.lightning.accelerators import CPUAccelerator
+from rushlight.lightning.core.checkpoint_io import CheckpointIO, TorchCheckpointIO
 from rushlight.lightning.core.module import LightningModule, is_overridden
-from rushlight.lightning.core.saving import write_checkpoint
 from rushlight.lightning.loggers import CSVLogger, DummyLogger, TensorBoardLogger
 from rushlight.lightning.loggers.tensorboard import can_be_shown
 from rushlight.lightning.profilers import PassThroughProfiler, Profiler, SimpleProfiler
+from rushlight.lightning.strategies import strategy_of
 from rushlight.lightning.trainer import arguments, checkpoint, data
 from rushlight.lightning.trainer.facts import Facts
 from rushlight.lightning.trainer.logging import MetricConnector
@@ -66,7 +67,8 @@ class Trainer(Runs, Facts):
         deterministic: use deterministic algorithms: True, or "warn".
         benchmark: accepted.
         inference_mode: evaluate under `torch.inference_mode`, else under `torch.no_grad`.
-        use_distributed_sampler, plugins, sync_batchnorm, model_registry: accepted.
+        use_distributed_sampler, sync_batchnorm, model_registry: accepted.
+        plugins: a `Precision` or a `CheckpointIO`, or a list; those for several processes are accepted.
         profiler: "simple" or a profiler.
         detect_anomaly: stop at the first NaN or infinity and name the layer where it appeared.
         barebones: nothing besides the loop.
@@ -109,7 +111,9 @@ class Trainer(Runs, Facts):
             old.pop("auto_lr_find", False),
             old.pop("auto_scale_batch_size", None),
         )
-        arguments.check_devices(accelerator, old.pop("strategy", strategy), devices, num_nodes)
+        strategy = arguments.check_devices(accelerator, old.pop("strategy", strategy), devices, num_nodes)
+        self.accelerator, self.strategy = CPUAccelerator(), strategy_of(strategy)
+        self.strategy.trainer = self
         arguments.check_clipping(gradient_clip_val)
         arguments.check_count("max_epochs", max_epochs, -1)
         arguments.check_count("max_steps", max_steps, -1)
@@ -124,7 +128,7 @@ class Trainer(Runs, Facts):
             )
         self.default_root_dir = os.fspath(default_root_dir or os.getcwd())
         self.state = TrainerState()
-        self.precision_plugin = Precision(precision)
+        self.precision_plugin, self.checkpoint_io = _chosen_plugins(plugins, precision)
         self.lightning_module: LightningModule | None = None
         self.datamodule = None
         self.metrics = MetricConnector(self)
@@ -409,7 +413,7 @@ class Trainer(Runs, Facts):
         Args:
             filepath: the file; it is whole or isn't there, whatever happens.
             weights_only: leave out what a run needs to go on.
-            storage_options: accepted.
+            storage_options: for a `CheckpointIO` plugin that has a use for them.
         Raises:
             AttributeError: there is no model yet. OSError: the disk is full, the folder is read-only and so on.
         """
@@ -418,21 +422,15 @@ class Trainer(Runs, Facts):
                 "Saving a checkpoint is only possible if a model is attached to the Trainer. Did you call "
                 "`Trainer.save_checkpoint()` before calling `Trainer.{fit,validate,test,predict}`?"
             )
-        write_checkpoint(checkpoint.dump(self, bool(weights_only)), filepath)
+        self.checkpoint_io.save_checkpoint(checkpoint.dump(self, bool(weights_only)), filepath, storage_options)
 
     def print(self, *args, **kwargs) -> None:
         """Print without disturbing the progress bar."""
         self.lightning_module.print(*args, **kwargs)
 
-    @contextlib.contextmanager
     def init_module(self, empty_init: bool | None = None):
         """A block in which models are made in the precision of the run."""
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(self.precision_plugin.dtype or before)
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(before)
+        return self.precision_plugin.default_type()
 
     @staticmethod
     def _scalar(value: float):
@@ -443,6 +441,26 @@ def _checked(model, name: str) -> LightningModule:
     if not isinstance(model, LightningModule):
         raise TypeError(f"`Trainer.{name}()` requires a `LightningModule`, got: {type(model).__qualname__}")
     return model
+
+
+def _chosen_plugins(plugins, precision) -> tuple:
+    """The plugins for numbers and for checkpoints."""
+    chosen = {Precision: None, CheckpointIO: None}
+    for plugin in listed(plugins):
+        if isinstance(plugin, str):
+            precision = plugin
+        for kind in chosen:
+            if isinstance(plugin, kind):
+                if chosen[kind] is not None:
+                    raise MisconfigurationException(
+                        f"Received multiple values for {kind.__name__} in `plugins`. Expected one value at most."
+                    )
+                chosen[kind] = plugin
+    if chosen[Precision] is not None and precision is not None:
+        raise ValueError(
+            f"Received both `precision={precision}` and `plugins={chosen[Precision]}`. Choose one."
+        )
+    return chosen[Precision] or Precision(precision), chosen[CheckpointIO] or TorchCheckpointIO()
 
 
 def _profiler(profiler) -> Profiler:

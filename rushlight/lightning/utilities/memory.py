@@ -17,22 +17,23 @@ def move_data_to_device(batch, device):
     if isinstance(batch, torch.Tensor) or callable(getattr(batch, "to", None)):
         moved = batch.to(device)
         return batch if moved is None else moved
-    return _mapped(batch, lambda item: move_data_to_device(item, device))
+    return mapped(batch, lambda item: move_data_to_device(item, device))
 
 
 def convert_floats(batch, dtype):
     """The floating-point tensors in a structure in another type."""
     if isinstance(batch, torch.Tensor):
         return batch.to(dtype) if batch.is_floating_point() else batch
-    return _mapped(batch, lambda item: convert_floats(item, dtype))
+    return mapped(batch, lambda item: convert_floats(item, dtype))
 
 
 def detached(value):
     """A structure with its tensors detached."""
-    return value.detach() if isinstance(value, torch.Tensor) else _mapped(value, detached)
+    return value.detach() if isinstance(value, torch.Tensor) else mapped(value, detached)
 
 
-def _mapped(value, function):
+def mapped(value, function):
+    """A structure (lists, tuples, named tuples, dictionaries) of what a function makes of its parts."""
     if isinstance(value, dict):
         mapped = {key: function(item) for key, item in value.items()}
         return mapped if type(value) is dict else _like(value, mapped)

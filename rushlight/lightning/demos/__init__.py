@@ -1,0 +1,1 @@
+"""Small models and data to try the trainer with, under Lightning's names."""
