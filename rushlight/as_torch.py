@@ -56,11 +56,14 @@ class AliasFinder(MetaPathFinder):
         if root not in ALIASES:
             return None
         alias = max((a for a in ALIASES if f"{fullname}.".startswith(f"{a}.")), key=len)
-        real = ALIASES[alias] + fullname[len(alias) :]
+        parent, _, name = fullname.rpartition(".")
+        if fullname != alias and parent in sys.modules:
+            real = f"{sys.modules[parent].__spec__.name}.{name}"
+        else:
+            real = ALIASES[alias] + fullname[len(alias) :]
         found = find_spec(real)
         if found is None:  # a package may say that it is the module too: `ddp = sys.modules[__name__]`
-            parent, _, name = real.rpartition(".")
-            same = getattr(import_module(parent), name, None)
+            same = getattr(import_module(real.rpartition(".")[0]), name, None)
             if isinstance(same, ModuleType) and same.__name__.startswith("rushlight."):
                 real, found = same.__name__, same.__spec__
         if found is None:

@@ -1,3 +1,3 @@
 """The Lightning release whose names we have."""
 
-__version__ = version = "2.6.0"
+__version__ = version = "2.6.6"

@@ -105,9 +105,13 @@ def find_usable_cuda_devices(num_devices: int = -1) -> list:
         ValueError: some are asked for.
     """
     if num_devices > 0:
-        raise ValueError(f"You requested to find {num_devices} devices but there are no visible CUDA devices.")
+        raise ValueError(
+            f"You requested to find {num_devices} devices but there are no visible CUDA devices."
+        )
     return []
 
 
 TPUAccelerator = XLAAccelerator
-accelerator = cpu = cuda = mps = xla = sys.modules[__name__]  # modules of Lightning: everything is in this one
+accelerator = cpu = cuda = mps = xla = sys.modules[
+    __name__
+]  # modules of Lightning: everything is in this one

@@ -43,7 +43,8 @@ class LearningRateMonitor(Callback):
             "momentum" in o.defaults or "betas" in o.defaults for o in trainer.optimizers
         ):
             rank_zero_warn(
-                "You have set log_momentum=True, but some optimizers do not have momentum.", category=RuntimeWarning
+                "You have set log_momentum=True, but some optimizers do not have momentum.",
+                category=RuntimeWarning,
             )
         self.lrs = {name: [] for name, _, _ in self._groups(trainer)}
 

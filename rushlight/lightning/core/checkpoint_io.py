@@ -10,7 +10,9 @@ class CheckpointIO:
 
     def save_checkpoint(self, checkpoint: dict, path, storage_options=None) -> None:
         """Write a checkpoint."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method save_checkpoint(checkpoint, path, storage_options)")
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method save_checkpoint(checkpoint, path, storage_options)"
+        )
 
     def load_checkpoint(self, path, map_location=None, weights_only: bool | None = None) -> dict:
         """Read one."""

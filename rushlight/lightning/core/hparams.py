@@ -1,11 +1,18 @@
 """`save_hyperparameters` and `hparams`, for models and datamodules."""
 
+import contextvars
 import copy
 import inspect
 from argparse import Namespace
 from collections.abc import MutableMapping
 
+from rushlight import nn
 from rushlight.lightning.utilities.parsing import AttributeDict, init_arguments
+from rushlight.lightning.utilities.rank_zero import rank_zero_warn
+
+
+#: What LightningCLI has parsed for the object that it is making; it is kept instead of the arguments of `__init__`.
+given_hyperparameters: contextvars.ContextVar = contextvars.ContextVar("given_hyperparameters", default=None)
 
 
 class HyperparametersMixin:
@@ -33,7 +40,10 @@ class HyperparametersMixin:
         "width": 8
         """
         self._log_hyperparams = logger
-        arguments = init_arguments(frame or inspect.currentframe().f_back, self)
+        given = given_hyperparameters.get()
+        arguments = (
+            init_arguments(frame or inspect.currentframe().f_back, self) if given is None else dict(given)
+        )
         ignored = [ignore] if isinstance(ignore, str) else list(ignore or ())
         ignored += [name for name in ("self", "frame") if name in arguments]
         names = [arg for arg in args if isinstance(arg, str)]
@@ -50,9 +60,23 @@ class HyperparametersMixin:
                 f"save_hyperparameters: expected a dict, a Namespace or names of arguments, got {type(hparams).__name__}"
             )
         self._set_hparams(hparams)
-        for name in ignored:  # what a base class has saved is ignored too
-            self.hparams.pop(name, None)
+        self.remove_ignored_hparams(ignored)
+        for name, value in self.hparams.items():
+            if isinstance(value, nn.Module):
+                rank_zero_warn(
+                    f"Attribute {name!r} is an instance of `nn.Module` and is already saved during checkpointing. It is "
+                    f"recommended to ignore them using `self.save_hyperparameters(ignore=[{name!r}])`."
+                )
         self._hparams_initial = _copied(self.hparams)
+
+    def remove_ignored_hparams(self, ignore_list: list[str]) -> None:
+        """Leave out hyperparameters, also those that a base class has saved.
+
+        Args:
+            ignore_list: their names.
+        """
+        for name in ignore_list:
+            self.hparams.pop(name, None)
 
     def _set_hparams(self, values) -> None:
         values = vars(values) if isinstance(values, Namespace) else values

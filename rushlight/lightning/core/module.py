@@ -79,7 +79,11 @@ class LightningModule(HyperparametersMixin, ModelHooks, DataHooks, CheckpointHoo
         self._trainer = trainer
 
     def __getstate__(self):
-        return {**self.__dict__, "_trainer": None, "_fabric": None}  # copies and pickles are of the model alone
+        return {
+            **self.__dict__,
+            "_trainer": None,
+            "_fabric": None,
+        }  # copies and pickles are of the model alone
 
     @property
     def current_epoch(self) -> int:

@@ -122,6 +122,10 @@ def _made(cls, checkpoint: dict, hparams_file, kwargs: dict):
         arguments = {name: AttributeDict({**stored, **given, **others}), **kwargs}
     else:
         arguments = {**stored, **kwargs}
+    if arguments.pop("_instantiator", None):  # LightningCLI has kept what it had parsed
+        from rushlight.lightning.cli import instantiate_module
+
+        return instantiate_module(cls, arguments)
     if not takes_any:
         arguments = {key: value for key, value in arguments.items() if key in parameters}
     return cls(**arguments)

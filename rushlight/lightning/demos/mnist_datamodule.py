@@ -70,7 +70,9 @@ class MNISTDataModule(LightningDataModule):
 
     def test_dataloader(self):
         """Test images."""
-        return self._loader(MNIST(self.data_dir, train=False, download=False, transform=self.default_transforms))
+        return self._loader(
+            MNIST(self.data_dir, train=False, download=False, transform=self.default_transforms)
+        )
 
     @property
     def default_transforms(self):

@@ -10,4 +10,3 @@ from rushlight.lightning.fabric.wrappers import is_wrapped  # isort: skip
 __all__ = [
     "Fabric", "accelerators", "is_wrapped", "loggers", "plugins", "seed_everything", "strategies", "utilities", "wrappers",
 ]  # fmt: skip
-

@@ -65,7 +65,9 @@ class Fabric:
     accelerator = property(lambda self: CPUAccelerator(), doc="What the run computes on.")
     loggers = property(lambda self: self._loggers, doc="The loggers.")
     logger = property(lambda self: self._loggers[0], doc="The first logger.")
-    global_rank = local_rank = node_rank = property(lambda self: 0, doc="Number of this process: the only one.")
+    global_rank = local_rank = node_rank = property(
+        lambda self: 0, doc="Number of this process: the only one."
+    )
     world_size = property(lambda self: 1, doc="How many processes: one.")
     is_global_zero = property(lambda self: True, doc="Whether this is the main process.")
 
@@ -92,7 +94,14 @@ class Fabric:
 
     # -- setting up -------------------------------------------------------------------------------------
 
-    def setup(self, module: nn.Module, *optimizers, scheduler=None, move_to_device: bool = True, _reapply_compile=True):
+    def setup(
+        self,
+        module: nn.Module,
+        *optimizers,
+        scheduler=None,
+        move_to_device: bool = True,
+        _reapply_compile=True,
+    ):
         """Set up a model with its optimizers.
 
         Args:
@@ -144,7 +153,9 @@ class Fabric:
         found = tuple(_FabricOptimizer(optimizer, self) for optimizer in optimizers)
         return found[0] if len(found) == 1 else found
 
-    def setup_dataloaders(self, *dataloaders, use_distributed_sampler: bool = True, move_to_device: bool = True):
+    def setup_dataloaders(
+        self, *dataloaders, use_distributed_sampler: bool = True, move_to_device: bool = True
+    ):
         """Set up loaders.
 
         Args:
@@ -268,10 +279,14 @@ class Fabric:
         if not isinstance(filter, dict):
             raise TypeError(f"Filter should be a dictionary, given {filter!r}")
         if not set(filter) <= set(state):
-            raise ValueError(f"The filter keys {filter.keys() - state} are not present in the state keys {set(state)}.")
+            raise ValueError(
+                f"The filter keys {filter.keys() - state} are not present in the state keys {set(state)}."
+            )
         for key, function in filter.items():
             if not callable(function):
-                raise TypeError(f"Expected `fabric.save(filter=...)` for key {key!r} to be a callable, given {function!r}")
+                raise TypeError(
+                    f"Expected `fabric.save(filter=...)` for key {key!r} to be a callable, given {function!r}"
+                )
         saved = {}
         for name, value in unwrapped(state).items():
             value = value.state_dict() if _has_state(value) else value
@@ -371,5 +386,3 @@ def _tensors(data):
     if isinstance(data, bool | int | float):
         return torch.tensor(data)
     return mapped(data, _tensors)
-
-

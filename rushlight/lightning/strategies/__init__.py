@@ -34,7 +34,9 @@ class Strategy:
     model = lightning_module = property(
         lambda self: self.trainer and self.trainer.lightning_module, doc="The model of the run."
     )
-    optimizers = property(lambda self: self.trainer.optimizers if self.trainer else [], doc="Those of the run.")
+    optimizers = property(
+        lambda self: self.trainer.optimizers if self.trainer else [], doc="Those of the run."
+    )
     precision_plugin = property(
         lambda self: self.trainer and self.trainer.precision_plugin, doc="How precisely the run computes."
     )
@@ -76,7 +78,9 @@ class SingleDeviceStrategy(Strategy):
 
     def __init__(self, device="cpu", accelerator=None, checkpoint_io=None, precision_plugin=None):
         if torch.device(device).type != "cpu":
-            raise NotImplementedError(f"SingleDeviceStrategy(device={device!r}): there is only the CPU, use device='cpu'")
+            raise NotImplementedError(
+                f"SingleDeviceStrategy(device={device!r}): there is only the CPU, use device='cpu'"
+            )
 
 
 class ParallelStrategy(Strategy):
@@ -132,6 +136,6 @@ def strategy_of(asked) -> Strategy:
 
 
 # Modules of Lightning: everything is in this one.
-ddp = deepspeed = dp = fsdp = model_parallel = parallel = single_device = single_xla = strategy = xla = xla_fsdp = (
-    sys.modules[__name__]
-)
+ddp = deepspeed = dp = fsdp = model_parallel = parallel = single_device = single_xla = strategy = xla = (
+    xla_fsdp
+) = sys.modules[__name__]

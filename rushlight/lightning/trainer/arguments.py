@@ -53,6 +53,20 @@ def translated(old: dict) -> dict:
     return new
 
 
+def only(old: dict, name: str, method: str, default):
+    """The one argument that a method had another name for in Lightning 1.x.
+
+    Args:
+        old: arguments that the method doesn't know. name: the old name. method: for the message. default: without it.
+    Raises:
+        TypeError: there are others.
+    """
+    for other in old:
+        if other != name:
+            raise TypeError(f"Trainer.{method}() got an unexpected keyword argument {other!r}")
+    return old.get(name, default)
+
+
 def _warn_of_cpu(asked: str, owner: str = "Trainer") -> None:
     rank_zero_warn(
         f"{owner}({asked}): there is only the CPU here, so the run is on the CPU, in one process. Use accelerator='auto' "

@@ -265,7 +265,8 @@ class Optimization:
                         "`monitor` key in lr scheduler dict"
                     )
                 rank_zero_warn(
-                    f"{message} but strict is set to `False`. Skipping learning rate update.", category=RuntimeWarning
+                    f"{message} but strict is set to `False`. Skipping learning rate update.",
+                    category=RuntimeWarning,
                 )
                 continue
             trainer._ask_scheduler_step(config.scheduler, metric)

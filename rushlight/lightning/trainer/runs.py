@@ -15,7 +15,7 @@ from rushlight.lightning.trainer.signals import StopSignals
 from rushlight.lightning.trainer.states import RunningStage, TrainerFn, TrainerStatus
 from rushlight.lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from rushlight.lightning.utilities.parsing import accepts
-from rushlight.lightning.utilities.rank_zero import rank_zero_warn
+from rushlight.lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from rushlight.lightning.utilities.seed import isolate_rng
 
 _STAGES = {"val": RunningStage.VALIDATING, "test": RunningStage.TESTING, "predict": RunningStage.PREDICTING}
@@ -55,6 +55,9 @@ class Runs(HookCaller):
         self._log_hyperparameters()
         if loaded and fitting:
             restored = checkpoint.restore_training(self, loaded)
+        if loaded:
+            what = "Restored all states" if fitting else "Loaded model weights"
+            rank_zero_info(f"{what} from the checkpoint at {self.ckpt_path}")
         result = self._run_stage(fn, restored)
         if fitting:
             self.call("on_fit_end")

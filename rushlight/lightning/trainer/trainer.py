@@ -18,13 +18,13 @@ from rushlight.lightning.callbacks import (
     Timer,
     TQDMProgressBar,
 )
-from rushlight.lightning.accelerators import CPUAccelerator
+from rushlight.lightning.accelerators import Accelerator, CPUAccelerator
 from rushlight.lightning.core.checkpoint_io import CheckpointIO, TorchCheckpointIO
 from rushlight.lightning.core.module import LightningModule, is_overridden
-from rushlight.lightning.loggers import CSVLogger, DummyLogger, TensorBoardLogger
+from rushlight.lightning.loggers import CSVLogger, DummyLogger, Logger, TensorBoardLogger
 from rushlight.lightning.loggers.tensorboard import can_be_shown
 from rushlight.lightning.profilers import PassThroughProfiler, Profiler, SimpleProfiler
-from rushlight.lightning.strategies import strategy_of
+from rushlight.lightning.strategies import Strategy, strategy_of
 from rushlight.lightning.trainer import arguments, checkpoint, data
 from rushlight.lightning.trainer.facts import Facts
 from rushlight.lightning.trainer.logging import MetricConnector
@@ -85,33 +85,39 @@ class Trainer(Runs, Facts):
     """
 
     def __init__(
-        self, *, accelerator="auto", strategy="auto", devices="auto", num_nodes: int = 1, precision=None, logger=None,
-        callbacks=None, fast_dev_run: int | bool = False, max_epochs: int | None = None, min_epochs: int | None = None,
-        max_steps: int = -1, min_steps: int | None = None, max_time=None, limit_train_batches=None,
-        limit_val_batches=None, limit_test_batches=None, limit_predict_batches=None, overfit_batches: int | float = 0.0,
-        val_check_interval=None, check_val_every_n_epoch: int | None = 1, num_sanity_val_steps: int | None = None,
+        self, *, accelerator: str | Accelerator = "auto", strategy: str | Strategy = "auto",
+        devices: list[int] | str | int = "auto", num_nodes: int = 1, precision: str | int | None = None,
+        logger: Logger | Iterable[Logger] | bool | None = None, callbacks: list[Callback] | Callback | None = None,
+        fast_dev_run: int | bool = False, max_epochs: int | None = None, min_epochs: int | None = None,
+        max_steps: int = -1, min_steps: int | None = None, max_time: str | timedelta | dict[str, int] | None = None,
+        limit_train_batches: int | float | None = None, limit_val_batches: int | float | None = None,
+        limit_test_batches: int | float | None = None, limit_predict_batches: int | float | None = None,
+        overfit_batches: int | float = 0.0, val_check_interval: int | float | str | timedelta | dict[str, int] | None = None,
+        check_val_every_n_epoch: int | None = 1, num_sanity_val_steps: int | None = None,
         log_every_n_steps: int | None = None, enable_checkpointing: bool | None = None,
         enable_progress_bar: bool | None = None, enable_model_summary: bool | None = None,
-        accumulate_grad_batches: int = 1, gradient_clip_val=None, gradient_clip_algorithm: str | None = None,
-        deterministic=None, benchmark: bool | None = None, inference_mode: bool = True,
-        use_distributed_sampler: bool = True, profiler=None, detect_anomaly: bool = False, barebones: bool = False,
-        plugins=None, sync_batchnorm: bool = False, reload_dataloaders_every_n_epochs: int = 0, default_root_dir=None,
-        enable_autolog_hparams: bool = True, model_registry=None, **old,
+        accumulate_grad_batches: int = 1, gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None, deterministic: bool | str | None = None,
+        benchmark: bool | None = None, inference_mode: bool = True, use_distributed_sampler: bool = True,
+        profiler: Profiler | str | None = None, detect_anomaly: bool = False, barebones: bool = False,
+        plugins: Precision | CheckpointIO | list[Precision | CheckpointIO] | None = None, sync_batchnorm: bool = False,
+        reload_dataloaders_every_n_epochs: int = 0, default_root_dir: str | os.PathLike | None = None,
+        enable_autolog_hparams: bool = True, model_registry: str | None = None, **old,
     ):  # fmt: skip
-        old = arguments.translated(old)
-        enable_checkpointing = old.pop("enable_checkpointing", enable_checkpointing)
+        renamed = arguments.translated(old)
+        enable_checkpointing = renamed.pop("enable_checkpointing", enable_checkpointing)
         if isinstance(enable_checkpointing, Callback):  # Lightning 1.0
             callbacks = [*listed(callbacks), enable_checkpointing]
             enable_checkpointing = True
-        enable_progress_bar = old.pop("enable_progress_bar", enable_progress_bar)
-        enable_model_summary = old.pop("enable_model_summary", enable_model_summary)
-        detect_anomaly = old.pop("detect_anomaly", detect_anomaly)
-        self._old_resume = old.pop("resume_from_checkpoint", None)
+        enable_progress_bar = renamed.pop("enable_progress_bar", enable_progress_bar)
+        enable_model_summary = renamed.pop("enable_model_summary", enable_model_summary)
+        detect_anomaly = renamed.pop("detect_anomaly", detect_anomaly)
+        self._old_resume = renamed.pop("resume_from_checkpoint", None)
         self._auto_lr_find, self._auto_scale = (
-            old.pop("auto_lr_find", False),
-            old.pop("auto_scale_batch_size", None),
+            renamed.pop("auto_lr_find", False),
+            renamed.pop("auto_scale_batch_size", None),
         )
-        strategy = arguments.check_devices(accelerator, old.pop("strategy", strategy), devices, num_nodes)
+        strategy = arguments.check_devices(accelerator, renamed.pop("strategy", strategy), devices, num_nodes)
         self.accelerator, self.strategy = CPUAccelerator(), strategy_of(strategy)
         self.strategy.trainer = self
         arguments.check_clipping(gradient_clip_val)
@@ -150,7 +156,7 @@ class Trainer(Runs, Facts):
         self.gradient_clip_val = gradient_clip_val
         self.gradient_clip_algorithm = GradClipAlgorithmType.of(gradient_clip_algorithm)
         self.check_val_every_n_epoch = check_val_every_n_epoch
-        self.reload_dataloaders_every_n_epochs = old.pop(
+        self.reload_dataloaders_every_n_epochs = renamed.pop(
             "reload_dataloaders_every_n_epochs", reload_dataloaders_every_n_epochs
         )
         self.limit_train_batches = arguments.share("limit_train_batches", limit_train_batches)
@@ -203,7 +209,7 @@ class Trainer(Runs, Facts):
             torch.use_deterministic_algorithms(bool(deterministic), warn_only=deterministic == "warn")
         self.loggers = self._chosen_loggers(logger)
         self.callbacks = listed(callbacks)
-        if old.pop("stochastic_weight_avg", False):
+        if renamed.pop("stochastic_weight_avg", False):
             self.callbacks.append(StochasticWeightAveraging(1e-2))
         if max_time is not None and not any(isinstance(c, Timer) for c in self.callbacks):
             self.callbacks.append(Timer(max_time))
@@ -264,8 +270,8 @@ class Trainer(Runs, Facts):
     # -- what can be asked of it ------------------------------------------------------------------------
 
     def fit(
-        self, model, train_dataloaders=None, val_dataloaders=None, datamodule=None, ckpt_path=None,
-        weights_only: bool | None = None, **old,
+        self, model, train_dataloaders=None, val_dataloaders=None, datamodule=None,
+        ckpt_path: str | os.PathLike | None = None, weights_only: bool | None = None, **old,
     ) -> None:  # fmt: skip
         """Train.
 
@@ -280,9 +286,7 @@ class Trainer(Runs, Facts):
             MisconfigurationException: something is missing, or doesn't fit.
             SystemExit: somebody pressed Ctrl-C; a checkpoint was saved.
         """
-        train_dataloaders = old.pop("train_dataloader", train_dataloaders)
-        if old:
-            raise TypeError(f"Trainer.fit() got an unexpected keyword argument {next(iter(old))!r}")
+        train_dataloaders = arguments.only(old, "train_dataloader", "fit", train_dataloaders)
         model = _checked(model, "fit")
         given = {"train": train_dataloaders, "val": val_dataloaders}
         self._entered(
@@ -290,8 +294,9 @@ class Trainer(Runs, Facts):
         )
 
     def validate(
-        self, model=None, dataloaders=None, ckpt_path=None, verbose: bool = True, datamodule=None, **old
-    ) -> list:
+        self, model=None, dataloaders=None, ckpt_path: str | os.PathLike | None = None, verbose: bool = True,
+        datamodule=None, weights_only: bool | None = None, **old,
+    ) -> list:  # fmt: skip
         """Go through the validation loaders once.
 
         Args:
@@ -300,24 +305,26 @@ class Trainer(Runs, Facts):
             ckpt_path: whose weights: a path, "best" or "last".
             verbose: print the metrics.
             datamodule: a LightningDataModule, in place of loaders.
+            weights_only: True refuses files that hold more than data.
         Returns:
             A dictionary of metrics for each loader.
         """
         return self._evaluate(
-            TrainerFn.VALIDATING, "val", model, dataloaders, ckpt_path, verbose, datamodule, old
+            TrainerFn.VALIDATING, "val", model, dataloaders, ckpt_path, verbose, datamodule, weights_only, old
         )
 
     def test(
-        self, model=None, dataloaders=None, ckpt_path=None, verbose: bool = True, datamodule=None, **old
-    ) -> list:
+        self, model=None, dataloaders=None, ckpt_path: str | os.PathLike | None = None, verbose: bool = True,
+        datamodule=None, weights_only: bool | None = None, **old,
+    ) -> list:  # fmt: skip
         """Go through the test loaders once; arguments and result as for `validate`."""
         return self._evaluate(
-            TrainerFn.TESTING, "test", model, dataloaders, ckpt_path, verbose, datamodule, old
+            TrainerFn.TESTING, "test", model, dataloaders, ckpt_path, verbose, datamodule, weights_only, old
         )
 
     def predict(
-        self, model=None, dataloaders=None, datamodule=None, return_predictions: bool | None = None, ckpt_path=None,
-        weights_only: bool | None = None,
+        self, model=None, dataloaders=None, datamodule=None, return_predictions: bool | None = None,
+        ckpt_path: str | os.PathLike | None = None, weights_only: bool | None = None,
     ):  # fmt: skip
         """Predict.
 
@@ -342,12 +349,9 @@ class Trainer(Runs, Facts):
         return result if keep and result else None
 
     def _evaluate(
-        self, fn, kind, model, dataloaders, ckpt_path, verbose: bool, datamodule, old: dict
+        self, fn, kind, model, dataloaders, ckpt_path, verbose: bool, datamodule, weights_only, old: dict
     ) -> list:
-        dataloaders = old.pop(f"{kind}_dataloaders", dataloaders)
-        weights_only = old.pop("weights_only", None)
-        if old:
-            raise TypeError(f"Trainer.{fn.value}() got an unexpected keyword argument {next(iter(old))!r}")
+        dataloaders = arguments.only(old, f"{kind}_dataloaders", fn.value, dataloaders)
         self._verbose = verbose
         given = model is not None
         return self._entered(fn, model, {kind: dataloaders}, datamodule, ckpt_path, given, weights_only)
@@ -407,7 +411,7 @@ class Trainer(Runs, Facts):
 
     # -- what else it does -----------------------------------------------------------------------------
 
-    def save_checkpoint(self, filepath, weights_only: bool | None = False, storage_options=None) -> None:
+    def save_checkpoint(self, filepath, weights_only: bool | None = None, storage_options=None) -> None:
         """Save a checkpoint.
 
         Args:
@@ -422,7 +426,9 @@ class Trainer(Runs, Facts):
                 "Saving a checkpoint is only possible if a model is attached to the Trainer. Did you call "
                 "`Trainer.save_checkpoint()` before calling `Trainer.{fit,validate,test,predict}`?"
             )
-        self.checkpoint_io.save_checkpoint(checkpoint.dump(self, bool(weights_only)), filepath, storage_options)
+        self.checkpoint_io.save_checkpoint(
+            checkpoint.dump(self, bool(weights_only)), filepath, storage_options
+        )
 
     def print(self, *args, **kwargs) -> None:
         """Print without disturbing the progress bar."""

@@ -19,4 +19,6 @@ def absent(name: str, instead: str, base: type = object) -> type:
     def refuse(self, *args, **kwargs):
         raise NotImplementedError(f"{name} is not here: {instead}")
 
-    return type(name, (base,), {"__init__": refuse, "__doc__": f"Not here: {instead}.", "__module__": base.__module__})
+    return type(
+        name, (base,), {"__init__": refuse, "__doc__": f"Not here: {instead}.", "__module__": base.__module__}
+    )

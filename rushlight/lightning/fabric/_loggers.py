@@ -1,7 +1,9 @@
-"""Loggers of Fabric: those of the trainer, with the folder called `root_dir`."""
+"""Loggers of Fabric: those of the trainer, with the folder called `root_dir`.
+
+The module is private so that LightningCLI finds one class of each name.
+"""
 
 import os
-import sys
 
 from rushlight.lightning import loggers as trainers
 from rushlight.lightning.loggers.logger import Logger, rank_zero_experiment
@@ -54,6 +56,3 @@ class TensorBoardLogger(trainers.TensorBoardLogger):
 def _folder(logger) -> str:
     version = logger.version if isinstance(logger.version, str) else f"version_{logger.version}"
     return os.path.join(logger._save_dir, logger._name, version)
-
-
-csv_logs = tensorboard = logger = sys.modules[__name__]
