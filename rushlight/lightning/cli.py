@@ -419,7 +419,7 @@ class LightningCLI:
                     self._parser(self.subcommand),
                     self.config.get(str(self.subcommand), self.config),
                     **self.save_config_kwargs,
-                )  # fmt: skip
+                )
             )
         return self.trainer_class(**config)
 

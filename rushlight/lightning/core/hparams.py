@@ -10,7 +10,6 @@ from rushlight import nn
 from rushlight.lightning.utilities.parsing import AttributeDict, init_arguments
 from rushlight.lightning.utilities.rank_zero import rank_zero_warn
 
-
 #: What LightningCLI has parsed for the object that it is making; it is kept instead of the arguments of `__init__`.
 given_hyperparameters: contextvars.ContextVar = contextvars.ContextVar("given_hyperparameters", default=None)
 

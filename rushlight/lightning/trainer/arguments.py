@@ -6,7 +6,7 @@ from rushlight.lightning.accelerators import CPUAccelerator
 from rushlight.lightning.callbacks.timer import to_seconds
 from rushlight.lightning.strategies import Strategy
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
-from rushlight.lightning.utilities.rank_zero import rank_zero_deprecation, rank_zero_warn
+from rushlight.lightning.utilities.rank_zero import rank_zero_deprecation, rank_zero_info, rank_zero_warn
 
 _RENAMED = {  # old name -> (new name, new value of an old value)
     "resume_from_checkpoint": ("resume_from_checkpoint", lambda v: v),
@@ -115,6 +115,17 @@ def check_devices(accelerator, strategy, devices, num_nodes: int, owner: str = "
     return strategy
 
 
+_ONE = {  # what 1 and 1.0 mean, which are easily mistaken for each other
+    "limit_train_batches": {
+        "int": "1 batch per epoch will be used.", "float": "100% of the batches per epoch will be used.",
+    },
+    "val_check_interval": {
+        "int": "validation will run after every batch.",
+        "float": "validation will run at the end of the training epoch.",
+    },
+}  # fmt: skip
+
+
 def share(name: str, value, default=1.0):
     """A number or share of batches, checked; `default` for None.
 
@@ -123,6 +134,12 @@ def share(name: str, value, default=1.0):
     """
     if value is None:
         return default
+    if not isinstance(value, bool) and value == 1:
+        kind = "int" if isinstance(value, int) else "float"
+        meaning = _ONE.get(
+            name, {"int": "1 batch will be used.", "float": "100% of the batches will be used."}
+        )[kind]
+        rank_zero_info(f"`Trainer({name}={value})` was configured so {meaning}" + "." * (kind == "float"))
     if isinstance(value, float) and value > 1 and value.is_integer():
         return int(value)
     if not isinstance(value, int | float) or value < 0 or (isinstance(value, float) and value > 1):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import rushlight as torch
+from rushlight.lightning.accelerators import Accelerator, CPUAccelerator
 from rushlight.lightning.callbacks import (
     Callback,
     Checkpoint,
@@ -18,7 +19,6 @@ from rushlight.lightning.callbacks import (
     Timer,
     TQDMProgressBar,
 )
-from rushlight.lightning.accelerators import Accelerator, CPUAccelerator
 from rushlight.lightning.core.checkpoint_io import CheckpointIO, TorchCheckpointIO
 from rushlight.lightning.core.module import LightningModule, is_overridden
 from rushlight.lightning.loggers import CSVLogger, DummyLogger, Logger, TensorBoardLogger
