@@ -771,7 +771,7 @@ globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _IN_PLACE.
 #: Packages that few programs need are imported when they are first named, which keeps the start quick.
 _LATER = (
     "_C", "__config__", "_dynamo", "_higher_order_ops", "_tensor", "_tensor_str", "_utils", "distributed",
-    "distributions", "functional", "futures", "fx", "hub", "library", "nested", "onnx", "overrides", "types",
+    "distributions", "functional", "futures", "fx", "hub", "library", "masked", "nested", "onnx", "overrides", "types",
 )  # fmt: skip
 _CLASSES_LATER = {"Future": "futures", "Tag": "library"}  # and where they are
 

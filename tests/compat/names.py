@@ -12,7 +12,7 @@ NAMESPACES = (
     "torch.optim", "torch.optim.lr_scheduler", "torch.optim.swa_utils", "torch.autograd", "torch.autograd.functional",
     "torch.autograd.graph", "torch.func", "torch.linalg", "torch.fft", "torch.special", "torch.signal.windows",
     "torch.sparse", "torch.distributions", "torch.utils.data", "torch.utils.checkpoint", "torch.amp", "torch.random",
-    "torch.nested", "torch.multiprocessing", "torch.profiler", "torch.accelerator", "torch.testing",
+    "torch.nested", "torch.masked", "torch.multiprocessing", "torch.profiler", "torch.accelerator", "torch.testing",
 )  # fmt: skip
 #: Names of quantised, compiled, symbolic, device and foreign-kernel machinery, which is out of scope.
 OUTSIDE = (
