@@ -261,3 +261,13 @@ def test_pytrees():
         pytree.tree_map(str, [1, 2], [1])
     result = rushlight.max(rushlight.tensor([[1.0, 2.0]]), 1)
     assert type(pytree.tree_map(lambda t: t, result)) is type(result)
+
+
+@pytest.mark.parametrize("t", [rushlight, torch], ids=["rushlight", "torch"])
+def test_samples_may_go_through_the_same_graph(t):
+    x = t.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x**2
+    jacobian = t.vmap(lambda v: t.autograd.grad(y, x, v)[0])(t.eye(3))
+    assert jacobian.tolist() == [[2.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 6.0]]
+    with pytest.raises(RuntimeError, match="second time"):  # the last sample freed it
+        t.autograd.grad(y.sum(), x)

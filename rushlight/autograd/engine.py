@@ -29,6 +29,7 @@ def run(roots, grads, *, retain_graph: bool, create_graph: bool, inputs=None) ->
     Returns:
         The gradients of `inputs` (None where unreached), or None where `inputs` is None.
     """
+    retain_graph = retain_graph or MODE.keeps_graphs
     captures = None if inputs is None else _Captures(roots, inputs)
     waiting: dict = {}  # node -> gradient of its output, or list of those of its outputs
     heap: list = []

@@ -7,6 +7,7 @@ import threading
 
 class _Mode(threading.local):
     enabled = True
+    keeps_graphs = False  # vmap runs a function again, which may go through the same graph again
     inference = False
     task = None  # (roots, captures) of the backward pass that runs
 

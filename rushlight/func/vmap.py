@@ -9,6 +9,7 @@ import functools
 
 import numpy as np
 
+from rushlight.autograd.grad_mode import MODE
 from rushlight.ops.joining import stack
 from rushlight.random import default_generator
 from rushlight.tensor import Tensor, wrap
@@ -125,6 +126,17 @@ def random_refused(refused: bool = True):
         )
 
 
+@contextlib.contextmanager
+def _graphs_kept(kept: bool):
+    """Backward passes leave graphs as they are, as there is one more sample to come that may need them."""
+    outer = MODE.keeps_graphs
+    MODE.keeps_graphs = outer or kept
+    try:
+        yield
+    finally:
+        MODE.keeps_graphs = outer
+
+
 class _Loop:
     """One call of a function per sample."""
 
@@ -151,7 +163,8 @@ class _Loop:
             for i in range(max(self.size, 1)):
                 if i and state is not None:
                     default_generator.set_state(state)
-                result = self.func(*tree_unflatten([p[i] for p in parts], self.spec), **self.kwargs)
+                with _graphs_kept(i + 1 < self.size):
+                    result = self.func(*tree_unflatten([p[i] for p in parts], self.spec), **self.kwargs)
                 flat, found = tree_flatten(result)
                 if spec is not None and found != spec:
                     raise ValueError(
