@@ -45,6 +45,9 @@ def record_many(arrays, node_type: type[Node], inputs, *saved, differentiable=No
     return outs
 
 
+_REALS = frozenset((int, float))
+
+
 def result_type(*operands) -> dtype:
     """The type of an operation on these tensors and numbers.
 
@@ -52,6 +55,9 @@ def result_type(*operands) -> dtype:
     >>> torch.result_type(torch.tensor([1, 2]), 1.5)
     torch.float32
     """
+    first, *others = operands
+    if isinstance(first, Tensor) and first._array.dtype.kind == "f" and _REALS.issuperset(map(type, others)):
+        return first.dtype
     groups: list[dtype | None] = [None, None, None]
     for operand in operands:
         if isinstance(operand, Tensor):

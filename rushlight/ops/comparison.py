@@ -4,7 +4,7 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.autograd.node import Node, shown_as
-from rushlight.autograd.views import assign, check_writable
+from rushlight.autograd.views import after, assign, check_writable, inplace
 from rushlight.kernels.reference.layout import is_low_precision
 from rushlight.ops.common import (
     MODE,
@@ -384,7 +384,20 @@ class ClampBackward1(Node):
         return grad.masked_fill(~inside, 0)  # also where it is nan
 
 
-@op(inplace=True)
+def _clamp_in_place(self, min=None, max=None):
+    """In-place form of `clamp`: writes the result into this tensor and returns it."""
+    numbers = _BOUNDS.issuperset((type(min), type(max))) and not min is max is None
+    if not numbers or self._array.dtype != np.float32 or (self._rg and MODE.enabled):
+        return _clamp_by_copy(self, min, max)
+    check_writable(self)
+    K.clamp(self._array, -np.inf if min is None else min, np.inf if max is None else max, out=self._array)
+    return after(self, None)
+
+
+_BOUNDS = frozenset((int, float, type(None)))
+
+
+@op(inplace=_clamp_in_place)
 def clamp(input, min=None, max=None, *, out=None):
     """Elements below `min` become `min`, those above `max` become `max`.
 
@@ -422,6 +435,9 @@ def clamp(input, min=None, max=None, *, out=None):
     if x._rg and MODE.enabled:
         return write_out(record(array, ClampBackward1, (x,), x, low=min, high=max), out)
     return write_out(wrap(array), out)
+
+
+_clamp_by_copy = inplace(clamp, "clamp_")
 
 
 def _clip(array, low, high):

@@ -5,7 +5,7 @@ import warnings
 
 from rushlight.autograd.grad_mode import no_grad
 from rushlight.ops.creation import tensor as _tensor
-from rushlight.ops.distance import vector_norm
+from rushlight.ops.distance import norms_of, vector_norm
 from rushlight.ops.joining import stack
 from rushlight.tensor import Tensor
 
@@ -35,7 +35,7 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     tensor(5.)
     """
     norm_type = float(norm_type)
-    norms = [vector_norm(t, norm_type) for t in _listed(tensors)]
+    norms = norms_of(_listed(tensors), norm_type)
     if not norms:
         return _tensor(0.0)
     total = vector_norm(stack(norms), norm_type)
