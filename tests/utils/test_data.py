@@ -3,6 +3,7 @@ seed."""
 
 import collections
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -421,3 +422,16 @@ def test_endless_stream():
 
     batches = iter(rl.utils.data.DataLoader(Endless(), batch_size=2))
     assert [next(batches).tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+
+
+def test_random_sampler_without_end():
+    """A sampler of 1e10 samples, as loops without end make them, needs memory for a few only."""
+    data = rl.utils.data
+    sampler = data.RandomSampler(range(7), replacement=True, num_samples=10**10)
+    tracemalloc.start()
+    first = list(itertools.islice(iter(sampler), 70))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(first) == set(range(7)) and peak < 1e7
+    few = list(data.RandomSampler(range(7), replacement=True, num_samples=70))
+    assert len(few) == 70

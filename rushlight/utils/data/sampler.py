@@ -85,7 +85,10 @@ class RandomSampler(Sampler[int]):
             generator.manual_seed(draw_seed())
         whole, rest = divmod(self.num_samples, 32 if self.replacement else n)
         if self.replacement:
-            for size in (*[32] * whole, rest):
+            for part in range(
+                whole + 1
+            ):  # not a list of them: num_samples may be 1e10, for a loop without end
+                size = 32 if part < whole else rest
                 yield from torch.randint(
                     high=n, size=(size,), dtype=torch.int64, generator=generator
                 ).tolist()
