@@ -23,10 +23,20 @@ from rushlight.lightning.callbacks.progress import (
 )
 from rushlight.lightning.callbacks.stochastic_weight_avg import StochasticWeightAveraging
 from rushlight.lightning.callbacks.timer import Timer
+from rushlight.lightning.callbacks.weight_averaging import EMAWeightAveraging, WeightAveraging
+from rushlight.lightning.utilities.absent import absent
 
 __all__ = [
     "BackboneFinetuning", "BaseFinetuning", "BasePredictionWriter", "BatchSizeFinder", "Callback", "Checkpoint",
-    "DeviceStatsMonitor", "EarlyStopping", "GradientAccumulationScheduler", "LambdaCallback", "LearningRateFinder",
+    "DeviceStatsMonitor", "EMAWeightAveraging", "EarlyStopping", "GradientAccumulationScheduler", "LambdaCallback",
+    "LearningRateFinder",
     "LearningRateMonitor", "ModelCheckpoint", "ModelSummary", "OnExceptionCheckpoint", "PlainProgressBar", "ProgressBar",
     "RichModelSummary", "RichProgressBar", "StochasticWeightAveraging", "TQDMProgressBar", "Timer",
+    "WeightAveraging",
 ]  # fmt: skip
+
+ModelPruning = absent(
+    "ModelPruning", "call torch.nn.utils.prune from on_train_epoch_end of the model", Callback
+)
+SpikeDetection = absent("SpikeDetection", "use Trainer(detect_anomaly=True)", Callback)
+ThroughputMonitor = absent("ThroughputMonitor", "use Trainer(profiler='simple')", Callback)

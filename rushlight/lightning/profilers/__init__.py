@@ -1,11 +1,17 @@
 """Profilers of the trainer: where a run spends its time."""
 
 import contextlib
+import cProfile
+import io
 import os
+import pstats
+import sys
 import time
 from collections import defaultdict
 
-__all__ = ["PassThroughProfiler", "Profiler", "SimpleProfiler"]
+from rushlight.lightning.utilities.absent import absent
+
+__all__ = ["AdvancedProfiler", "PassThroughProfiler", "Profiler", "SimpleProfiler"]
 
 
 class Profiler:
@@ -127,3 +133,65 @@ class SimpleProfiler(Profiler):
                 f"{name:<{width}}  {spent / count:>12.5g}  {count:>8}  {spent:>12.5g}  {100 * spent / total:>7.4g}"
             )
         return "\n".join(lines) + "\n"
+
+
+class AdvancedProfiler(Profiler):
+    """The functions that every hook and step spends its time in, by `cProfile`.
+
+    Args:
+        dirpath, filename: where the report goes; printed by default.
+        line_count_restriction: so many lines for each action, or such a share of them.
+        dump_stats: write a file for each action too, which `pstats` reads, into `dirpath`.
+
+    >>> profiler = AdvancedProfiler()
+    >>> with profiler.profile("work"):
+    ...     _ = sorted([2, 1])
+    >>> "cumulative" in profiler.summary()
+    True
+    """
+
+    def __init__(
+        self, dirpath=None, filename: str | None = None, line_count_restriction: float = 1.0, dump_stats: bool = False
+    ):  # fmt: skip
+        super().__init__(dirpath, filename)
+        self.profiled_actions: dict[str, cProfile.Profile] = defaultdict(cProfile.Profile)
+        self.line_count_restriction, self.dump_stats = line_count_restriction, dump_stats
+
+    def start(self, action_name: str) -> None:
+        """An action begins; there is one at a time, so the one around it is not measured meanwhile."""
+        for profile in self.profiled_actions.values():
+            profile.disable()
+        self.profiled_actions[action_name].enable()
+
+    def stop(self, action_name: str) -> None:
+        """It has ended.
+
+        Raises:
+            ValueError: it never began.
+        """
+        if action_name not in self.profiled_actions:
+            raise ValueError(
+                f"Attempting to stop recording an action ({action_name}) which was never started."
+            )
+        self.profiled_actions[action_name].disable()
+
+    def summary(self) -> str:
+        """A table for each action, its slowest functions first."""
+        parts = ["FIT Profiler Report"]
+        for name, profile in self.profiled_actions.items():
+            if self.dump_stats:
+                os.makedirs(self.dirpath or ".", exist_ok=True)
+                profile.dump_stats(os.path.join(self.dirpath or ".", f"{name.replace(os.sep, '_')}.prof"))
+            text = io.StringIO()
+            stats = pstats.Stats(profile, stream=text).strip_dirs().sort_stats("cumulative")
+            stats.print_stats(self.line_count_restriction)
+            parts.append(f"Profile stats for: {name}\n{text.getvalue()}")
+        return "\n".join(parts)
+
+
+PyTorchProfiler = absent(
+    "PyTorchProfiler", "use torch.profiler.profile around the fit, or profiler='advanced'", Profiler
+)
+advanced = base = profiler = pytorch = simple = sys.modules[
+    __name__
+]  # modules of Lightning: everything is in this one

@@ -23,7 +23,7 @@ from rushlight.lightning.core.checkpoint_io import CheckpointIO, TorchCheckpoint
 from rushlight.lightning.core.module import LightningModule, is_overridden
 from rushlight.lightning.loggers import CSVLogger, DummyLogger, Logger, TensorBoardLogger
 from rushlight.lightning.loggers.tensorboard import can_be_shown
-from rushlight.lightning.profilers import PassThroughProfiler, Profiler, SimpleProfiler
+from rushlight.lightning.profilers import AdvancedProfiler, PassThroughProfiler, Profiler, SimpleProfiler
 from rushlight.lightning.strategies import Strategy, strategy_of
 from rushlight.lightning.trainer import arguments, checkpoint, data
 from rushlight.lightning.trainer.facts import Facts
@@ -69,7 +69,7 @@ class Trainer(Runs, Facts):
         inference_mode: evaluate under `torch.inference_mode`, else under `torch.no_grad`.
         use_distributed_sampler, sync_batchnorm, model_registry: accepted.
         plugins: a `Precision` or a `CheckpointIO`, or a list; those for several processes are accepted.
-        profiler: "simple" or a profiler.
+        profiler: "simple", "advanced" or a profiler.
         detect_anomaly: stop at the first NaN or infinity and name the layer where it appeared.
         barebones: nothing besides the loop.
         reload_dataloaders_every_n_epochs: ask for the loaders anew so often.
@@ -474,8 +474,9 @@ def _profiler(profiler) -> Profiler:
         return PassThroughProfiler()
     if isinstance(profiler, Profiler):
         return profiler
-    if profiler == "simple":
-        return SimpleProfiler()
+    if profiler in ("simple", "advanced"):
+        return {"simple": SimpleProfiler, "advanced": AdvancedProfiler}[profiler]()
     raise MisconfigurationException(
-        f"When passing string value for the `profiler` parameter of `Trainer`, it can only be one of ['simple'], got {profiler!r}"
+        "When passing string value for the `profiler` parameter of `Trainer`, it can only be one of ['simple', 'advanced'], got "
+        f"{profiler!r}"
     )
