@@ -18,6 +18,7 @@ LRSchedulerTypeUnion = LRScheduler | ReduceLROnPlateau
 LRSchedulerPLType = LRSchedulerTypeUnion
 OptimizerLRScheduler = Any
 OptimizerLRSchedulerConfig = dict
+Optimizable = Optimizer
 
 
 class GradClipAlgorithmType(str, Enum):
