@@ -17,6 +17,7 @@ from rushlight.lightning.utilities.rank_zero import (
 from rushlight.lightning.utilities.types import GradClipAlgorithmType
 
 __all__ = [
-    "AttributeDict", "CombinedLoader", "GradClipAlgorithmType", "disable_possible_user_warnings", "enums", "grad_norm", "move_data_to_device", "rank_zero_debug",
+    "AttributeDict", "CombinedLoader", "GradClipAlgorithmType", "disable_possible_user_warnings",
+    "enums", "grad_norm", "move_data_to_device", "rank_zero_debug",
     "rank_zero_deprecation", "rank_zero_info", "rank_zero_only", "rank_zero_warn", "warnings",
 ]  # fmt: skip
