@@ -14,6 +14,11 @@ from rushlight.autograd.grad_mode import MODE
 from rushlight.autograd.node import edge
 from rushlight.tensor import Tensor, wrap
 
+
+class SamplesNeeded(NotImplementedError):
+    """A function asked for the memory of a batched tensor (`rushlight.func.batched`): it sees one sample at a time."""
+
+
 ANOMALY = {"enabled": False, "check_nan": True}
 
 
@@ -46,7 +51,10 @@ def run(roots, grads, *, retain_graph: bool, create_graph: bool, inputs=None) ->
             if node.outputs > 1:
                 results = _step_many(node, grad, captures)
             elif node.hooks is None and captures is None and node.pre_hooks is None:
-                results = node.backward(grad)
+                try:
+                    results = node.backward(grad)
+                except SamplesNeeded:
+                    results = _each_sample(node, [grad])
             else:
                 results = _step_hooked(node, [grad], captures)
             if results is None:
@@ -120,7 +128,7 @@ def _step_many(node, grads, captures):
     return (
         _step_hooked(node, grads, captures)
         if node.hooks or node.pre_hooks or captures
-        else node.backward(*grads)
+        else _backward(node, grads)
     )
 
 
@@ -139,7 +147,21 @@ def _step_hooked(node, grads: list, captures):
         captures.take(node, grads)
         if node not in captures.beyond:
             return None
-    return node.backward(*grads)
+    return _backward(node, grads)
+
+
+def _backward(node, grads):
+    try:
+        return node.backward(*grads)
+    except SamplesNeeded:
+        return _each_sample(node, grads)
+
+
+def _each_sample(node, grads):
+    """The gradients of a node that takes those of one sample at a time."""
+    from rushlight.func.batched import backward_each_sample
+
+    return backward_each_sample(node, tuple(grads))
 
 
 def run_hooks(hooks: dict, grad: Tensor) -> Tensor:

@@ -5,17 +5,17 @@ are cut off from them; where something does (an argument or a captured tensor re
 enclosing transform shows itself), the results stay in its graph.
 """
 
+import contextlib
 import functools
 
 import numpy as np
 
-from rushlight import autograd
 from rushlight.autograd.function import forward_mode
 from rushlight.autograd.grad_mode import MODE, enable_grad
 from rushlight.autograd.node import edge
 from rushlight.func.arguments import check_outputs, check_real, chosen, replaced, split_aux
-from rushlight.func.vmap import random_refused
-from rushlight.ops.joining import stack
+from rushlight.func.batched import Level, bottom, gradients, on_all_levels, taken
+from rushlight.ops.joining import cat
 from rushlight.tensor import Tensor, wrap
 from rushlight.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
@@ -50,10 +50,11 @@ class _Trace:
     def _alias(self, t) -> Tensor:
         if not isinstance(t, Tensor):
             raise ValueError(f"Thing passed to transform API must be Tensor, got {type(t)}")
+        t = on_all_levels(t)
         if self.outer and t._rg:
             return t.view_as(t)
         leaf = t.detach().requires_grad_()
-        leaf._transform = self.running
+        bottom(leaf)._transform = self.running
         return leaf
 
     def wanted_outside(self, tensors) -> bool:
@@ -61,7 +62,7 @@ class _Trace:
         if not self.outer:
             return False
         seen: set = set()
-        waiting = [edge(t) for t in tensors if isinstance(t, Tensor)]
+        waiting = [edge(bottom(t)) for t in tensors if isinstance(t, Tensor)]
         while waiting:
             node = waiting.pop()
             if node is None or id(node) in seen:
@@ -84,31 +85,25 @@ class _Trace:
 
     def pull(self, cotangents, create_graph: bool, retain_graph: bool = True) -> list[Tensor]:
         """The gradient of each differentiated argument from those of the outputs."""
-        return gradients(self.flat, self.leaves, cotangents, create_graph, retain_graph)
+        return _gradients(self.flat, self.leaves, cotangents, create_graph, retain_graph)
 
 
-def gradients(outputs, inputs, cotangents, create_graph: bool, retain_graph: bool) -> list[Tensor]:
-    """`autograd.grad` with zeros where nothing depends on an input."""
-    linked = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if o._rg]
-    found = (None,) * len(inputs)
-    if linked:
-        outs, cots = zip(*linked, strict=True)
-        found = autograd.grad(
-            outs, inputs, cots, retain_graph=retain_graph, create_graph=create_graph, allow_unused=True
-        )
+def _gradients(outputs, inputs, cotangents, create_graph: bool, retain_graph: bool) -> list[Tensor]:
+    """The gradients of tensors, zeros where nothing depends on an input."""
+    found = gradients(outputs, inputs, cotangents, create_graph, retain_graph)
     return [_zeros(t) if g is None else g for t, g in zip(inputs, found, strict=True)]
 
 
 def _zeros(t: Tensor) -> Tensor:
-    return wrap(np.zeros(t._array.shape, t._array.dtype))
+    return wrap(np.zeros(t.shape, t.dtype.numpy))
 
 
-def _units(t: Tensor):
-    """The gradients that pick each element of a tensor in turn."""
-    for k in range(t.numel()):
-        one = np.zeros(t.numel(), t._array.dtype)
-        one[k] = 1
-        yield wrap(one.reshape(t._array.shape))
+def _units(t: Tensor, chunk: int | None):
+    """The gradients that pick each element of a tensor in turn, in batches."""
+    count = t.numel()
+    for start in range(0, count, chunk or max(count, 1)):
+        size = min(chunk or count, count - start)
+        yield wrap(np.eye(size, count, start, t.dtype.numpy).reshape(size, *t.shape))
 
 
 def _differentiated(func, argnums, has_aux: bool, args, kwargs) -> tuple:
@@ -124,7 +119,7 @@ def _differentiated(func, argnums, has_aux: bool, args, kwargs) -> tuple:
             "to use the vjp or jacrev APIs instead?"
         )
     create = run.wanted_outside([value])
-    one = wrap(np.ones((), value._array.dtype))
+    one = wrap(np.ones((), value.dtype.numpy))
     kept = create or any(isinstance(t, Tensor) and t._rg for t in tree_leaves(run.aux))
     found = tree_unflatten(run.pull([one], create, kept), run.spec)
     return found, value if create else value.detach(), run.finished(run.aux)
@@ -238,16 +233,14 @@ class _Linear:
         self.linked = [o for o in run.flat if o._rg]
         self.outside = run.wanted_outside(run.flat)
         with enable_grad():
-            self.dummies = [_zeros(o).requires_grad_() for o in self.linked]
-            for dummy in self.dummies:
-                dummy._transform = run.running
+            self.dummies = [run._alias(_zeros(o)) for o in self.linked]
             with forward_mode():
-                self.pulled = gradients(self.linked, run.leaves, self.dummies, True, True)
+                self.pulled = _gradients(self.linked, run.leaves, self.dummies, True, True)
 
     def push(self, tangents) -> list[Tensor]:
         """The tangents of all outputs."""
         create = MODE.enabled and (self.outside or any(t._rg for t in tangents))
-        pushed = iter(gradients(self.pulled, self.dummies, tangents, create, True))
+        pushed = iter(_gradients(self.pulled, self.dummies, tangents, create, True))
         return [next(pushed) if o._rg else _zeros(o) for o in self.run.flat]
 
 
@@ -352,7 +345,7 @@ def jacrev(
         func: takes tensors (or containers of them), returns tensors.
         argnums: the position of the argument to differentiate, or a tuple of positions.
         has_aux: `func` returns (output, aux); the new function then returns (jacobian, aux).
-        chunk_size: how many rows PyTorch computes together; here they are computed one by one.
+        chunk_size: how many rows are computed together; all where None.
     Returns:
         A function; per output (outer structure) and argument (inner) its result has a tensor of shape
         (*output.shape, *argument.shape).
@@ -374,28 +367,37 @@ def jacrev(
         check_real(run.flat, "jacrev", "output")
         create = run.wanted_outside(run.flat)
 
-        def rows(i: int, output: Tensor) -> list:
-            found = [[] for _ in run.leaves]
-            for unit in _units(output):
-                for column, g in zip(
-                    found, gradients([output], run.leaves, [unit], create, True), strict=True
-                ):
-                    column.append(g)
-            return [_joined(c, output, t, 0) for c, t in zip(found, run.leaves, strict=True)]
+        def rows(output: Tensor) -> list:
+            parts = []
+            for units in _units(output, chunk_size):
+                with Level(units.shape[0], "same") as level:
+                    found = _gradients([output], run.leaves, [level.batched(units)], create, True)
+                    parts.append([taken(g, level) for g in found])
+            return [
+                _block(p, output, t, False)
+                for p, t in zip(_columns(parts, run.leaves), run.leaves, strict=True)
+            ]
 
-        blocks = [tree_unflatten(rows(i, o), run.spec) for i, o in enumerate(run.flat)]
+        blocks = [tree_unflatten(rows(o), run.spec) for o in run.flat]
         jacobian = tree_unflatten(blocks, run.out_spec)
         return (jacobian, run.finished(run.aux)) if has_aux else jacobian
 
     return wrapper
 
 
-def _joined(parts: list, output: Tensor, primal: Tensor, dim: int) -> Tensor:
-    """The parts of a Jacobian, one per element of the output (dim 0) or of the argument (-1), put together."""
-    shape = (*output.shape, *primal.shape)
+def _columns(parts: list, like: list):
+    """Lists of the first items of all parts, of the second ones, and so on."""
+    return zip(*parts, strict=True) if parts else [()] * len(like)
+
+
+def _block(parts, output: Tensor, primal: Tensor, forward: bool) -> Tensor:
+    """A part of a Jacobian, from its rows, one per element of the output, or, forward, from its columns."""
     if not parts:
-        return wrap(np.zeros(shape, (primal if dim == 0 else output)._array.dtype))
-    return stack(parts, dim).reshape(shape)
+        return _zeros(output).new_zeros((*output.shape, *primal.shape))
+    joined = cat(parts) if len(parts) > 1 else parts[0]
+    if forward:
+        joined = joined.movedim(0, -1)
+    return joined.reshape(*output.shape, *primal.shape)
 
 
 def jacfwd(func, argnums=0, has_aux: bool = False, *, randomness: str = "error"):
@@ -416,19 +418,20 @@ def jacfwd(func, argnums=0, has_aux: bool = False, *, randomness: str = "error")
     @_named_after(func)
     def wrapper(*args):
         check_real(tree_leaves(args), "jacfwd", "input")
-        with random_refused(randomness == "error"):
+        with Level(None, randomness) if randomness == "error" else contextlib.nullcontext():
             linear = _Linear(func, args, argnums, has_aux)
         run = linear.run
         check_real(run.flat, "jacfwd", "output")
         blocks = [[] for _ in run.flat]  # per output, per argument
         for k, primal in enumerate(run.leaves):
-            columns = [[] for _ in run.flat]
-            for unit in _units(primal):
-                tangents = [unit if j == k else _zeros(t) for j, t in enumerate(run.leaves)]
-                for column, g in zip(columns, linear.push(tangents), strict=True):
-                    column.append(g)
-            for block, column, o in zip(blocks, columns, run.flat, strict=True):
-                block.append(_joined(column, o, primal, -1))
+            parts = []
+            for units in _units(primal, None):
+                with Level(units.shape[0], "same") as level:
+                    unit = level.batched(units)
+                    tangents = [unit if j == k else _zeros(t) for j, t in enumerate(run.leaves)]
+                    parts.append([taken(t, level) for t in linear.push(tangents)])
+            for block, column, o in zip(blocks, _columns(parts, run.flat), run.flat, strict=True):
+                block.append(_block(column, o, primal, True))
         jacobian = tree_unflatten([tree_unflatten(b, run.spec) for b in blocks], run.out_spec)
         return (jacobian, run.finished(run.aux)) if has_aux else jacobian
 

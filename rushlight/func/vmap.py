@@ -1,18 +1,16 @@
 """`vmap`: a function of one sample as a function of a batch.
 
-The function is called once per sample, so it may do anything that it may do outside: look at values, branch, draw
-random numbers, differentiate.
+The function is called once, with batched tensors (`batched.py`). Where it does what is defined for one sample alone, as
+reading memory in a layer of the user's own, it is called once per sample instead.
 """
 
-import contextlib
 import functools
 
-import numpy as np
-
-from rushlight.autograd.grad_mode import MODE
-from rushlight.ops.joining import stack
+from rushlight.autograd.engine import SamplesNeeded
+from rushlight.func.batched import Batched, Level, each_sample
+from rushlight.ops.joining import cat
 from rushlight.random import default_generator
-from rushlight.tensor import Tensor, wrap
+from rushlight.tensor import Tensor
 from rushlight.utils._pytree import _broadcast_to_and_flatten, tree_flatten, tree_leaves, tree_unflatten
 
 
@@ -33,7 +31,7 @@ def vmap(func, in_dims=0, out_dims=0, randomness: str = "error", *, chunk_size: 
             structured as they are.
         out_dims: where the batch dimension of each result goes; None for a result that is the same for all samples.
         randomness: what random operations do: "error", "different" numbers for each sample, or the "same".
-        chunk_size: how many samples PyTorch computes together; here they are computed one by one.
+        chunk_size: how many samples are computed together; all where None.
     Returns:
         A function of batches; keyword arguments are passed on as they are.
     Raises:
@@ -55,7 +53,11 @@ def vmap(func, in_dims=0, out_dims=0, randomness: str = "error", *, chunk_size: 
     def wrapped(*args, **kwargs):
         _check_out_dims(name, out_dims)
         dims, leaves, spec = _inputs(name, in_dims, args)
-        return _Loop(func, name, dims, leaves, spec, kwargs, randomness).run(out_dims)
+        call = functools.partial(_batched, func, name, dims, leaves, spec, kwargs, randomness, out_dims)
+        size = _size(dims, leaves)
+        if chunk_size is None or chunk_size >= size:
+            return call(0, size)
+        return _joined([call(i, min(chunk_size, size - i)) for i in range(0, size, chunk_size)], out_dims)
 
     return functools.wraps(func)(wrapped) if hasattr(func, "__name__") else wrapped
 
@@ -110,103 +112,82 @@ def _inputs(name: str, in_dims, args: tuple) -> tuple[list, list, object]:
     return dims, leaves, spec
 
 
-@contextlib.contextmanager
-def random_refused(refused: bool = True):
-    """Raise RuntimeError at the end of a `with` block that drew random numbers from the default generator."""
-    if not refused:
-        yield
-        return
-    state = default_generator.get_state()
-    yield
-    if not np.array_equal(default_generator.get_state()._array, state._array):
-        default_generator.set_state(state)
-        raise RuntimeError(
-            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
-            "randomness flags on vmap or perform the randomness operation out of vmap"
+def _size(dims: list, leaves: list) -> int:
+    """The number of samples."""
+    sizes = [t.size(d) for t, d in zip(leaves, dims, strict=True) if d is not None]
+    if not sizes:
+        raise ValueError("vmap: Expected at least one Tensor to vmap over")
+    if any(s != sizes[0] for s in sizes):
+        raise ValueError(
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped "
+            "dimension"
         )
+    return sizes[0]
 
 
-@contextlib.contextmanager
-def _graphs_kept(kept: bool):
-    """Backward passes leave graphs as they are, as there is one more sample to come that may need them."""
-    outer = MODE.keeps_graphs
-    MODE.keeps_graphs = outer or kept
-    try:
-        yield
-    finally:
-        MODE.keeps_graphs = outer
+def _batched(func, name, dims, leaves, spec, kwargs, randomness, out_dims, start: int, size: int):
+    """The results for some of the samples."""
+    with Level(size, randomness) as level:
+        given = [
+            t if d is None else level.batched(_part(t, d, start, size))
+            for t, d in zip(leaves, dims, strict=True)
+        ]
+        args, state = tree_unflatten(given, spec), default_generator.get_state
+        before = state() if randomness != "error" else None
+        try:
+            result = func(*args, **kwargs)
+        except SamplesNeeded:
+            if before is not None:
+                default_generator.set_state(before)
+            result = each_sample(level, func, args, kwargs)
+        flat, found = tree_flatten(result)
+        flat = [
+            _finished(t, d, level, name)
+            for t, d in zip(flat, _out_dims(name, out_dims, result, found), strict=True)
+        ]
+        return tree_unflatten(flat, found)
 
 
-class _Loop:
-    """One call of a function per sample."""
+def _part(t: Tensor, dim: int, start: int, size: int) -> Tensor:
+    """Samples along dimension 0."""
+    t = t.movedim(dim, 0) if dim else t
+    return t if size == t.shape[0] else t[start : start + size]
 
-    def __init__(self, func, name, dims, leaves, spec, kwargs, randomness):
-        self.func, self.name, self.spec, self.randomness = func, name, spec, randomness
-        self.leaves, self.dims, self.kwargs = leaves, dims, kwargs
-        sizes = [t.size(d) for t, d in zip(leaves, dims, strict=True) if d is not None]
-        if not sizes:
-            raise ValueError("vmap: Expected at least one Tensor to vmap over")
-        if any(s != sizes[0] for s in sizes):
+
+def _out_dims(name: str, out_dims, result, spec) -> list:
+    if isinstance(result, Tensor) and isinstance(out_dims, tuple) and len(out_dims) == 1:
+        return list(out_dims)
+    dims = _broadcast_to_and_flatten(out_dims, spec)
+    if dims is None:
+        raise ValueError(
+            f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of "
+            f"`outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure {spec}."
+        )
+    return dims
+
+
+def _finished(t, dim: int | None, level: Level, name: str):
+    """A result with its samples along a dimension of its own."""
+    own = type(t) is Batched and t._level is level
+    if dim is None:
+        if own:
             raise ValueError(
-                "vmap: Expected all tensors to have the same size in the mapped dimension, got sizes "
-                f"{sizes} for the mapped dimension"
+                f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None"
             )
-        self.size = sizes[0]
+        return t
+    if not isinstance(t, Tensor):
+        raise ValueError(
+            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(t)}. Did you mean to set out_dims= to "
+            "None for output?"
+        )
+    value = t._value if own else t.expand(level.size, *t.shape)
+    return value.movedim(0, dim) if dim else value
 
-    def run(self, out_dims):
-        """The stacked results of all samples."""
-        empty = self.size == 0
-        parts = [self._samples(t, d, empty) for t, d in zip(self.leaves, self.dims, strict=True)]
-        results, spec = [], None
-        state = default_generator.get_state() if self.randomness == "same" else None
-        with random_refused(self.randomness == "error"):
-            for i in range(max(self.size, 1)):
-                if i and state is not None:
-                    default_generator.set_state(state)
-                with _graphs_kept(i + 1 < self.size):
-                    result = self.func(*tree_unflatten([p[i] for p in parts], self.spec), **self.kwargs)
-                flat, found = tree_flatten(result)
-                if spec is not None and found != spec:
-                    raise ValueError(
-                        f"vmap({self.name}, ...): `{self.name}` returned results of different structures for different "
-                        f"samples: {spec} and {found}"
-                    )
-                spec = found
-                results.append(flat)
-        dims = self._out_dims(out_dims, result, spec)
-        columns = zip(*results, strict=True)
-        return tree_unflatten([self._stacked(c, d) for c, d in zip(columns, dims, strict=True)], spec)
 
-    def _samples(self, t, dim, empty: bool):
-        if dim is None:
-            return [t] * max(self.size, 1)
-        if empty:  # one run on zeros says what the results would look like
-            shape = [n for i, n in enumerate(t.shape) if i != dim]
-            return [wrap(np.zeros(shape, t._array.dtype))]
-        return t.unbind(dim)
-
-    def _out_dims(self, out_dims, result, spec) -> list:
-        if isinstance(result, Tensor) and isinstance(out_dims, tuple) and len(out_dims) == 1:
-            return list(out_dims)
-        dims = _broadcast_to_and_flatten(out_dims, spec)
-        if dims is None:
-            raise ValueError(
-                f"vmap({self.name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure "
-                f"of `outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure {spec}."
-            )
-        return dims
-
-    def _stacked(self, column: tuple, dim):
-        first = column[0]
-        if dim is None:
-            return first
-        if not isinstance(first, Tensor):
-            raise ValueError(
-                f"vmap({self.name}, ...): `{self.name}` must only return Tensors, got type {type(first)}. Did you mean "
-                "to set out_dims= to None for output?"
-            )
-        if self.size == 0:
-            shape = list(first.shape)
-            shape.insert(dim % (first.dim() + 1), 0)
-            return wrap(np.zeros(shape, first._array.dtype))
-        return stack(column, dim)
+def _joined(parts: list, out_dims):
+    """The results of several chunks as one."""
+    columns, spec = zip(*[tree_flatten(p)[0] for p in parts], strict=True), tree_flatten(parts[0])[1]
+    dims = _broadcast_to_and_flatten(out_dims, spec) or [out_dims[0]]
+    return tree_unflatten(
+        [c[0] if d is None else cat(c, d) for c, d in zip(columns, dims, strict=True)], spec
+    )
