@@ -10,7 +10,7 @@ import inspect
 import math
 
 import rushlight as torch
-from rushlight.func.batched import Batched, Level, refuse_random
+from rushlight.func.batched import Batched, Level, Misuse, parameters, refuse_random
 from rushlight.nn import functional as F
 from rushlight.ops.common import conj, result_type, sum_to
 from rushlight.tensor import Tensor, check_dim
@@ -23,7 +23,7 @@ div divide double elu empty_like eq erf erfc erfcx erfinv exp exp2 expm1 fill fi
 fmin fmod frac frexp full_like gcd ge gelu greater gt half hardshrink hardsigmoid hardswish hardtanh heaviside hypot i0 i0e
 i1 i1e igamma igammac imag int isclose isfinite isinf isnan isneginf isposinf isreal lcm ldexp le leaky_relu lerp less
 lgamma log log10 log1p log2 log_ndtr logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logit
-logsigmoid long lt masked_fill maximum minimum mish mul multiply mvlgamma nan_to_num ndtr ndtri ne neg negative nextafter
+logsigmoid long lt maximum minimum mish mul multiply mvlgamma nan_to_num ndtr ndtri ne neg negative nextafter
 not_equal ones_like polar polygamma positive pow rad2deg real reciprocal relu relu6 remainder requires_grad_ resolve_conj
 resolve_neg round rsqrt rsub selu sgn short sigmoid sign signbit silu sin sinc sinh softplus softshrink softsign sqrt square
 sub subtract tan tanh tanhshrink threshold to true_divide trunc type type_as where xlog1py xlogy zero zeros_like entr
@@ -38,13 +38,13 @@ hinge_embedding_loss poisson_nll_loss smooth_l1_loss soft_margin_loss
 #: With dimensions among their arguments; without one where it may be left out, they take all elements.
 _DIMS = """
 all amax amin any argmax argmin argsort count_nonzero cummax cummin cumprod cumsum diff fft.fft fft.hfft fft.ifft fft.ihfft
-fft.irfft fft.rfft flip glu kthvalue linalg.vector_norm log_softmax logcumsumexp logsumexp mean median mode msort nanmean nanmedian
-nanquantile nansum norm prod quantile renorm softmax softmin sort std std_mean sum topk var var_mean unfold
+fft.irfft fft.rfft flip glu kthvalue linalg.vector_norm log_softmax logcumsumexp logsumexp mean median mode nanmean nanmedian
+nanquantile nansum norm prod quantile softmax softmin sort std std_mean sum topk var var_mean unfold
 chunk diagonal flatten moveaxis movedim narrow select split split_with_sizes squeeze squeeze_multiple swapaxes swapdims
-tensor_split transpose unbind unflatten unsafe_chunk unsafe_split aminmax nuclear_norm frobenius_norm trapezoid
+tensor_split transpose unbind unflatten aminmax nuclear_norm frobenius_norm trapezoid
 cumulative_trapezoid adjoint mT mH diag_embed unsqueeze transpose_ swapaxes_ squeeze_ unsqueeze_ cumsum_ cumprod_
 cat concat concatenate stack gather take_along_dim scatter scatter_add scatter_reduce scatter_ scatter_add_ scatter_reduce_
-index_add index_copy index_add_ index_copy_ logsoftmax select_scatter slice_scatter diagonal_scatter linalg.vecdot
+logsoftmax select_scatter slice_scatter diagonal_scatter linalg.vecdot
 linalg.cross cosine_similarity normalize
 """.split()
 _ONE_MORE_DIM = {"stack", "unsqueeze", "unsqueeze_", "diag_embed"}  # a dimension means one of the result
@@ -55,7 +55,7 @@ _LAST = {
     2: """
 cholesky cholesky_inverse det inverse linalg.cholesky linalg.cond linalg.det linalg.eig linalg.eigh linalg.eigvals
 linalg.eigvalsh linalg.inv linalg.matrix_exp linalg.matrix_power linalg.matrix_rank linalg.pinv linalg.qr linalg.slogdet
-linalg.svd linalg.svdvals linalg.matrix_norm logdet matrix_exp matrix_power pinverse qr slogdet svd tril triu tril_ triu_ mT
+linalg.svd linalg.svdvals linalg.solve linalg.inv_ex linalg.cholesky_ex cholesky_solve linalg.solve_triangular logdet matrix_exp matrix_power pinverse qr slogdet svd tril triu tril_ triu_ mT
 """,
 }
 _FOLDED = {  # they treat the samples of (N, C, ...) alike: dimensions of such an input
@@ -170,7 +170,7 @@ def _unwritable(level: Level, call) -> RuntimeError:
     if STATE.pulling:
         return SamplesNeeded("a node of the graph writes one gradient into a plain tensor")
     name = call.__name__
-    return RuntimeError(
+    return Misuse(
         f"vmap: aten::{name}(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that "
         "has more elements than `self`. This happened due to `other` being vmapped over but `self` not being vmapped over "
         f"in a vmap. Please try to use out-of-place operators instead of {name}. If said operator is being called inside "
@@ -185,7 +185,8 @@ def _loss(level: Level, call, args: tuple, kwargs: dict):
         return NotImplemented
     if any(isinstance(a, bool | str) and not isinstance(a, Tensor) for a in args[2:]):
         return NotImplemented
-    each = _pointwise(level, call, args, {**kwargs, "reduction": "none"})
+    given = [level.batched(_repeated(t, level)) if isinstance(t, Tensor) else t for t in args]
+    each = _pointwise(level, call, tuple(given), {**kwargs, "reduction": "none"})
     if reduction == "none":
         return each
     if reduction == "batchmean":
@@ -196,18 +197,10 @@ def _loss(level: Level, call, args: tuple, kwargs: dict):
 # -- dimensions ------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _parameters(function) -> tuple[list, dict]:
-    """The names of the positional parameters, and the defaults of those that are dimensions."""
+def _dims_of(function) -> dict:
+    """The defaults of the parameters that are dimensions."""
     found = inspect.signature(function).parameters.values()
-    names = [
-        p.name if p.kind is not p.VAR_POSITIONAL else "*" + p.name
-        for p in found
-        if p.kind is not p.KEYWORD_ONLY
-    ]
-    return names, {
-        p.name: p.default for p in found if p.name in _DIM_NAMES and p.kind is not p.VAR_POSITIONAL
-    }
+    return {p.name: p.default for p in found if p.name in _DIM_NAMES and p.kind is not p.VAR_POSITIONAL}
 
 
 def _shifted(d, rank: int):
@@ -222,7 +215,7 @@ def _shifted(d, rank: int):
 
 def _dims(function):
     """The rule of a function with dimensions among its arguments."""
-    names, defaults = _parameters(function)
+    names, defaults = parameters(function), _dims_of(function)
     variadic = next((i for i, n in enumerate(names) if n.startswith("*")), None)
     more = function.__name__ in _ONE_MORE_DIM
 
@@ -238,14 +231,20 @@ def _dims(function):
                 dims[name] = kwargs[name]
             elif default is not _NO_DIM:
                 dims[name] = default
+        dims |= {name: d for name, d in kwargs.items() if name in _DIM_NAMES}
         first = args[0][0] if isinstance(args[0], list | tuple) else args[0]
-        if not isinstance(first, Tensor) or any(isinstance(d, Tensor) for d in dims.values()):
+        if not isinstance(first, Tensor) or any(isinstance(d, Tensor | bool | str) for d in dims.values()):
             return NotImplemented
         rank = first.ndim
+        others = args[0] if isinstance(args[0], list | tuple) else args
+        if any(isinstance(t, Tensor) and t.ndim != rank for t in others):
+            return NotImplemented
         values = [_repeated(a, level) for a in args]
-        if "dim" in dims and (dims["dim"] is None or dims["dim"] == ()) and defaults["dim"] is not _NO_DIM:
+        if "dim" in dims and (dims["dim"] is None or dims["dim"] == ()):
             return _over_all(level, call, names, values, kwargs, rank)
         flat = rank == 0 and not more
+        if flat and function.__name__ == "flatten":
+            return first.reshape(1)
         if flat:
             values = [v.unsqueeze(-1) if isinstance(v, Tensor) else v for v in values]
             rank = 1
@@ -286,15 +285,47 @@ def _over_all(level: Level, call, names: list, values: list, kwargs: dict, rank:
     if "keepdim" in names and names.index("keepdim") < len(values):
         keep = values[names.index("keepdim")]
     given = {k: v for k, v in kwargs.items() if k not in ("dim", "keepdim")}
-    place = names.index("dim")
-    if len(values) > place and any(n != "keepdim" for n in names[place + 1 : len(values)]):
+    place = names.index("dim") if "dim" in names else len(values)
+    if sum(isinstance(v, Tensor) for v in values) > 1:
+        return NotImplemented
+    if any(n != "keepdim" for n in names[place + 1 : len(values)]) or any(isinstance(v, str) for v in values):
         return NotImplemented
     result = call(_rows(values[0]), *values[1:place], **given, dim=1)
+    if call.__name__ in ("max", "median", "min", "nanmedian"):
+        result = result[0]
     if keep:
         if not isinstance(result, Tensor):
             return NotImplemented
         result = result.reshape(level.size, *(1,) * rank)
     return level.wrap(result)
+
+
+def _extremum(function):
+    """`max` and `min`: of elements, of a dimension, or of two tensors."""
+    of_dims, of_two = _dims(function), _pointwise
+
+    def rule(level: Level, call, args: tuple, kwargs: dict):
+        two = "other" in kwargs or (len(args) > 1 and isinstance(args[1], Tensor))
+        return (of_two if two else of_dims)(level, call, args, kwargs)
+
+    return rule
+
+
+def _over_all_dims(function):
+    """The rule of functions that take all dimensions where none are given, and keep them."""
+    of_dims, names = _dims(function), parameters(function)
+    name = "dims" if "dims" in names else "dim"
+    place = names.index(name)
+
+    def rule(level: Level, call, args: tuple, kwargs: dict):
+        given = args[place] if len(args) > place else kwargs.get(name)
+        if given is not None:
+            return of_dims(level, call, args, kwargs)
+        if not args[0].ndim or name == "dims" or kwargs.get("s") is not None or any(a is not None for a in args[1:]):
+            return NotImplemented
+        return of_dims(level, call, args[:1], {**kwargs, name: tuple(range(args[0].ndim))})
+
+    return rule
 
 
 def _sizes(level: Level, call, args: tuple, kwargs: dict):
@@ -342,12 +373,19 @@ def _reversed(level: Level, call, args: tuple, kwargs: dict):
     return x.permute(*range(x.ndim - 1, -1, -1))
 
 
-def _squeeze(level: Level, call, args: tuple, kwargs: dict):
-    """`squeeze` without a dimension leaves that of the samples."""
-    x, *dims = args
-    if kwargs or dims:
-        return _dims(torch.squeeze)(level, call, args, kwargs)
-    return level.batched(x._value.reshape(level.size, *[n for n in x.shape if n != 1]))
+def _squeeze(function):
+    """The rule of `squeeze`, which without a dimension leaves that of the samples."""
+    of_dims = _dims(function)
+
+    def rule(level: Level, call, args: tuple, kwargs: dict):
+        x, *dims = args
+        if dims in ([()], [[]]):
+            return x
+        if kwargs or dims:
+            return of_dims(level, call, args, kwargs)
+        return level.batched(x._value.reshape(level.size, *[n for n in x.shape if n != 1]))
+
+    return rule
 
 
 def _last(count: int):
@@ -602,13 +640,17 @@ def _group_norm(level: Level, call, args: tuple, kwargs: dict):
     return _scaled(result, weight, bias)
 
 
-def _batch_norm(level: Level, call, args: tuple, kwargs: dict):
-    names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+def _batch_norm(function):
+    names = parameters(function)
+    return lambda level, call, args, kwargs: _normalized(level, names, args, kwargs)
+
+
+def _normalized(level: Level, names: list, args: tuple, kwargs: dict):
     given = {"training": False, "momentum": 0.1, "eps": 1e-5} | dict(zip(names, args, strict=False)) | kwargs
     x, weight, bias = given["input"], given.get("weight"), given.get("bias")
     statistics = [given.get("running_mean"), given.get("running_var")]
     training, size = given["training"], level.size
-    if given.get("cudnn_enabled") is not None and len(args) > 5:  # torch.batch_norm has its own order
+    if x.ndim < 2:
         return NotImplemented
     if training and any(s is not None and not _is_batched(s, level) for s in statistics):
         raise RuntimeError(
@@ -641,10 +683,8 @@ def _attention(level: Level, call, args: tuple, kwargs: dict):
     rank = max(given[k].ndim for k in names[:3])
     for name in names[:4]:
         t = given.get(name)
-        if _is_batched(t, level):
-            given[name] = _with_rank(t, rank, level)
-        elif t is not None and name != "attn_mask":
-            given[name] = _repeated(t, level)
+        if t is not None:
+            given[name] = _with_rank(level.batched(_repeated(t, level)), rank, level)
     return level.batched(call(**given))
 
 
@@ -678,6 +718,8 @@ def _class_loss(level: Level, call, args: tuple, kwargs: dict):
     counted = target != ignored
     if weight is not None:
         counted = weight[target.masked_fill(~counted, 0)] * counted
+    if x.ndim > 1:
+        counted = counted.unflatten(0, (level.size, x.shape[0]))
     return level.batched(total / _rows(counted).sum(1))
 
 
@@ -720,7 +762,7 @@ def _getitem(level: Level, call, args: tuple, kwargs: dict):
             isinstance(i, slice) and any(isinstance(n, Tensor) for n in (i.start, i.stop, i.step))
             for i in parts
         ):
-            raise RuntimeError(_item_text())
+            raise Misuse(_item_text())
     found = _index(level, x, index)
     return NotImplemented if found is NotImplemented else level.batched(call(*found))
 
@@ -760,6 +802,30 @@ def _index_select(level: Level, call, args: tuple, kwargs: dict):
     shape[dim] = index.shape[0]
     wide = index.reshape(-1, *(1,) * (x.ndim - 1 - dim)).expand(shape)
     return torch.gather(x, dim, wide)
+
+
+def _index_write(level: Level, call, args: tuple, kwargs: dict):
+    if len(args) != 4 or not args[0].ndim or _is_batched(args[2], level) or args[3].ndim != args[0].ndim:
+        return NotImplemented
+    x, dim, index, source = args
+    dim = check_dim(dim, x.ndim) + 1
+    return level.batched(call(_repeated(x, level), dim, index, _repeated(source, level), **kwargs))
+
+
+def _masked_fill(level: Level, call, args: tuple, kwargs: dict):
+    x, mask, value = args
+    if not isinstance(value, Tensor):
+        return _pointwise(level, call, args, kwargs)
+    return torch.where(mask, value.to(x.dtype), x)
+
+
+def _as_strided(level: Level, call, args: tuple, kwargs: dict):
+    """A view of each sample's memory, as if it were all."""
+    x, size, stride, *offset = args
+    if kwargs or not _is_batched(x, level):
+        return NotImplemented
+    value = x._value.contiguous()
+    return level.batched(call(value, (level.size, *size), (x.numel(), *stride), *offset))
 
 
 # -- random numbers --------------------------------------------------------------------------------------
@@ -813,7 +879,7 @@ def _random_inplace(level: Level, call, args: tuple, kwargs: dict):
     x, *rest = args
     if not _is_batched(x, level):
         if level.randomness == "different":
-            raise RuntimeError(
+            raise Misuse(
                 "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same "
                 "randomness. If this is necessary for your usage, please file an issue with functorch."
             )
@@ -830,7 +896,7 @@ def _random_inplace(level: Level, call, args: tuple, kwargs: dict):
 def _dropout(function):
     """Random functions that draw nothing outside of training."""
     name = function.__name__
-    names, known = _parameters(function)[0], inspect.signature(function).parameters
+    names, known = parameters(function), inspect.signature(function).parameters
     flag = "train" if "train" in known else "training"
     place = names.index(flag) if flag in names else len(names)
     training = known[flag].default if flag in known else True
@@ -882,6 +948,7 @@ def rules() -> dict:
         for name in names.split() if isinstance(names, str) else names:
             for f in _functions(name):
                 table[f] = (rule(f) if make else rule), random
+                parameters(f)  # known from now on, also where a detour hides them
 
     put(_POINTWISE, _pointwise)
     put(_INPLACE, _inplace(_pointwise))
@@ -894,7 +961,7 @@ def rules() -> dict:
     put("expand_as", _as_shape(Tensor.expand))
     put("t", _transposed)
     put("T", _reversed)
-    put("squeeze", _squeeze)
+    put("squeeze", _squeeze, make=True)
     for count, names in _LAST.items():
         put(names, _last(count))
     for rank, names in _FOLDED.items():
@@ -924,7 +991,14 @@ def rules() -> dict:
     put("embedding", _embedding)
     put("layer_norm", _layer_norm)
     put("group_norm", _group_norm)
-    put("batch_norm", _batch_norm)
+    put("batch_norm", _batch_norm, make=True)
+    put("max min", _extremum, make=True)
+    put("roll fft.fftn fft.ifftn fft.rfftn fft.irfftn fft.fftshift fft.ifftshift", _over_all_dims, make=True)
+    put("index_add index_copy", _index_write)
+    put("index_add_ index_copy_", _inplace(_index_write))
+    put("masked_fill", _masked_fill)
+    put("trace", lambda level, call, args, kwargs: args[0].diagonal().sum(-1))
+    put("as_strided", _as_strided)
     put("scaled_dot_product_attention", _attention)
     put("cross_entropy nll_loss", _class_loss)
     put("__getitem__", _getitem)

@@ -10,6 +10,7 @@ The graph is recorded on the values, so gradients of a batch need no rules of th
 """
 
 import functools
+import inspect
 import threading
 
 from rushlight import devices
@@ -32,11 +33,14 @@ _ITEM = (
 )
 
 
+class Misuse(RuntimeError):
+    """A batched tensor was asked for what it does not have: one number, or memory of its own to write to."""
+
+
 class _State(threading.local):
     """What this thread is doing."""
 
     levels: tuple = ()  # the open ones, the innermost last
-    drawing = False  # a random function is at work, and others that it calls are its own
     pulling = False  # gradients of several samples go through a graph that was recorded for one
 
 
@@ -56,6 +60,8 @@ class Level:
 
     def __init__(self, size: int | None, randomness: str = "error"):
         self.size, self.randomness, self.depth = size, randomness, 0
+        self.sampling = False  # a function is being called sample by sample
+        self.inside = 0  # functions of ours without a rule, which are tried as they stand
 
     def __enter__(self):
         self._before = STATE.levels
@@ -183,21 +189,21 @@ class Batched(Tensor):
         return self.shape[0]
 
     def __bool__(self) -> bool:
-        raise RuntimeError(_CONTROL_FLOW)
+        raise Misuse(_CONTROL_FLOW)
 
     def item(self):
         """Raises RuntimeError: there is one number per sample."""
-        raise RuntimeError(_ITEM)
+        raise Misuse(_ITEM)
 
     __int__ = __float__ = __complex__ = __index__ = item
 
     def tolist(self):
         """Raises RuntimeError: there is one list per sample."""
-        raise RuntimeError(_ITEM) if not self.ndim else SamplesNeeded(_ITEM)
+        raise Misuse(_ITEM)
 
     def backward(self, *args, **kwargs):
         """Raises RuntimeError: there is one gradient per sample."""
-        raise RuntimeError(
+        raise Misuse(
             "backward() called inside a functorch transform. This is not supported, please use functorch.grad or "
             "functorch.vjp instead or call backward() outside of functorch transforms."
         )
@@ -243,35 +249,60 @@ def _call(function, rule, random: bool, original, args, kwargs):
             MODE.enabled = True
     level = _level_of((*args, *kwargs.values()) if kwargs else args)
     if level is None:
-        if not (random and state.levels) or state.drawing:
+        if not random or not state.levels:
             return original(*args, **kwargs)
         level = state.levels[-1]
-    return _batched_call(level, function, rule, random, original, args, kwargs)
-
-
-def _batched_call(level: Level, function, rule, random: bool, original, args, kwargs):
-    if random and not STATE.drawing:
-        if level.randomness == "error":
-            refuse_random()
-        STATE.drawing = True
-        try:
-            return _batched_call(level, function, rule, False, original, args, kwargs)
-        finally:
-            STATE.drawing = False
+        if level.sampling and level.randomness != "error":
+            rule = _unchanged
+    if random and level.randomness == "error":
+        refuse_random()
     if rule is not None:
-        result = rule(level, function if level.depth else original, args, kwargs)
+        if kwargs:
+            args, kwargs = _positional(function, args, kwargs)
+        levels = state.levels
+        state.levels = levels[: level.depth]  # what a rule draws and differentiates is no sample's of this level
+        try:
+            result = rule(level, function if level.depth else original, args, kwargs)
+        finally:
+            state.levels = levels
         if result is not NotImplemented:
             return result
-    try:
-        return original(*args, **kwargs)
-    except SamplesNeeded:
-        pass
+    if not random:
+        level.inside += 1
+        try:
+            return original(*args, **kwargs)
+        except (SamplesNeeded, Misuse):
+            pass
+        finally:
+            level.inside -= 1
     return each_sample(level, function, args, kwargs)
+
+
+def _unchanged(level: Level, call, args: tuple, kwargs: dict):
+    return call(*args, **kwargs)
+
+
+@functools.cache
+def parameters(function) -> list:
+    """The names of a function's positional parameters, that of the rest with a star."""
+    found = inspect.signature(function).parameters.values()
+    return ["*" * (p.kind is p.VAR_POSITIONAL) + p.name for p in found if p.kind is not p.KEYWORD_ONLY]
+
+
+def _positional(function, args: tuple, kwargs: dict) -> tuple:
+    """The arguments with those that were given by name, and might as well be by position, there."""
+    names = parameters(function)
+    if len(args) >= len(names) or names[len(args)] not in kwargs:
+        return args, kwargs
+    args, kwargs = list(args), dict(kwargs)
+    while len(args) < len(names) and names[len(args)] in kwargs:
+        args.append(kwargs.pop(names[len(args)]))
+    return tuple(args), kwargs
 
 
 def refuse_random() -> None:
     """Raise the error of random functions under randomness="error"."""
-    raise RuntimeError(
+    raise Misuse(
         "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
         "randomness flags on vmap or perform the randomness operation out of vmap"
     )
@@ -283,14 +314,18 @@ def each_sample(level: Level, function, args: tuple, kwargs: dict):
     empty = level.size == 0  # then one call with zeros says what the results would look like
     samples = [_samples(level, t, empty) for t in leaves]
     state = default_generator.get_state() if level.randomness == "same" else None
-    columns, found = [], None
-    for i in range(max(level.size, 1)):
-        if i and state is not None:
-            default_generator.set_state(state)
-        given = [s[i] if isinstance(s, tuple) else leaf for s, leaf in zip(samples, leaves, strict=True)]
-        its_args, its_kwargs = tree_unflatten(given, spec)
-        flat, found = tree_flatten(function(*its_args, **its_kwargs))
-        columns.append([_input_for(r, given, leaves) for r in flat])
+    columns, found, before = [], None, level.sampling
+    level.sampling = True
+    try:
+        for i in range(max(level.size, 1)):
+            if i and state is not None:
+                default_generator.set_state(state)
+            given = [s[i] if isinstance(s, tuple) else leaf for s, leaf in zip(samples, leaves, strict=True)]
+            its_args, its_kwargs = tree_unflatten(given, spec)
+            flat, found = tree_flatten(function(*its_args, **its_kwargs))
+            columns.append([_input_for(r, given, leaves) for r in flat])
+    finally:
+        level.sampling = before
     return tree_unflatten([_stacked(level, c) for c in zip(*columns, strict=True)], found)
 
 
@@ -325,7 +360,7 @@ def _stacked(level: Level, column: tuple):
     from rushlight.ops.joining import stack
 
     first = column[0]
-    if not isinstance(first, Tensor) or all(c is first for c in column[1:]) and len(column) > 1:
+    if not isinstance(first, Tensor) or (len(column) > 1 and all(c is first for c in column)):
         return first
     if type(first) is Batched and first._level is level:
         return first

@@ -370,7 +370,7 @@ def jacrev(
         def rows(output: Tensor) -> list:
             parts = []
             for units in _units(output, chunk_size):
-                with Level(units.shape[0], "same") as level:
+                with Level(units.shape[0], "different") as level:
                     found = _gradients([output], run.leaves, [level.batched(units)], create, True)
                     parts.append([taken(g, level) for g in found])
             return [
@@ -426,7 +426,7 @@ def jacfwd(func, argnums=0, has_aux: bool = False, *, randomness: str = "error")
         for k, primal in enumerate(run.leaves):
             parts = []
             for units in _units(primal, None):
-                with Level(units.shape[0], "same") as level:
+                with Level(units.shape[0], "different") as level:
                     unit = level.batched(units)
                     tangents = [unit if j == k else _zeros(t) for j, t in enumerate(run.leaves)]
                     parts.append([taken(t, level) for t in linear.push(tangents)])

@@ -32,6 +32,7 @@ class Detour:
     def __init__(self, function: FunctionType, handler):
         self.function, self.handler = function, handler
         self._plain = _own_code.setdefault(function, function.__code__)
+        self._active = _active.setdefault(function, [])
         self.original = self._with_code(self._plain)
         self._code = _code_of_call(self, self._plain.co_freevars)
 
@@ -48,7 +49,7 @@ class Detour:
 
     def on(self) -> None:
         """Hand calls to the handler from now on."""
-        active = _active.setdefault(self.function, [])
+        active = self._active
         if active:
             self.original = self._with_code(active[-1]._code)
         elif not hasattr(self.function, "__wrapped__"):
@@ -59,7 +60,7 @@ class Detour:
 
     def off(self) -> None:
         """Undo `on`."""
-        active = _active[self.function]
+        active = self._active
         last = len(active) - 1 - active[::-1].index(self)
         del active[last]
         for i in range(last, len(active)):
@@ -75,14 +76,13 @@ class Detour:
 def switch(detours: list[Detour], on: bool) -> None:
     """Put many detours on or off; quick where the functions have no others."""
     for detour in detours:
-        function = detour.function
-        active = _active.get(function)
+        active = detour._active
         if on and not active:
-            _active[function] = [detour]
-            function.__code__ = detour._code
-        elif not on and len(active) == 1 and function not in _shown:
+            active.append(detour)
+            detour.function.__code__ = detour._code
+        elif not on and len(active) == 1 and detour.function not in _shown:
             active.clear()
-            function.__code__ = detour._plain
+            detour.function.__code__ = detour._plain
         elif on:
             detour.on()
         else:

@@ -34,7 +34,7 @@ class LinearNode(Node):
             elif with_bias:
                 gb = wrap(K.sum(g, (0,), False))
             return (gx, gw, gb) if len(edges) > 2 else (gx, gw)
-        rows = grad.reshape(-1, grad._array.shape[-1])
+        rows = grad.reshape(-1, grad.shape[-1])
         if edges[0] is not None:
             gx = matmul(grad, conj(w))
         if edges[1] is not None:
