@@ -7,6 +7,11 @@ import numpy as np
 from rushlight.autograd.engine import run
 from rushlight.tensor import Tensor, wrap
 
+_UNUSED = (
+    "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the "
+    "desired behavior."
+)
+
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None) -> None:
     """Add the gradients of `tensors` with respect to the leaves to the leaves' `.grad`.
@@ -109,28 +114,21 @@ def grad(
             if materialize_grads:
                 found[i] = wrap(np.zeros_like(t._array, subok=False))
             elif not allow_unused:
-                raise RuntimeError(
-                    "One of the differentiated Tensors appears to not have been used in the graph. Set "
-                    "allow_unused=True if this is the desired behavior."
-                )
+                raise RuntimeError(_UNUSED)
     return tuple(found)
 
 
 def _grad_batched(roots, wanted, batched, keep, create_graph, allow_unused, materialize) -> tuple:
-    from rushlight.ops.joining import stack
+    from rushlight.func.batched import Level, gradients, taken
 
-    rows = []
     count = next(g for g in batched if g is not None)._array.shape[0]
-    for i in range(count):
-        one = [None if g is None else g[i] for g in batched]
-        last = i == count - 1
-        unused = allow_unused or materialize
-        rows.append(grad(roots, wanted, one, keep or not last, create_graph, allow_unused=unused))
-    found = [None if column[0] is None else stack(column) for column in zip(*rows, strict=True)]
+    with Level(count, "different") as level:
+        grads = _root_gradients(roots, [None if g is None else level.batched(g) for g in batched])
+        found = [None if g is None else taken(g, level) for g in gradients(roots, wanted, grads, create_graph, keep)]
     if materialize:  # as PyTorch: of the input's own shape, not one per gradient
-        found = [
-            wrap(np.zeros_like(t._array)) if g is None else g for t, g in zip(wanted, found, strict=True)
-        ]
+        found = [wrap(np.zeros_like(t._array)) if g is None else g for t, g in zip(wanted, found, strict=True)]
+    elif not allow_unused and any(g is None for g in found):
+        raise RuntimeError(_UNUSED)
     return tuple(found)
 
 
@@ -163,7 +161,7 @@ def _root_gradients(roots, grads) -> list:
             g = wrap(np.ones(root._array.shape, root._array.dtype))
         elif not isinstance(g, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-        elif g._array.shape != root._array.shape:
+        elif g.shape != root.shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of {root.shape}."
             )

@@ -141,7 +141,7 @@ def jacobian(
         inputs: where to differentiate.
         create_graph: record the computation.
         strict: an error, instead of zeros, where an output is independent of an input.
-        vectorize: accepted; the rows are computed one by one.
+        vectorize: compute all rows together instead of one by one, which takes more memory.
         strategy: "reverse-mode" or, with `vectorize`, "forward-mode"; the result is the same.
     Returns:
         A tensor of shape (*output.shape, *input.shape); tuples of them for several inputs or outputs.
@@ -156,7 +156,8 @@ def jacobian(
     inputs = _fresh(inputs, create_graph)
     outputs, single_out = _run(func, inputs, "jacobian")
     with enable_grad():
-        blocks = tuple(_jacobian_of(o, inputs, create_graph, strict) for o in outputs)
+        rows = _rows_together if vectorize and not strict else _jacobian_of
+        blocks = tuple(rows(o, inputs, create_graph, strict) for o in outputs)
     blocks = tuple(_finish(b, single_in, create_graph) for b in blocks)
     return blocks[0] if single_out else blocks
 
@@ -178,6 +179,20 @@ def _check_strategy(strategy: str, vectorize: bool, create_graph: bool) -> None:
             "torch.autograd.functional.jacobian: computing Jacobian using forward-AD or forward-over-reverse Hessian is "
             'only implemented for `vectorize=True`; or set strategy="reverse-mode".'
         )
+
+
+def _rows_together(output: Tensor, inputs, create_graph: bool, strict: bool) -> tuple:
+    from rushlight.autograd import grad
+
+    if not output._rg or not output.numel():
+        return _jacobian_of(output, inputs, create_graph, strict)
+    units = wrap(np.eye(output.numel(), dtype=output._array.dtype).reshape(-1, *output.shape))
+    found = grad(output, inputs, units, True, create_graph, allow_unused=True, is_grads_batched=True)
+    shapes = [(*output.shape, *t.shape) for t in inputs]
+    return tuple(
+        t.new_zeros(shape) if g is None else g.reshape(shape)
+        for g, t, shape in zip(found, inputs, shapes, strict=True)
+    )
 
 
 def _jacobian_of(output: Tensor, inputs, create_graph: bool, strict: bool) -> tuple:

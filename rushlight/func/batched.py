@@ -2,7 +2,7 @@
 
 A `Batched` has the shape of one sample; its value is an ordinary tensor with all samples along dimension 0, or, where
 calls of `vmap` are nested, a `Batched` of an outer level. While a level is open, detours (`ops/detour.py`) lead all
-functions here; with no level open they cost nothing more. A function with a rule (`batch_rules.py`) is computed for all
+functions here; with no level open they cost nothing more. A function with a rule (`batch_table.py`) is computed for all
 samples at once. Any other one runs as it stands, its parts being led here in turn; where it asks for the array of a
 `Batched`, which raises, it is called once per sample.
 
@@ -16,8 +16,9 @@ import threading
 from rushlight import devices
 from rushlight.autograd.engine import SamplesNeeded, run
 from rushlight.autograd.grad_mode import MODE
+from rushlight.dtypes import dtype
 from rushlight.handle import TensorBase
-from rushlight.ops.detour import Detour, switch
+from rushlight.ops.detour import Detour, Group
 from rushlight.random import default_generator
 from rushlight.tensor import Tensor, check_dim, disabled_torch_function
 from rushlight.utils._pytree import tree_flatten, tree_unflatten
@@ -26,7 +27,7 @@ _CONTROL_FLOW = (
     "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that "
     "yet, please shout over at https://github.com/pytorch/functorch/issues/257 ."
 )
-_ITEM = (
+ITEM = (
     "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, "
     "please try to rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch "
     "internals, please file a bug report."
@@ -46,7 +47,7 @@ class _State(threading.local):
 
 STATE = _State()
 _lock = threading.Lock()
-_detours: list[Detour] = []
+_detours: list[Group] = []  # one, from the first use on
 _open = 0  # levels, in all threads
 
 
@@ -93,6 +94,16 @@ def _rebuilt(sequence, items):
     return type(sequence)(*items) if hasattr(sequence, "_fields") else type(sequence)(items)
 
 
+class Detoured:
+    """For a `with` block in which levels open and close: the detours stay."""
+
+    def __enter__(self):
+        _count(1)
+
+    def __exit__(self, *error):
+        _count(-1)
+
+
 def _count(change: int) -> None:
     global _open
     with _lock:
@@ -100,21 +111,22 @@ def _count(change: int) -> None:
         if change > 0 and _open == 1:
             if not _detours:
                 _make_detours()
-            switch(_detours, True)
-        elif not _open:
-            switch(_detours, False)
+            _detours[0].on()
+        elif change < 0 and not _open:
+            _detours[0].off()
 
 
 def _make_detours() -> None:
-    from rushlight.autograd import function
-    from rushlight.func.batch_rules import rules
+    from rushlight.autograd.function import Function
+    from rushlight.func.batch_table import rules
+    from rushlight.library.operator import OpOverload
     from rushlight.overrides import _overridable
 
-    table = rules()
-    for f in {**_overridable(), **table}:
-        _detours.append(Detour(f, functools.partial(_call, f, *table.get(f, (None, False)))))
-    apply = function.Function.apply.__func__
-    _detours.append(Detour(apply, functools.partial(_call, apply, _apply, False)))
+    table = rules() | {Function.apply.__func__: (_apply, False), OpOverload.__call__: (_operator, False)}
+    functions = dict.fromkeys([*_overridable(), *table])
+    _detours.append(
+        Group([Detour(f, functools.partial(_call, f, *table.get(f, (None, False)))) for f in functions])
+    )
 
 
 class Batched(Tensor):
@@ -193,13 +205,13 @@ class Batched(Tensor):
 
     def item(self):
         """Raises RuntimeError: there is one number per sample."""
-        raise Misuse(_ITEM)
+        raise Misuse(ITEM)
 
     __int__ = __float__ = __complex__ = __index__ = item
 
     def tolist(self):
         """Raises RuntimeError: there is one list per sample."""
-        raise Misuse(_ITEM)
+        raise Misuse(ITEM)
 
     def backward(self, *args, **kwargs):
         """Raises RuntimeError: there is one gradient per sample."""
@@ -260,7 +272,9 @@ def _call(function, rule, random: bool, original, args, kwargs):
         if kwargs:
             args, kwargs = _positional(function, args, kwargs)
         levels = state.levels
-        state.levels = levels[: level.depth]  # what a rule draws and differentiates is no sample's of this level
+        state.levels = levels[
+            : level.depth
+        ]  # what a rule draws and differentiates is no sample's of this level
         try:
             result = rule(level, function if level.depth else original, args, kwargs)
         finally:
@@ -356,12 +370,19 @@ def _input_for(result, given: list, leaves: list):
     return result
 
 
+_PLAIN = (type(None), bool, int, float, complex, str, tuple, devices.Size, devices.device, dtype)
+
+
 def _stacked(level: Level, column: tuple):
     from rushlight.ops.joining import stack
 
     first = column[0]
-    if not isinstance(first, Tensor) or (len(column) > 1 and all(c is first for c in column)):
+    if isinstance(first, Tensor) and len(column) > 1 and all(c is first for c in column):
         return first
+    if not isinstance(first, Tensor):
+        if isinstance(first, _PLAIN) and all(type(c) is type(first) and c == first for c in column):
+            return first
+        raise SamplesNeeded(f"vmap: results of type {type(first).__name__} cannot be stacked")
     if type(first) is Batched and first._level is level:
         return first
     stacked = stack(column)
@@ -375,6 +396,14 @@ def _apply(level: Level, call, args: tuple, kwargs: dict):
     if rule is None or getattr(kind, "generate_vmap_rule", False):
         return NotImplemented
     return by_own_rule(level, rule, inputs)
+
+
+def _operator(level: Level, call, args: tuple, kwargs: dict):
+    """A user's operator: by its function for batches, else sample by sample."""
+    operator, *inputs = args
+    if operator._vmap is None or kwargs:
+        return NotImplemented
+    return by_own_rule(level, operator._vmap, inputs)
 
 
 def by_own_rule(level: Level, rule, inputs):

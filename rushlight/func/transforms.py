@@ -14,7 +14,7 @@ from rushlight.autograd.function import forward_mode
 from rushlight.autograd.grad_mode import MODE, enable_grad
 from rushlight.autograd.node import edge
 from rushlight.func.arguments import check_outputs, check_real, chosen, replaced, split_aux
-from rushlight.func.batched import Level, bottom, gradients, on_all_levels, taken
+from rushlight.func.batched import Detoured, Level, bottom, gradients, on_all_levels, taken
 from rushlight.ops.joining import cat
 from rushlight.tensor import Tensor, wrap
 from rushlight.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
@@ -451,4 +451,11 @@ def hessian(func, argnums=0):
     tensor([[ 6.,  0.],
             [ 0., 12.]])
     """
-    return jacfwd(jacrev(func, argnums), argnums)
+    rows = jacfwd(jacrev(func, argnums), argnums)
+
+    @_named_after(func)
+    def wrapper(*args):
+        with Detoured():
+            return rows(*args)
+
+    return wrapper

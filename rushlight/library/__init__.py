@@ -1,7 +1,7 @@
 """`torch.library`: operators of one's own, called as `torch.ops.mylib.name(...)`.
 
 There is one device, the CPU. Functions for other devices are kept and never run; so are fake ones, except by `opcheck`,
-since nothing here runs without data; and those for `vmap`, which calls an operator once per sample.
+since nothing here runs without data.
 """
 
 import contextlib
@@ -345,7 +345,7 @@ def register_autograd(op, backward, /, *, setup_context=None, lib=None) -> None:
 
 
 def register_vmap(op, func=None, /, *, lib=None):
-    """Give a function for batches. `vmap` here calls the operator once per sample, which gives the same, and not this."""
+    """Give a function for batches: `func(info, in_dims, *args)` returns (outputs, out_dims), as `vmap` wants them."""
     return _decorator(func, lambda fn: setattr(_find(op), "_vmap", fn))
 
 

@@ -10,6 +10,7 @@ from types import CodeType, FunctionType
 _NUMBER = 987654321  # stands for a detour in code
 _own_code: dict[FunctionType, CodeType] = {}
 _shown: set[FunctionType] = set()  # those that have a `__wrapped__` from here
+_alone: list["Group"] = []  # the groups that are on without being in `_active`: one at most
 _active: dict[FunctionType, list["Detour"]] = {}  # those that are on, the last first asked
 
 
@@ -49,6 +50,8 @@ class Detour:
 
     def on(self) -> None:
         """Hand calls to the handler from now on."""
+        for group in list(_alone):
+            group.settle()
         active = self._active
         if active:
             self.original = self._with_code(active[-1]._code)
@@ -73,20 +76,43 @@ class Detour:
         self.function.__code__ = active[-1]._code if active else self._plain
 
 
-def switch(detours: list[Detour], on: bool) -> None:
-    """Put many detours on or off; quick where the functions have no others."""
-    for detour in detours:
-        active = detour._active
-        if on and not active:
-            active.append(detour)
-            detour.function.__code__ = detour._code
-        elif not on and len(active) == 1 and detour.function not in _shown:
-            active.clear()
-            detour.function.__code__ = detour._plain
-        elif on:
+class Group:
+    """Detours that go on and off together, quickly where no others are on.
+
+    Args:
+        detours: of different functions.
+    """
+
+    def __init__(self, detours: list[Detour]):
+        self.detours = detours
+        self._codes = [(d.function, d._code) for d in detours]
+        self._plain = [(d.function, d._plain) for d in detours]
+
+    def on(self) -> None:
+        """Hand calls to the handlers from now on."""
+        if any(_active.values()):
+            for detour in self.detours:
+                detour.on()
+            return
+        for function, code in self._codes:
+            function.__code__ = code
+        _alone.append(self)
+
+    def off(self) -> None:
+        """Undo `on`."""
+        if self not in _alone:
+            for detour in self.detours:
+                detour.off()
+            return
+        _alone.remove(self)
+        for function, code in self._plain:
+            function.__code__ = code
+
+    def settle(self) -> None:
+        """Note that the detours are on, as others come beside them."""
+        _alone.remove(self)
+        for detour in self.detours:
             detour.on()
-        else:
-            detour.off()
 
 
 @functools.cache

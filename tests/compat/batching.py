@@ -64,7 +64,10 @@ def compare(op, f, sample, form) -> str | None:
         return L.vmap(sampled, in_dims=tuple(dims), randomness="different")(*tensors)
 
     process = sample.output_process_fn_grad or (lambda r: r)
-    ours_in = [rushlight.from_numpy(t.numpy(force=True).copy()) if t.dtype is not torch.bfloat16 else value(t) for t in theirs_in]
+    ours_in = [
+        rushlight.from_numpy(t.numpy(force=True).copy()) if t.dtype is not torch.bfloat16 else value(t)
+        for t in theirs_in
+    ]
     try:
         theirs = run(torch, op.op, theirs_in, process)
     except Exception:
