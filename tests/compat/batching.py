@@ -8,7 +8,7 @@ import torch
 import rushlight
 from rushlight.func import batched
 from tests.compat import ops
-from tests.compat.translate import Untranslatable, to_torch, value
+from tests.compat.translate import Untranslatable, value
 
 #: Which tensors of a call are batched, and where: all along their first dimension, the first along its last, the others.
 FORMS = (
@@ -123,5 +123,3 @@ def main(names) -> int:
 
 if __name__ == "__main__":
     sys.exit(bool(main(sys.argv[1:])))
-
-_ = to_torch
