@@ -328,18 +328,19 @@ def each_sample(level: Level, function, args: tuple, kwargs: dict):
     empty = level.size == 0  # then one call with zeros says what the results would look like
     samples = [_samples(level, t, empty) for t in leaves]
     state = default_generator.get_state() if level.randomness == "same" else None
-    columns, found, before = [], None, level.sampling
+    columns, found, before, kept = [], None, level.sampling, MODE.keeps_graphs
     level.sampling = True
     try:
         for i in range(max(level.size, 1)):
             if i and state is not None:
                 default_generator.set_state(state)
             given = [s[i] if isinstance(s, tuple) else leaf for s, leaf in zip(samples, leaves, strict=True)]
+            MODE.keeps_graphs = kept or i + 1 < level.size  # a sample to come may need them
             its_args, its_kwargs = tree_unflatten(given, spec)
             flat, found = tree_flatten(function(*its_args, **its_kwargs))
             columns.append([_input_for(r, given, leaves) for r in flat])
     finally:
-        level.sampling = before
+        level.sampling, MODE.keeps_graphs = before, kept
     return tree_unflatten([_stacked(level, c) for c in zip(*columns, strict=True)], found)
 
 
