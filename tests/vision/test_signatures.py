@@ -8,7 +8,7 @@ import pytest
 from .datasets_oracle import torchvision
 
 ABSENT = {  # need other libraries (h5py), or are for optical flow and stereo pictures
-    "datasets": "INaturalist KittiFlow Sintel FlyingChairs "
+    "datasets": "KittiFlow Sintel FlyingChairs "
     "FlyingThings3D HD1K PCAM Kitti2012Stereo Kitti2015Stereo CarlaStereo Middlebury2014Stereo CREStereo "
     "FallingThingsStereo SceneFlowStereo SintelStereo InStereo2k ETH3DStereo",
     "datasets.folder": "accimage_loader",
@@ -60,3 +60,17 @@ def test_signatures(name):
         if expected and mine != expected:
             different[key] = (mine, expected)
     assert not different
+
+
+def test_backends():
+    from rushlight import vision
+
+    torchvision().disable_beta_transforms_warning()
+    vision.disable_beta_transforms_warning()
+    vision.set_image_backend(vision.get_image_backend())
+    vision.set_video_backend(torchvision().get_video_backend())
+    assert vision.get_video_backend() == "pyav" and vision.get_image_backend() == "PIL"
+    with pytest.raises(ValueError, match="Invalid backend"):
+        vision.set_image_backend("pencil")
+    with pytest.raises(NotImplementedError, match="accimage"):
+        vision.set_image_backend("accimage")

@@ -172,12 +172,6 @@ def test_rotated_boxes(kinds, format, code):
     np.testing.assert_allclose(ours.numpy(), oracle.numpy(), atol=2e-3)
 
 
-def test_rotated_boxes_are_not_clamped():
-    x = tv_tensors.BoundingBoxes(ROTATED, format="XYWHR", canvas_size=(17, 23))
-    with pytest.raises(NotImplementedError, match="make them with clamping_mode=None"):
-        v2.functional.clamp_bounding_boxes(x)
-
-
 @pytest.mark.parametrize("name", ["MixUp", "CutMix"])
 @pytest.mark.parametrize("labels", ["numbers", "parts"])
 def test_mixing(kinds, name, labels):

@@ -25,6 +25,7 @@ from rushlight.vision.datasets.fakedata import FakeData
 from rushlight.vision.datasets.flowers102 import Flowers102
 from rushlight.vision.datasets.folder import DatasetFolder, ImageFolder
 from rushlight.vision.datasets.imagenet import CLEVRClassification, ImageNet
+from rushlight.vision.datasets.inaturalist import INaturalist
 from rushlight.vision.datasets.keypoints import FacialKeypoints
 from rushlight.vision.datasets.memory import InMemory
 from rushlight.vision.datasets.mnist import EMNIST, KMNIST, MNIST, QMNIST, FashionMNIST
@@ -78,6 +79,7 @@ __all__ = [
     "Flickr30k",
     "Flowers102",
     "Food101",
+    "INaturalist",
     "ImageFolder",
     "ImageNet",
     "Imagenette",

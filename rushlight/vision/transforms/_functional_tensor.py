@@ -307,13 +307,18 @@ def adjust_sharpness(img, sharpness_factor):
     check_channels(img)
     if img.shape[-1] <= 2 or img.shape[-2] <= 2:
         return img
+    smooth = img.clone()
+    smooth[..., 1:-1, 1:-1] = smoothed(img)
+    return _blend(img, smooth, sharpness_factor)
+
+
+def smoothed(img):
+    """The inner pixels as means of those around them, as `adjust_sharpness` wants them."""
     dtype = working_type(img)
     kernel = torch.ones((3, 3), dtype=dtype)
     kernel[1, 1] = 5.0
     kernel /= kernel.sum()
-    smooth = img.clone()
-    smooth[..., 1:-1, 1:-1] = batched(img, lambda x: _filter(x, kernel), (dtype,))
-    return _blend(img, smooth, sharpness_factor)
+    return batched(img, lambda x: _filter(x, kernel), (dtype,))
 
 
 def invert(img):

@@ -67,8 +67,14 @@ def adjust_saturation_image(image, saturation_factor):
 
 
 def adjust_sharpness_image(image, sharpness_factor):
-    """`adjust_sharpness` of a plain tensor."""
-    return F_t.adjust_sharpness(image, sharpness_factor)
+    """`adjust_sharpness` of a plain tensor; bytes are cut to whole numbers, so that the order of operations is seen."""
+    if image.is_floating_point() or min(image.shape[-2:]) <= 2 or sharpness_factor < 0:
+        return F_t.adjust_sharpness(image, sharpness_factor)
+    F_t.check_channels(image)
+    out = image.to(torch.float32)
+    inside = out[..., 1:-1, 1:-1]
+    out[..., 1:-1, 1:-1] = inside + (1.0 - sharpness_factor) * (F_t.smoothed(image) - inside)
+    return out.clamp(0, F_t._max_value(image.dtype)).to(image.dtype)
 
 
 def adjust_hue_image(image, hue_factor):
