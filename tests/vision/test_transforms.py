@@ -183,3 +183,11 @@ def test_runner_finds_them_as_torchvision():
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert run.stdout.split() == ["Compose(", "ToTensor()", ")", "True"], run.stderr
+
+
+def test_normalize_more_means_than_channels():
+    from rushlight.vision.transforms import functional
+
+    with pytest.raises(RuntimeError):
+        functional.normalize(torch.zeros(1, 2, 2), [0.5] * 3, [0.5] * 3)
+    assert functional.normalize(torch.zeros(3, 2, 2), [0.5], [0.5]).shape == (3, 2, 2)

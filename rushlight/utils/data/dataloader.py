@@ -20,6 +20,9 @@ from rushlight.utils.data.dataset import Dataset, IterableDataset
 from rushlight.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
 T_co = TypeVar("T_co", covariant=True)
+_T = TypeVar("_T")
+_worker_init_fn_t = Callable[[int], None]
+_collate_fn_t = Callable[[list[_T]], object]  # which programs import for their hints
 
 
 class _InfiniteConstantSampler(Sampler):

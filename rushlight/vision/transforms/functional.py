@@ -203,7 +203,8 @@ def normalize(tensor, mean, std, inplace=False) -> Tensor:
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"img should be Tensor Image. Got {type(tensor)}")
-    return F_t.normalize(tensor, mean, std, inplace)
+    # in place on a copy, so that three means for one channel are an error, as in torchvision
+    return F_t.normalize(tensor if inplace else tensor.clone(), mean, std, True)
 
 
 # -- sizes and places -----------------------------------------------------------------------------------
