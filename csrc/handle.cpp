@@ -145,8 +145,8 @@ PyObject* wrap(PyObject*, PyObject* const* args, Py_ssize_t count) {
   PyObject* array = args[0];
   if (PyArray_CheckExact(array)) {
     Py_INCREF(array);
-  } else {
-    array = PyArray_FromAny(array, nullptr, 0, 0, NPY_ARRAY_ENSUREARRAY, nullptr);
+  } else {  // a number, or an array without data (rushlight/phantom.py), which stays what it is
+    array = PyArray_FromAny(array, nullptr, 0, 0, 0, nullptr);
     if (!array) return nullptr;
   }
   auto* t = reinterpret_cast<TensorObject*>(type->tp_alloc(type, 0));

@@ -119,7 +119,7 @@ class device:
         return device, (self.type, self.index) if self.index is not None else (self.type,)
 
 
-cpu = device("cpu")
+cpu, meta = device("cpu"), device("meta")
 
 
 def is_meta(where) -> bool:

@@ -48,7 +48,7 @@ def set_tensor_type(cls: type) -> None:
 def wrap(array, cls=None):
     """A tensor on this array (or NumPy scalar), without a copy."""
     tensor = object.__new__(cls or _tensor_type[0])
-    tensor._array = array if type(array) is np.ndarray else np.asarray(array)
+    tensor._array = array if type(array) is np.ndarray else np.asanyarray(array)
     return tensor
 
 

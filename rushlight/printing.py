@@ -93,7 +93,10 @@ def tensor_repr(tensor, *, tensor_contents: str | None = None) -> str:
         return _sparse_repr(tensor, prefix)
     array, dtype = tensor._array, tensor.dtype
     suffixes = []
-    if array.size == 0:
+    if tensor.is_meta:
+        body, suffixes = "...", ["device='meta'", f"size={tuple(array.shape)}"]
+        shown_dtype = dtype not in (get_default_dtype(), bool_)
+    elif array.size == 0:
         body = "[]"
         if array.ndim != 1:
             suffixes.append(f"size={tuple(array.shape)}")

@@ -21,6 +21,7 @@ from rushlight.autograd.node import Handle
 from rushlight.devices import Size, channels_last, channels_last_3d, contiguous_format
 from rushlight.dtypes import SCALAR_NAMES, dtype, from_numpy_dtype
 from rushlight.handle import TensorBase, set_tensor_type, wrap
+from rushlight.phantom import Phantom
 
 
 def disabled_torch_function(func, types, args=(), kwargs=None):
@@ -118,8 +119,18 @@ class Tensor(TensorBase):
 
     @property
     def device(self) -> devices.device:
-        """Where it lies: the CPU."""
-        return devices.cpu
+        """Where it lies: the CPU, or "meta" where it has no data."""
+        return devices.meta if self.is_meta else devices.cpu
+
+    @property
+    def is_meta(self) -> bool:
+        """Whether it is on the device "meta": a shape and a type without data."""
+        return type(self._array) is Phantom
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it is on the CPU."""
+        return not self.is_meta
 
     @property
     def layout(self) -> devices.layout:
@@ -169,8 +180,7 @@ class Tensor(TensorBase):
         """Whether its elements can be negative."""
         return self.dtype.is_signed
 
-    is_cuda = is_sparse = is_quantized = is_meta = is_mps = is_nested = False
-    is_cpu = True
+    is_cuda = is_sparse = is_quantized = is_mps = is_nested = False
 
     def get_device(self) -> int:
         """The number of its device: -1 for the CPU."""
@@ -183,7 +193,7 @@ class Tensor(TensorBase):
         array = self._array
         if array.ndim > 2 and self._format is None and self._base is None and not array.flags.c_contiguous:
             if _channels_last(array):
-                array = self._array = np.ascontiguousarray(array)
+                array = self._array = array.copy()
         return array
 
     def stride(self, dim: int | None = None):
@@ -222,7 +232,7 @@ class Tensor(TensorBase):
 
     def data_ptr(self) -> int:
         """The address of its first element."""
-        return self._strided().ctypes.data if self._array.size else 0
+        return self._strided().ctypes.data if self._array.size and not self.is_meta else 0
 
     @property
     def _cdata(self) -> int:
@@ -506,6 +516,10 @@ class Tensor(TensorBase):
         if self._array.dtype.kind == "V":
             raise TypeError(
                 f"Got unsupported ScalarType {SCALAR_NAMES[self.dtype]}; convert it first: x.float().numpy()"
+            )
+        if self.is_meta:
+            raise TypeError(
+                "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
             )
         return self._strided()
 

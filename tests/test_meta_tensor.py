@@ -100,8 +100,84 @@ def test_zoo_models_take_no_memory():
     assert sum(p.numel() for p in model.parameters()) == 11_689_512
 
 
-def test_nothing_is_computed():
-    with pytest.raises(NotImplementedError, match=r"rushlight\.utils\.summary"):
-        rushlight.nn.Linear(2, 3, device="meta")(rushlight.ones(1, 2))
-    with pytest.raises(NotImplementedError):
-        rushlight.empty(2, device="meta") + 1
+RESULTS = [
+    "torch.nn.Conv2d(3, 8, 3, stride=2, device='meta')(torch.empty(1, 3, 224, 224, device='meta'))",
+    "torch.nn.LSTM(4, 5, 2, device='meta')(torch.empty(7, 3, 4, device='meta'))[0]",
+    "torch.nn.MultiheadAttention(8, 2, device='meta')(*[torch.empty(5, 3, 8, device='meta')] * 3)[0]",
+    "torch.nn.Embedding(9, 4, device='meta')(torch.zeros(2, 3, dtype=torch.int64, device='meta'))",
+    "torch.nn.functional.scaled_dot_product_attention(*[torch.empty(2, 4, 6, 8, device='meta')] * 3, is_causal=True)",
+    "torch.nn.functional.interpolate(torch.empty(1, 2, 4, 4, device='meta'), scale_factor=2, mode='bilinear')",
+    "torch.nn.functional.max_pool2d(torch.empty(1, 2, 9, 9, device='meta'), 3)",
+    "torch.nn.functional.cross_entropy(torch.empty(4, 3, device='meta'), torch.zeros(4, dtype=torch.int64, device='meta'))",
+    "torch.empty(2, 3, device='meta').t() @ torch.empty(2, 5, device='meta')",
+    "torch.empty(2, 3, 4, device='meta').transpose(0, 2) + 1",
+    "torch.empty(2, 3, 4, 5, device='meta').to(memory_format=torch.channels_last) * 2.0",
+    "torch.empty(2, 3, dtype=torch.int32, device='meta') / 2",
+    "torch.empty(2, 3, device='meta') > torch.tensor(1.0)",
+    "torch.empty(4, 6, device='meta')[1:, torch.tensor([0, 1, 5], device='meta')]",
+    "torch.empty(4, 6, device='meta')[:, None, ::2]",
+    "torch.empty(4, 6, device='meta').view(2, 12).expand(3, 2, 12)",
+    "torch.empty(4, 6, device='meta').sort(0)[1]",
+    "torch.empty(4, 6, device='meta').add_(torch.empty(6, device='meta')).requires_grad_()",
+    "torch.add(torch.empty(2, device='meta'), 1, out=torch.empty(2, device='meta'))",
+    "torch.empty(2, 3, device='meta').copy_(torch.ones(3))",
+    "torch.empty(2, 3, device='meta').new_zeros(4)",
+    "torch.ones_like(torch.empty(2, 3, device='meta').t())",
+    "torch.zeros_like(torch.empty(2, 3, device='meta'), device='cpu')",
+    "torch.arange(3, device='meta').float()",
+    "torch.empty_strided((2, 3), (1, 2), device='meta').double()",
+    "torch.empty(2, 3, device='meta').half().detach().clone()",
+    "torch.nn.functional.dropout(torch.empty(2, 3, device='meta'))",
+    "torch.linalg.inv(torch.empty(3, 3, device='meta')).sum()",
+    "torch.nn.init.orthogonal_(torch.empty(3, 3, device='meta'))",
+    "torch.nn.init.trunc_normal_(torch.empty(3, 3, device='meta'))",
+    "torch.empty(10**6, 10**6, device='meta').mean(1)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", RESULTS)
+def test_results_are_described(expression):
+    def described(t):
+        made = eval(expression, {"torch": t})
+        return str(made.shape), str(made.dtype), made.stride(), str(made.device), made.requires_grad
+
+    assert described(rushlight) == described(torch)
+
+
+REFUSED = [
+    "torch.empty(2, device='meta') + torch.ones(2)",
+    "torch.nn.Linear(2, 3, device='meta')(torch.ones(1, 2))",
+    "torch.cat([torch.empty(2, device='meta'), torch.ones(2)])",
+    "torch.empty(2, device='meta') + torch.empty(3, device='meta')",
+    "torch.empty(2, 3, device='meta') @ torch.empty(2, 3, device='meta')",
+    "torch.empty(2, 3, device='meta').view(7)",
+    "torch.empty(2, 3, device='meta').t().view(6)",
+    "torch.empty(2, device='meta').nonzero()",
+    "torch.empty(2, device='meta')[torch.empty(2, dtype=torch.bool, device='meta')]",
+    "torch.empty(2, device='meta').masked_select(torch.empty(2, dtype=torch.bool, device='meta'))",
+    "torch.empty(2, device='meta').unique()",
+    "bool(torch.empty((), device='meta'))",
+    "float(torch.empty((), device='meta'))",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", REFUSED)
+def test_refusals(expression):
+    ours, theirs = outcome(rushlight, expression), outcome(torch, expression)
+    assert isinstance(theirs, tuple) and ours[0] == theirs[0]
+
+
+def test_gradients_are_described():
+    model = network(rushlight)[:5].to("meta")
+    x = rushlight.empty(2, 3, 4, 3, device="meta", requires_grad=True)
+    model[3:](model[:3](x).mean((2, 3), keepdim=True)).sum().backward()
+    assert x.grad.is_meta and x.grad.shape == x.shape
+    assert all(p.grad.is_meta and p.grad.shape == p.shape for p in model.parameters())
+
+
+def test_large_models_take_neither_memory_nor_random_numbers():
+    state = rushlight.get_rng_state()
+    with rushlight.device("meta"):
+        layer = rushlight.nn.TransformerEncoderLayer(16384, 128, 65536, batch_first=True)
+    assert layer(rushlight.empty(8, 4096, 16384, device="meta")).shape == (8, 4096, 16384)
+    assert rushlight.equal(rushlight.get_rng_state(), state)

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from rushlight.autograd.engine import run
+from rushlight.kernels.reference.layout import ones_by
 from rushlight.tensor import Tensor, wrap
 
 _UNUSED = (
@@ -112,7 +113,7 @@ def grad(
     for i, (t, g) in enumerate(zip(wanted, found, strict=True)):
         if g is None:
             if materialize_grads:
-                found[i] = wrap(np.zeros_like(t._array, subok=False))
+                found[i] = wrap(np.zeros_like(t._array))
             elif not allow_unused:
                 raise RuntimeError(_UNUSED)
     return tuple(found)
@@ -158,7 +159,7 @@ def _root_gradients(roots, grads) -> list:
                 raise RuntimeError(
                     f"grad can be implicitly created only for real scalar outputs but got {root.dtype}"
                 )
-            g = wrap(np.ones(root._array.shape, root._array.dtype))
+            g = wrap(ones_by(root._array, root._array.shape))
         elif not isinstance(g, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         elif g.shape != root.shape:

@@ -228,7 +228,7 @@ def _own(grad: Tensor, leaf: Tensor) -> Tensor:
     if array.base is None and getrefcount(array) <= 3 and getrefcount(grad) <= 4 and grad._node is None:
         if array.strides == leaf._array.strides and array.flags.writeable and grad._base is None:
             return grad
-    own = np.empty_like(leaf._array, dtype=array.dtype, subok=False)
+    own = np.empty_like(leaf._array, dtype=array.dtype)
     np.copyto(own, array)
     return wrap(own)
 

@@ -35,7 +35,7 @@ def _run(func, inputs, function: str) -> tuple[tuple, bool]:
 
 
 def _zeros(t: Tensor) -> Tensor:
-    return wrap(np.zeros_like(t._array, subok=False))
+    return wrap(np.zeros_like(t._array))
 
 
 def _gradients(outputs, inputs, v, create_graph: bool, strict: bool, retain: bool = False) -> tuple:
@@ -74,7 +74,7 @@ def _check_v(v, like, function: str, default: bool) -> tuple:
                 "The vector v can only be None if the user-provided function returns a single Tensor with a single "
                 f"element ({function})."
             )
-        return tuple(wrap(np.ones_like(t._array, subok=False)) for t in like)
+        return tuple(wrap(np.ones_like(t._array)) for t in like)
     values, _ = _tuple(v, "v", function)
     if len(values) != len(like) or any(a.shape != b.shape for a, b in zip(values, like, strict=False)):
         raise RuntimeError(
@@ -198,7 +198,7 @@ def _rows_together(output: Tensor, inputs, create_graph: bool, strict: bool) -> 
 def _jacobian_of(output: Tensor, inputs, create_graph: bool, strict: bool) -> tuple:
     rows = []
     for element in output.reshape(-1):
-        one = wrap(np.ones_like(element._array, subok=False))
+        one = wrap(np.ones_like(element._array))
         rows.append(_gradients((element,), inputs, (one,), create_graph, strict, retain=True))
     if not rows:
         return tuple(output.new_zeros((*output.shape, *t.shape)) for t in inputs)
@@ -242,7 +242,7 @@ def hessian(
             raise RuntimeError(
                 "The Tensor returned by the function given to hessian should contain a single element"
             )
-        return _gradients(out, args, (wrap(np.ones_like(out[0]._array, subok=False)),), True, strict)
+        return _gradients(out, args, (wrap(np.ones_like(out[0]._array)),), True, strict)
 
     blocks = jacobian(
         gradient, inputs, create_graph, strict, vectorize=vectorize, strategy=outer_jacobian_strategy
@@ -264,7 +264,7 @@ def vhp(func, inputs, v=None, create_graph: bool = False, strict: bool = False) 
     if len(outputs) != 1 or outputs[0].numel() != 1:
         raise RuntimeError("The Tensor returned by the function given to vhp should contain a single element")
     with enable_grad():
-        one = (wrap(np.ones_like(outputs[0]._array, subok=False)),)
+        one = (wrap(np.ones_like(outputs[0]._array)),)
         slopes = _gradients(outputs, inputs, one, True, strict)
         products = _gradients(slopes, inputs, v, create_graph, strict)
     return _finish(outputs, single_out, create_graph), _finish(products, single, create_graph)

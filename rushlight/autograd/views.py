@@ -5,6 +5,7 @@ import numpy as np
 from rushlight.autograd.grad_mode import MODE
 from rushlight.autograd.node import Node, edge, tick
 from rushlight.dtypes import SCALAR_NAMES, can_cast
+from rushlight.kernels.reference.layout import c_order
 from rushlight.tensor import Tensor, wrap
 
 
@@ -153,7 +154,7 @@ def rejoin(view: Tensor) -> None:
     node.seq, node.edges = tick(), (base._node or base,)
     if base._nr:
         node.edge_outputs = (base._nr,)
-    node.shape, node.index = base._array.shape, wrap(np.ascontiguousarray(_index_in(base, view)))
+    node.shape, node.index = base._array.shape, wrap(c_order(_index_in(base, view)))
     view._node, view._nr, view._rg = node, 0, True
 
 
@@ -170,7 +171,7 @@ class CopySlices(Node):
 
     def __init__(self, base: Tensor, view: Tensor, inner: Node, number: int):
         self.inner, self.number = inner, number
-        self.index = wrap(np.ascontiguousarray(_index_in(base, view)))
+        self.index = wrap(c_order(_index_in(base, view)))
         self.seq = tick()
         self.edges = (edge(base), *inner.edges[1:])
         numbers = (base._nr, *(inner.edge_outputs or (0,) * len(inner.edges))[1:])

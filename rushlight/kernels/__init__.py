@@ -9,7 +9,7 @@ import os
 import warnings
 from importlib import import_module
 
-_PARTS = (
+PARTS = (
     "elementwise",
     "reduce",
     "dnn",
@@ -56,7 +56,7 @@ def _exports() -> dict:
     """Every function of the chosen set, by name."""
     found: dict = {}
     folder = "cpu" if NAME == "native" else "reference"
-    for part in _PARTS:
+    for part in PARTS:
         module = import_module(f"rushlight.kernels.{folder}.{part}")
         for name in module.__all__:
             if name in found:

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from rushlight.autograd.grad_mode import no_grad
+from rushlight.kernels.reference.layout import c_order
 from rushlight.ops.creation import empty_like, from_numpy
 from rushlight.ops.creation import eye as _eye
 from rushlight.ops.random import randperm
@@ -239,8 +240,10 @@ def _normal_cdf(x: float) -> float:
 
 def _redraw_outside(tensor: Tensor, mean, std, a, b, generator) -> Tensor:
     """Most draws are within the bounds: draw normal numbers, and those outside again, until none is."""
-    low, high = tensor.new_tensor(a).item(), tensor.new_tensor(b).item()
     tensor.normal_(mean, std, generator=generator)
+    if tensor.is_meta:
+        return tensor
+    low, high = tensor.new_tensor(a).item(), tensor.new_tensor(b).item()
     while True:
         outside = (tensor < low) | (tensor > high)
         if not outside.any():
@@ -253,6 +256,8 @@ def _reject_under_density(tensor: Tensor, mean, std, a, b, generator) -> Tensor:
     """Few normal draws would be within the bounds: draw uniformly, and keep what is below the density."""
     peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2  # of the logarithm of the density
     waiting = None
+    if tensor.is_meta:
+        return tensor
     while waiting is None or waiting.any():
         drawn = (tensor if waiting is None else empty_like(tensor)).uniform_(a, b, generator=generator)
         density = drawn.sub(mean).div_(std).pow_(2).mul_(-0.5).sub_(peak)
@@ -278,14 +283,14 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator=None) -> Tensor:
     """
     if tensor.dim() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
-    if tensor.numel() == 0:
+    if tensor.numel() == 0 or tensor.is_meta:
         return tensor
     rows = tensor.size(0)
     columns = tensor.numel() // rows
     drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator).numpy()
     q, r = np.linalg.qr(drawn.T if rows < columns else drawn)
     q = q * np.sign(np.diagonal(r))  # makes the decomposition unique, and q uniformly distributed
-    q = np.ascontiguousarray(q.T if rows < columns else q)
+    q = c_order(q.T if rows < columns else q)
     return tensor.copy_(from_numpy(q.reshape(tensor.shape))).mul_(gain)
 
 

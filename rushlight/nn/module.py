@@ -23,7 +23,7 @@ from rushlight.nn.hooks import (
 from rushlight.nn.layer_errors import name_layer
 from rushlight.nn.members import Members
 from rushlight.nn.parameter import Buffer, Parameter
-from rushlight.nn.state import StateMixin, _IncompatibleKeys
+from rushlight.nn.state import _EXTRA_STATE_KEY_SUFFIX, StateMixin, _IncompatibleKeys  # noqa: F401  also asked for here
 from rushlight.ops.registry import leave_unbound
 from rushlight.tensor import Tensor
 

@@ -203,7 +203,7 @@ class _CrossMapLRN2d(Function):
 
 def _rows_and_columns(input):
     """The numbers of the channels, as a column and as a row."""
-    channel = arange(input.size(1))
+    channel = arange(input.size(1), device=input.device)
     return channel.unsqueeze(1), channel.unsqueeze(0)
 
 

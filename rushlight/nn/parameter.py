@@ -40,7 +40,7 @@ class Parameter(Tensor, metaclass=_ParameterType):
                 "'detach'. Wrap it: Parameter(torch.tensor(data))"
             )
         own_class = type(data) is not Tensor and type(data).__torch_function__ is not disabled_torch_function
-        if cls is Parameter and (own_class or data.is_meta):  # it stays what it is
+        if cls is Parameter and own_class:  # it stays what it is
             made = data.detach().requires_grad_(requires_grad)
             made._is_param = True
             return made

@@ -213,7 +213,9 @@ class RNNBase(Module):
 
     def _zeros(self, input, batch_sizes):
         """The hidden state that stands for None."""
-        return zeros(RNNBase.get_expected_hidden_size(self, input, batch_sizes), dtype=input.dtype)
+        return zeros(
+            RNNBase.get_expected_hidden_size(self, input, batch_sizes), dtype=input.dtype, device=input.device
+        )
 
     def _map(self, function, hx):
         """A function of each of the states."""
@@ -367,7 +369,7 @@ class LSTM(RNNBase):
 
     def _zeros(self, input, batch_sizes):
         cells = LSTM.get_expected_cell_size(self, input, batch_sizes)
-        return super()._zeros(input, batch_sizes), zeros(cells, dtype=input.dtype)
+        return super()._zeros(input, batch_sizes), zeros(cells, dtype=input.dtype, device=input.device)
 
     def _map(self, function, hx):
         return tuple(function(t) for t in hx)
@@ -474,7 +476,7 @@ class RNNCellBase(Module):
         if single:
             input, hx = input.unsqueeze(0), None if hx is None else hx.unsqueeze(0)
         if hx is None:
-            hx = zeros((input.size(0), self.hidden_size), dtype=input.dtype)
+            hx = zeros((input.size(0), self.hidden_size), dtype=input.dtype, device=input.device)
         result = function(input, hx, *self._weights())
         return result.squeeze(0) if single else result
 
@@ -539,7 +541,7 @@ class LSTMCell(RNNCellBase):
         if single:
             input, hx = input.unsqueeze(0), hx and tuple(t.unsqueeze(0) for t in hx)
         if hx is None:
-            hx = (zeros((input.size(0), self.hidden_size), dtype=input.dtype),) * 2
+            hx = (zeros((input.size(0), self.hidden_size), dtype=input.dtype, device=input.device),) * 2
         h, c = recurrent.lstm_cell(input, hx, *self._weights())
         return (h.squeeze(0), c.squeeze(0)) if single else (h, c)
 

@@ -12,6 +12,7 @@ from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.autograd.views import after, assign, before, check_writable, keep_old_value
 from rushlight.dtypes import SCALAR_NAMES, float64
+from rushlight.kernels.reference.layout import ones_by, zeros_by
 from rushlight.ops.common import MODE, Tensor, check_tensor, connect, record, sum_to, wrap, write_out
 from rushlight.ops.registry import op
 from rushlight.tensor import check_dim, recording
@@ -227,7 +228,7 @@ class PreluKernelBackward0(Node):
         x, w = self.unpack()
         to_x, to_w = self.edges
         above = x > 0
-        zero = wrap(np.zeros((), grad._array.dtype))
+        zero = wrap(zeros_by(grad._array, ()))
         return (
             None if to_x is None else grad.where(above, grad * w),
             None if to_w is None else sum_to(zero.where(above, grad * x), w._array.shape),
@@ -294,7 +295,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     x = check_tensor("rrelu", input)._strided()
     if x.dtype.kind not in "fV":
         raise _type_error("rrelu", input)
-    slope = np.ones(x.shape, x.dtype)
+    slope = ones_by(x, x.shape)
     below = x <= 0
     drawn = input.new_empty((int(below.sum()),), dtype=float64).uniform_(lower, upper)
     slope[below] = drawn._array
@@ -542,5 +543,5 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     if not hard:
         return soft
     index = soft.max(dim, keepdim=True)[1]
-    one_hot = wrap(np.zeros(soft._array.shape, soft._array.dtype)).scatter_(dim, index, 1.0)
+    one_hot = wrap(zeros_by(soft._array, soft._array.shape)).scatter_(dim, index, 1.0)
     return one_hot - soft.detach() + soft

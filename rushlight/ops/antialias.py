@@ -122,9 +122,9 @@ def antialiased(input: Tensor, sizes: tuple, mode: str, align_corners: bool, sca
     )
 
     def function(x):
-        return (down @ (np.asarray(x, kind) @ across.T)).astype(x.dtype)
+        return (down @ (np.asanyarray(x, kind) @ across.T)).astype(x.dtype)
 
     def adjoint(g):
-        return (down.T @ (np.asarray(g, kind) @ across)).astype(g.dtype)
+        return (down.T @ (np.asanyarray(g, kind) @ across)).astype(g.dtype)
 
     return apply_linear(input, function, adjoint, _NODES[mode])

@@ -8,6 +8,7 @@ from rushlight import kernels as K
 from rushlight.autograd.grad_mode import enable_grad
 from rushlight.autograd.node import Node, connect
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import c_order, empty_by, zeros_by
 from rushlight.ops.common import MODE, Tensor, check_tensor, recording, wrap
 from rushlight.ops.dropout import dropout
 from rushlight.ops.linalg import matmul
@@ -35,7 +36,7 @@ class AttentionNode(Node):
         if MODE.enabled:
             return self._recorded(grad, inputs)
         arrays = [t._array for t in inputs]
-        grads = [np.empty(a.shape, a.dtype) for a in arrays]
+        grads = [empty_by(a, a.shape) for a in arrays]
         q, k, v = map(_rows_together, self.split(*arrays))
         g, found = _rows_together(self.heads(grad._array)), self.heads(out._array)
         K.attention_backward(
@@ -75,7 +76,7 @@ class AttentionNode(Node):
 
 def _rows_together(x: np.ndarray) -> np.ndarray:
     """With the elements of a row next to each other in memory, as the native kernel wants them."""
-    return x if x.strides[-1] == x.itemsize else np.ascontiguousarray(x)
+    return x if x.strides[-1] == x.itemsize else c_order(x)
 
 
 def attend(
@@ -100,7 +101,7 @@ def attend(
     keep, kept = None, 1.0
     if dropout_p > 0:
         kept = 0.0 if dropout_p == 1 else 1 / (1 - dropout_p)
-        keep = _drawn((*q.shape[:-1], k.shape[-2]), q.dtype, 1 - dropout_p)
+        keep = _drawn(q, (*q.shape[:-1], k.shape[-2]), 1 - dropout_p)
     lse = K.attention(q, k, v, bias, keep, kept, scale, causal, heads(out))
     result = wrap(out)
     if recording(*inputs):
@@ -112,11 +113,11 @@ def attend(
     return result
 
 
-def _drawn(shape: tuple, dtype, probability: float) -> np.ndarray:
+def _drawn(like: np.ndarray, shape: tuple, probability: float) -> np.ndarray:
     """Ones with this probability, else zeros, from the stream and in the order of PyTorch's dropout."""
     if probability == 0:
-        return np.zeros(shape, dtype)
-    return wrap(np.empty(shape, dtype)).bernoulli_(probability)._array
+        return zeros_by(like, shape)
+    return wrap(empty_by(like, shape)).bernoulli_(probability)._array
 
 
 def attention_weights(q, k, bias, scale, causal) -> Tensor:
@@ -205,7 +206,7 @@ def scaled_dot_product_attention(
             raise _mask_error(bias._array.shape, full) from None
         array = array if len(full) == 4 else array.reshape(-1, 1, *full[-2:])
     shape = (*lead, q.shape[-2], v.shape[-1])
-    out = np.empty_like(q) if flash else np.empty(shape, q.dtype)
+    out = np.empty_like(q) if flash else empty_by(q, shape)
     split, heads = (_as_given, _same) if q.ndim == 4 else (_each_four, _four)
     node_type = _FLASH if flash else _MATH.get(q.ndim, _MATH_BATCHED)
     return attend((query, key, value), split, heads, out, node_type, array, dropout_p, is_causal, scale)

@@ -7,6 +7,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect, shown_as, tick
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import ones_by, zeros_by
 from rushlight.ops.common import MODE, Tensor, check_tensor, not_implemented, wrap
 from rushlight.ops.linear import linear
 from rushlight.ops.loss import REDUCTIONS, reduction_of
@@ -42,7 +43,7 @@ class _ClassNode(Node):
             return grad.unsqueeze(self.axis) if self.reduction == "none" else grad
         if self.reduction == "none":
             return grad._array.reshape(-1)
-        scale = float(grad._array.item())
+        scale = float(grad._array)
         if self.reduction == "mean":
             return scale / self.total if self.total else math.nan
         return scale
@@ -56,9 +57,9 @@ class _ClassNode(Node):
         """What the loss multiplies each negative log probability with, in the shape of the scores."""
         _, target, weight = self.unpack()
         target, classes = target._array.reshape(-1), self.shape[self.axis]
-        w = np.ones(classes, dtype) if weight is None else weight._array
+        w = ones_by(target, classes, dtype) if weight is None else weight._array
         used = target != self.ignore_index
-        shares = np.zeros((len(target), classes), dtype)
+        shares = zeros_by(target, (len(target), classes), dtype)
         rows = np.flatnonzero(used)
         shares[rows, target[rows]] = w[target[rows]] * (1 - smoothing)
         if smoothing:

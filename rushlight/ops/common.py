@@ -10,6 +10,7 @@ from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, before, check_writable
 from rushlight.config import fills_uninitialized_memory
 from rushlight.dtypes import SCALAR_NAMES, combine, dtype, from_numpy_dtype, scalar_dtype
+from rushlight.kernels.reference.layout import empty_by
 from rushlight.sparse_tensor import SparseError, unsupported
 from rushlight.tensor import Tensor, recording, wrap
 
@@ -90,7 +91,7 @@ def as_type(operand, kind: dtype) -> Tensor:
     if isinstance(operand, Tensor):
         return operand if operand._array.dtype == kind.numpy else operand.to(kind)
     with np.errstate(over="ignore"):
-        return wrap(np.asarray(operand).astype(kind.numpy))
+        return wrap(np.asanyarray(operand).astype(kind.numpy))
 
 
 def check_operands(op: str, input, other, tensors: str) -> None:
@@ -226,7 +227,7 @@ def write_out(result: Tensor, out: Tensor | None, *, exact=False, warn=True) -> 
                 f"match the required output shape {list(result.shape)}.",
                 stacklevel=3,
             )
-        out._array = np.empty(result._array.shape, out._array.dtype)
+        out._array = empty_by(out._array, result._array.shape)
     np.copyto(out._array, result._array, casting="unsafe")
     out._bump()
     return out

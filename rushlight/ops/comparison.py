@@ -39,7 +39,9 @@ def _operands(name: str, input, other):
     if isinstance(other, Number):
         kind = input._array.dtype.kind
         if kind == "f" or (kind in "iu" and type(other) is int):
-            return input._array, np.asarray(other) if kind in "iu" else np.asarray(other, input._array.dtype)
+            return input._array, np.asanyarray(other) if kind in "iu" else np.asanyarray(
+                other, input._array.dtype
+            )
     input, other = promote(name, input, other)
     return input._array, other._array
 
@@ -219,7 +221,7 @@ Tensor.__invert__ = _invert
 
 def _predicate(name: str, kernel, doc: str, value: str):
     def function(input, *, out=None):
-        return write_out(wrap(np.asarray(kernel(check_tensor(name, input)._array))), out, exact=True)
+        return write_out(wrap(np.asanyarray(kernel(check_tensor(name, input)._array))), out, exact=True)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""{doc}
@@ -430,8 +432,8 @@ def clamp(input, min=None, max=None, *, out=None):
     if array.dtype == np.float32 or is_low_precision(array.dtype):
         array = K.clamp(array, -np.inf if min is None else min, np.inf if max is None else max)
     else:
-        low, high = (None if b is None else np.asarray(b).astype(array.dtype) for b in (min, max))
-        array = np.asarray(_clip(array, low, high))
+        low, high = (None if b is None else np.asanyarray(b).astype(array.dtype) for b in (min, max))
+        array = np.asanyarray(_clip(array, low, high))
     if x._rg and MODE.enabled:
         return write_out(record(array, ClampBackward1, (x,), x, low=min, high=max), out)
     return write_out(wrap(array), out)

@@ -5,6 +5,7 @@ import numpy as np
 from rushlight.autograd.node import Node
 from rushlight.autograd.views import after, before, check_writable
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import empty_by
 from rushlight.ops.common import MODE, Tensor, check_tensor, floating, record, recording, wrap, write_out
 from rushlight.ops.registry import op
 from rushlight.ops.shape import as_strided_array, transpose, viewed
@@ -29,7 +30,7 @@ def view_as_real(input):
     if array.dtype.kind != "c":
         raise RuntimeError(f"view_as_real is only supported for complex tensors, got {input.dtype}")
     real = array.real
-    out = as_strided_array(real, (*array.shape, 2), (*array.strides, real.itemsize))
+    out = as_strided_array(real, (*array.shape, 2), (*array.strides, real.itemsize), subok=True)
     return viewed(input, out, ViewAsRealBackward0)
 
 
@@ -59,7 +60,7 @@ def view_as_complex(input):
         raise RuntimeError(f"Tensor must have a last dimension of size 2, got shape {list(array.shape)}")
     kind = np.dtype(np.complex64 if array.itemsize == 4 else np.complex128)
     if not array.size:  # whose strides are all 0
-        return viewed(input, np.empty(array.shape[:-1], kind), ViewAsComplexBackward0)
+        return viewed(input, empty_by(array, array.shape[:-1], kind), ViewAsComplexBackward0)
     if array.strides[-1] != array.itemsize:
         raise RuntimeError("Tensor must have a last dimension with stride 1")
     if any(
@@ -99,11 +100,11 @@ def imag(input):
 
 
 def _set_real(self, value):
-    real(self).copy_(value if isinstance(value, Tensor) else wrap(np.asarray(value)))
+    real(self).copy_(value if isinstance(value, Tensor) else wrap(np.asanyarray(value)))
 
 
 def _set_imag(self, value):
-    imag(self).copy_(value if isinstance(value, Tensor) else wrap(np.asarray(value)))
+    imag(self).copy_(value if isinstance(value, Tensor) else wrap(np.asanyarray(value)))
 
 
 Tensor.real, Tensor.imag = property(real, _set_real), property(imag, _set_imag)
@@ -125,7 +126,7 @@ def conj(input):
     x = check_tensor("conj", input)._array
     if x.dtype.kind != "c":
         return input
-    array = np.asarray(np.conjugate(x))
+    array = np.asanyarray(np.conjugate(x))
     return record(array, ConjBackward0, (input,)) if recording(input) else wrap(array)
 
 
@@ -247,6 +248,6 @@ def angle(input, *, out=None):
 
 
 def _real_angle(x: np.ndarray) -> np.ndarray:
-    array = np.asarray((x < 0) * np.pi).astype(x.dtype)
+    array = np.asanyarray((x < 0) * np.pi).astype(x.dtype)
     np.copyto(array, x, where=x != x)
     return array

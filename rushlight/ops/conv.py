@@ -15,6 +15,7 @@ from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.devices import channels_last, channels_last_3d
 from rushlight.dtypes import SCALAR_NAMES, from_numpy_dtype
+from rushlight.kernels.reference.layout import c_order, empty_by, zeros_by
 from rushlight.ops.adjoint import LinearNode, apply_linear, tuple_of
 from rushlight.ops.common import MODE, Tensor, check_tensor, conj, record, wrap
 from rushlight.ops.padding import constant_pad_nd
@@ -455,7 +456,7 @@ def _im2col(x: np.ndarray, shape, kernel, dilation, padding, stride) -> np.ndarr
     n, c = x.shape[:2]
     padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
     counts = _counts(shape, kernel, dilation, padding, stride)
-    columns = np.empty((n, c, *kernel, *counts), x.dtype)
+    columns = empty_by(x, (n, c, *kernel, *counts))
     for offsets, window in _windows(shape, kernel, dilation, padding, stride):
         columns[(slice(None), slice(None), *offsets)] = padded[(slice(None), slice(None), *window)]
     return columns.reshape(n, c * prod(kernel), prod(counts))
@@ -465,11 +466,11 @@ def _col2im(columns: np.ndarray, shape, kernel, dilation, padding, stride) -> np
     n, c = columns.shape[0], columns.shape[1] // prod(kernel)
     counts = _counts(shape, kernel, dilation, padding, stride)
     columns = columns.reshape(n, c, *kernel, *counts)
-    padded = np.zeros((n, c, *(size + 2 * p for size, p in zip(shape, padding, strict=True))), columns.dtype)
+    padded = zeros_by(columns, (n, c, *(size + 2 * p for size, p in zip(shape, padding, strict=True))))
     for offsets, window in _windows(shape, kernel, dilation, padding, stride):
         padded[(slice(None), slice(None), *window)] += columns[(slice(None), slice(None), *offsets)]
     inside = tuple(slice(p, p + size) for size, p in zip(shape, padding, strict=True))
-    return np.ascontiguousarray(padded[(slice(None), slice(None), *inside)])
+    return c_order(padded[(slice(None), slice(None), *inside)])
 
 
 def _block_settings(name, kernel_size, dilation, padding, stride) -> tuple:

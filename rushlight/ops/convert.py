@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight import dtypes
+from rushlight import dtypes, phantom
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.devices import (
@@ -16,8 +16,10 @@ from rushlight.devices import (
     preserve_format,
 )
 from rushlight.dtypes import dtype
+from rushlight.kernels.reference.layout import c_order
 from rushlight.ops.common import MODE, Tensor, check_tensor, overloaded, record, wrap
 from rushlight.ops.registry import op
+from rushlight.phantom import NO_DATA
 from rushlight.sparse_tensor import SparseError
 
 
@@ -75,14 +77,31 @@ def to(input, *args, **kwargs):
     tensor([1., 2.], dtype=torch.float64)
     """
     kind, wanted_format, copy, where = _parse_to(args, kwargs)
-    if where is not None and is_meta(where):
-        from rushlight.meta_tensor import empty
-
-        return empty(input.shape, input._array.dtype if kind is None else kind.numpy)
+    if where is not None and is_meta(where) is not input.is_meta:
+        input = _moved(input)
     result = input if kind is None else cast(input, kind)
     if wanted_format is not None and wanted_format is not preserve_format:
         result = contiguous(result, wanted_format)
     return clone(result) if copy and result is input else result
+
+
+class MoveBackward0(Node):
+    def backward(self, grad):
+        raise NotImplementedError(NO_DATA)
+
+
+def _moved(x: Tensor) -> Tensor:
+    """The tensor on the device "meta".
+
+    Raises:
+        NotImplementedError: it comes from there, so that there are no values to move.
+    """
+    if x.is_meta:
+        raise NotImplementedError(NO_DATA)
+    array = phantom.like(x._strided())
+    moved = record(array, MoveBackward0, (x,)) if x._rg and MODE.enabled else wrap(array)
+    moved._format = x._format
+    return moved
 
 
 def _parse_to(args, kwargs):
@@ -176,7 +195,7 @@ Tensor.type = type_
 
 def cpu(self, memory_format=preserve_format):
     """The tensor on the CPU, where it is already."""
-    return self
+    return to(self, "cpu") if self.is_meta else self
 
 
 def cuda(self, device=None, non_blocking=False, memory_format=preserve_format):
@@ -224,8 +243,8 @@ def _laid_out(array: np.ndarray, wanted, copy: bool = False) -> np.ndarray:
                 f"required rank {ndim} tensor to use {wanted.name} format, got shape {list(array.shape)}"
             )
         last = np.moveaxis(array, 1, -1)
-        return np.moveaxis(last.copy("C") if copy else np.ascontiguousarray(last), -1, 1)
-    return array.copy("C") if copy else np.ascontiguousarray(array).reshape(array.shape)
+        return np.moveaxis(last.copy("C") if copy else c_order(last), -1, 1)
+    return array.copy("C") if copy else c_order(array)
 
 
 @op()

@@ -5,11 +5,12 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as _np_as_strided
 
-from rushlight import devices, dtypes
+from rushlight import devices, dtypes, phantom
 from rushlight.autograd.node import Node
 from rushlight.config import fills_uninitialized_memory
 from rushlight.devices import channels_last, channels_last_3d, contiguous_format, preserve_format, strided
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import empty_by
 from rushlight.ops.common import Tensor, check_tensor, overloaded, record, recording, unset, wrap, write_out
 from rushlight.ops.complex_parts import view_as_real
 from rushlight.ops.data import (
@@ -37,6 +38,7 @@ from rushlight.ops.data import (
 )
 from rushlight.ops.parts import broadcast_tensors, select
 from rushlight.ops.registry import op
+from rushlight.phantom import Phantom
 from rushlight.sparse_tensor import SparseTensor
 
 __all__ = [
@@ -86,7 +88,7 @@ def _numpy_type(dtype, op_name: str) -> np.dtype:
 
 
 def _check_options(op_name: str, layout, device) -> None:
-    if device is not None:
+    if device is not None and not devices.is_meta(device):
         devices.check_device(device)
     if layout is not None and layout is not strided:
         raise RuntimeError(
@@ -166,13 +168,9 @@ def _factory(name: str, fill, doc: str, example: str):
         if isinstance(input, SparseTensor):
             return overloaded(name + "_like", input, dtype=dtype, layout=layout, requires_grad=requires_grad)
         if device is not None or layout is not None:
-            if devices.is_meta(device):
-                return meta(input.shape, dtype_of(dtype or input.dtype, name + "_like").numpy, requires_grad)
             _check_options(name + "_like", layout, device)
-            if input.is_meta:
-                return function(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
         kind = input._array.dtype if dtype is None else dtype_of(dtype, name + "_like").numpy
-        return require_grad(_like(input, kind, fill, memory_format), requires_grad)
+        return require_grad(_like(input, kind, fill, memory_format, device), requires_grad)
 
     def new(
         self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **named
@@ -180,7 +178,8 @@ def _factory(name: str, fill, doc: str, example: str):
         if device is not None or layout is not None:
             _check_options("new_" + name, layout, device)
         kind = self._array.dtype if dtype is None else dtype_of(dtype, "new_" + name).numpy
-        result = wrap(_filled("new_" + name, _size_of("new_" + name, size, named), kind, fill))
+        _, made = _filling(self._array, fill, device)
+        result = wrap(_filled("new_" + name, _size_of("new_" + name, size, named), kind, made))
         return require_grad(result, True) if requires_grad else result
 
     function.__name__ = function.__qualname__ = name
@@ -231,9 +230,18 @@ def _formatted(array: np.ndarray, memory_format) -> Tensor:
     return result
 
 
-def _like(x: Tensor, kind: np.dtype, fill, memory_format=preserve_format) -> Tensor:
+def _filling(array: np.ndarray, fill, device) -> tuple:
+    """An array of this shape on the device, the array's own if None, and what makes others there: `fill` on the CPU."""
+    if device is None and type(array) is not Phantom:
+        return array, fill
+    if device is None or devices.is_meta(device):
+        return (array if type(array) is Phantom else phantom.like(array)), phantom.make
+    return array.view(np.ndarray), fill
+
+
+def _like(x: Tensor, kind: np.dtype, fill, memory_format=preserve_format, device=None) -> Tensor:
     """A new tensor of the shape of `x`, in its memory layout where the format is to be preserved."""
-    array = x._array
+    array, fill = _filling(x._array, fill, device)
     if memory_format is not preserve_format or array.flags.c_contiguous:
         return _formatted(fill(array.shape, kind), memory_format)
     template = np.empty_like(array, kind, order="K", subok=False)
@@ -367,7 +375,7 @@ def full_like(
     """
     _check_options("full_like", layout, device)
     kind = check_tensor("full_like", input).dtype if dtype is None else dtype_of(dtype, "full_like")
-    result = _like(input, kind.numpy, unset, memory_format)
+    result = _like(input, kind.numpy, unset, memory_format, device)
     with np.errstate(all="ignore"):
         result._array.fill(fill_value_of(fill_value, kind, "full_like"))
     return require_grad(result, requires_grad)
@@ -384,7 +392,8 @@ def new_full(
     """
     _check_options("new_full", layout, device)
     kind = self.dtype if dtype is None else dtype_of(dtype, "new_full")
-    return require_grad(_full("new_full", tuple(size), fill_value, kind), requires_grad)
+    result = _full("new_full", tuple(size), fill_value, kind)
+    return require_grad(result, requires_grad, self.device if device is None else device)
 
 
 Tensor.new_full = new_full
@@ -400,7 +409,7 @@ def scalar_tensor(s, *, dtype=None, layout=None, device=None, pin_memory=False, 
     """
     _check_options("scalar_tensor", layout, device)
     kind = dtypes.get_default_dtype() if dtype is None else dtype_of(dtype, "scalar_tensor")
-    return require_grad(_full("scalar_tensor", (), s, kind), requires_grad)
+    return require_grad(_full("scalar_tensor", (), s, kind), requires_grad, device)
 
 
 @op(method=False)
@@ -418,7 +427,9 @@ def empty_strided(
     (1, 2)
     """
     _check_options("empty_strided", layout, device)
-    return require_grad(_strided_empty(size, stride, _numpy_type(dtype, "empty_strided")), requires_grad)
+    return require_grad(
+        _strided_empty(size, stride, _numpy_type(dtype, "empty_strided"), device), requires_grad
+    )
 
 
 @op(method=False)
@@ -444,16 +455,22 @@ def empty_permuted(
     steps, step = [0] * len(size), 1
     for dim in reversed(physical_layout):
         steps[dim], step = step, step * max(size[dim], 1)
-    return require_grad(_strided_empty(size, steps, _numpy_type(dtype, "empty_permuted")), requires_grad)
+    return require_grad(
+        _strided_empty(size, steps, _numpy_type(dtype, "empty_permuted"), device), requires_grad
+    )
 
 
-def _strided_empty(size, stride, kind: np.dtype) -> Tensor:
+def _strided_empty(size, stride, kind: np.dtype, device=None) -> Tensor:
     if len(size) != len(stride):
         raise RuntimeError(
             f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})"
         )
     needed = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    array = _np_as_strided(unset(needed, kind), tuple(size), tuple(s * kind.itemsize for s in stride))
+    strides = tuple(s * kind.itemsize for s in stride)
+    if devices.is_meta(device):
+        array = phantom.make(size, kind, strides)
+    else:
+        array = _np_as_strided(unset(needed, kind), tuple(size), strides)
     result = wrap(array)
     if not array.flags.c_contiguous:
         result._format = "fixed"
@@ -466,7 +483,9 @@ def new_empty_strided(
     """A tensor of this one's type, not initialised, with given steps in memory."""
     _check_options("new_empty_strided", layout, device)
     kind = self._array.dtype if dtype is None else dtype_of(dtype, "new_empty_strided").numpy
-    return require_grad(_strided_empty(size, stride, kind), requires_grad)
+    return require_grad(
+        _strided_empty(size, stride, kind, self.device if device is None else device), requires_grad
+    )
 
 
 Tensor.new_empty_strided = new_empty_strided
@@ -540,13 +559,13 @@ def arange(
         array = np.arange(start, end, step, np.int64).astype(kind.numpy, copy=False)
     else:
         array = _floating_range(start, step, math.ceil((end - start) / step), kind)
-    return _row(array, out, requires_grad, warn=True)
+    return _row(array, out, requires_grad, device, warn=True)
 
 
-def _row(array: np.ndarray, out, requires_grad, warn=False) -> Tensor:
+def _row(array: np.ndarray, out, requires_grad, device=None, warn=False) -> Tensor:
     """Numbers in a row, in `out` if that is given, which keeps its shape where it has as many elements."""
     if out is None:
-        return require_grad(wrap(array), requires_grad)
+        return require_grad(wrap(array), requires_grad, device)
     if isinstance(out, Tensor) and out._array.size == array.size:
         array = array.reshape(out._array.shape)
     return write_out(wrap(array), out, exact=True, warn=warn)
@@ -576,7 +595,7 @@ def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devic
     start, end, step = _number(start), _number(end), _number(step)
     kind = dtypes.get_default_dtype() if dtype is None else dtype_of(dtype, "range")
     _check_range(start, end, step)
-    return _row(_floating_range(start, step, int((end - start) / step) + 1, kind), out, requires_grad)
+    return _row(_floating_range(start, step, int((end - start) / step) + 1, kind), out, requires_grad, device)
 
 
 @op(method=False)
@@ -590,7 +609,7 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
     """
     _check_options("linspace", layout, device)
     kind = _spaced_kind(dtype if dtype is not None or out is None else out.dtype, (start, end), "linspace")
-    return _row(_spaced(start, end, steps, kind), out, requires_grad)
+    return _row(_spaced(start, end, steps, kind), out, requires_grad, device)
 
 
 def _spaced_kind(dtype, values, op_name: str) -> dtypes.dtype:
@@ -641,8 +660,8 @@ def logspace(
     wide = dtypes.complex128 if kind.is_complex else dtypes.float64
     if kind.category == 1:
         start, end = int(_number(start)), int(_number(end))
-    powers = np.power(np.asarray(_number(base), wide.numpy), _spaced(start, end, steps, wide))
-    return _row(powers.astype(kind.numpy), out, requires_grad)
+    powers = np.power(np.asanyarray(_number(base), wide.numpy), _spaced(start, end, steps, wide))
+    return _row(powers.astype(kind.numpy), out, requires_grad, device)
 
 
 # -- matrices ---------------------------------------------------------------------------------------
@@ -667,7 +686,7 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory
     return (
         write_out(result, out, exact=True, warn=False)
         if out is not None
-        else require_grad(result, requires_grad)
+        else require_grad(result, requires_grad, device)
     )
 
 
@@ -676,7 +695,9 @@ def _indices(name: str, choose):
         _check_options(name, layout, device)
         if row < 0 or col < 0:
             raise RuntimeError(f"{name}: row and col must be non-negative, got {row} and {col}")
-        return wrap(np.stack(choose(row, offset, col)).astype(dtype_of(dtype, name).numpy))
+        return require_grad(
+            wrap(np.stack(choose(row, offset, col)).astype(dtype_of(dtype, name).numpy)), False, device
+        )
 
     function.__name__ = function.__qualname__ = name
     where = "on and below" if name == "tril_indices" else "on and above"
@@ -723,7 +744,7 @@ def complex(real, imag, *, out=None):
     """
     _check_parts(check_tensor("complex", real, "real"), check_tensor("complex", imag, "imag", 2))
     x, y = real._array, imag._array
-    array = np.empty(np.broadcast_shapes(x.shape, y.shape), real.dtype.to_complex().numpy)
+    array = empty_by(x, np.broadcast_shapes(x.shape, y.shape), real.dtype.to_complex().numpy)
     array.real, array.imag = x, y
     if recording(real, imag):
         real, imag = broadcast_tensors(real, imag)

@@ -5,6 +5,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import c_order
 from rushlight.ops.common import Tensor, check_tensor, record, recording, wrap
 from rushlight.ops.comparison import where
 from rushlight.ops.loss import REDUCTIONS, reduction_of
@@ -18,7 +19,7 @@ class CtcLossBackward0(Node):
 
     def backward(self, grad):
         (log_probs,) = self.unpack()
-        g, x = np.ascontiguousarray(grad._array), np.ascontiguousarray(log_probs._array)
+        g, x = c_order(grad._array), c_order(log_probs._array)
         found = K.ctc_loss_backward(
             g, x, *self.arguments, self.loss, self.alpha, self.blank, self.zero_infinity
         )
@@ -45,7 +46,7 @@ def _lengths(name: str, given, count: int) -> np.ndarray:
         raise TypeError(
             f"ctc_loss(): argument '{name}' must be a Tensor or a tuple of ints, not {type(given).__name__}"
         )
-    lengths = np.asarray(given)
+    lengths = np.asanyarray(given)
     if lengths.dtype.kind not in "iu" and lengths.size:
         raise TypeError(f"ctc_loss(): argument '{name}' must be a tuple of ints, got {list(given)}")
     if lengths.shape != (count,):
@@ -87,7 +88,7 @@ def _padded(targets: Tensor, lengths: np.ndarray, classes: int) -> np.ndarray:
     if used.size and not (used.min() >= 0 and used.max() < classes):
         bad = int(used[(used < 0) | (used >= classes)][0])
         raise IndexError(f"ctc_loss: target {bad} is out of range for {classes} classes")
-    return np.ascontiguousarray(array)
+    return c_order(array)
 
 
 def aten_ctc_loss(
@@ -133,7 +134,7 @@ def aten_ctc_loss(
             bound = f"at least 0, but got value {bad}" if bad < 0 else f"at most {most}, but got value {bad}"
             raise RuntimeError(f"Expected {name} to have value {bound} {_WHERE}")
     labels = _padded(targets, wanted, classes)
-    x = np.ascontiguousarray(x)
+    x = c_order(x)
     loss, alpha = K.ctc_loss(x, labels, inputs, wanted, blank)
     if recording(log_probs):
         result = record(

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from rushlight import dtypes
+from rushlight import dtypes, phantom
 from rushlight.devices import Size, check_device, cpu, is_meta
 from rushlight.dtypes import dtype as dtype_class
 from rushlight.dtypes import from_numpy_dtype, promote_types
@@ -26,8 +26,10 @@ def dtype_of(dtype, op_name: str) -> dtype_class:
     raise TypeError(f"{op_name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
 
 
-def require_grad(t: Tensor, requires_grad: bool) -> Tensor:
-    """Let gradients flow to a new tensor where that is asked for."""
+def require_grad(t: Tensor, requires_grad: bool, device=None) -> Tensor:
+    """Let gradients flow to a new tensor where that is asked for; without its data on the device "meta"."""
+    if device is not None and is_meta(device) and not t.is_meta:
+        t = wrap(phantom.like(t._strided()))
     if requires_grad:
         if t.dtype.category < 2:
             raise RuntimeError(
@@ -270,12 +272,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             [3, 4]])
     """
     if device is not None:
-        if is_meta(device):
-            from rushlight.ops.creation import meta
-
-            made = tensor(data, dtype=dtype)
-            return meta(made.shape, made._array.dtype, requires_grad)
-        check_device(device)
+        if not is_meta(device):
+            check_device(device)
     if isinstance(data, Tensor):
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
@@ -283,7 +281,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             stacklevel=2,
         )
     array = to_array(data, None if dtype is None else dtype_of(dtype, "tensor"))
-    return require_grad(_laid_out(array), requires_grad)
+    return require_grad(_laid_out(array), requires_grad, device)
 
 
 @op(method=False)
@@ -299,12 +297,12 @@ def as_tensor(data, dtype=None, device=None):
     >>> torch.as_tensor([1.5, 2.5])
     tensor([1.5000, 2.5000])
     """
-    check_device(device)
     if isinstance(data, np.ndarray):
         data = from_numpy(data)
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype_of(dtype, "as_tensor"))
-    return tensor(data, dtype=dtype)
+        data = data if dtype is None else data.to(dtype_of(dtype, "as_tensor"))
+        return data if device is None else data.to(device)
+    return tensor(data, dtype=dtype, device=device)
 
 
 @op(method=False)
@@ -383,7 +381,7 @@ def from_numpy(ndarray):
             "program.",
             stacklevel=2,
         )
-    return _laid_out(ndarray)
+    return _laid_out(ndarray if type(ndarray) is np.ndarray else ndarray.view(np.ndarray))
 
 
 class _Capsule:
@@ -561,6 +559,7 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_
     >>> torch.zeros(1).new_tensor([1, 2])
     tensor([1., 2.])
     """
+    device = self.device if device is None else device
     return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from rushlight import return_types
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import empty_by, eye_by
 from rushlight.ops import lapack
 from rushlight.ops.common import (
     Tensor,
@@ -181,7 +182,7 @@ def _qr(name: str, a: Tensor, mode: str) -> tuple[Tensor, Tensor]:
         )
     array = matrices(name, a, kernel="geqrf_cpu")
     found = np.linalg.qr(array, mode)
-    arrays = (np.empty(0, array.dtype), found) if mode == "r" else tuple(found)
+    arrays = (empty_by(array, 0), found) if mode == "r" else tuple(found)
     if not recording(a):
         return tuple(map(wrap, arrays))
     factors = record_many(arrays, LinalgQrBackward0, (a,), mode=mode)
@@ -277,7 +278,7 @@ def _solve(a: Tensor, b: Tensor) -> Tensor:
 
 def _over_differences(x: Tensor, differences: Tensor) -> Tensor:
     """x divided by differences of all pairs, 0 on the diagonal."""
-    one = wrap(np.eye(x._array.shape[-1], dtype=bool))
+    one = wrap(eye_by(x._array, x._array.shape[-1], dtype=bool))
     return (x / differences.masked_fill(one, 1)).masked_fill(one, 0)
 
 

@@ -71,8 +71,8 @@ def _norm_array(x: np.ndarray, order: float, axes, keepdim: bool) -> np.ndarray:
         return K.sum((size != 0).astype(size.dtype), axes, keepdim)
     if math.isinf(order):
         return (K.amax if order > 0 else K.amin)(size, axes, keepdim)
-    power = K.sum(K.pow(size, np.asarray(order, size.dtype)), axes, keepdim)
-    return K.pow(power, np.asarray(1 / order, size.dtype))
+    power = K.sum(K.pow(size, np.asanyarray(order, size.dtype)), axes, keepdim)
+    return K.pow(power, np.asanyarray(1 / order, size.dtype))
 
 
 @op(name="linalg_vector_norm", method=False)

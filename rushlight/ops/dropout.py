@@ -22,7 +22,7 @@ class MulBackward0(LinearNode):
 def _drawn(input: Tensor, shape: tuple, keep: float, kind) -> np.ndarray:
     """Ones of a type with probability `keep`, else zeros, in the memory order in which PyTorch's mask is drawn."""
     x = input._array
-    draws = wrap(np.empty(prod(shape), kind)).bernoulli_(keep)._array
+    draws = wrap(np.empty_like(x, kind, shape=prod(shape))).bernoulli_(keep)._array
     if shape == x.shape and (input._format is not None or input._base is not None):
         order = sorted(range(x.ndim), key=lambda d: -x.strides[d])
         return draws.reshape([shape[d] for d in order]).transpose(np.argsort(order))

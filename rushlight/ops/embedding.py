@@ -5,6 +5,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import c_order, empty_by, zeros_by
 from rushlight.ops.common import (
     MODE,
     Tensor,
@@ -46,7 +47,7 @@ def one_hot(input, num_classes=-1):
     if array.size == 0:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
-        return wrap(np.empty((*array.shape, num_classes), np.int64))
+        return wrap(empty_by(array, (*array.shape, num_classes), np.int64))
     if array.min() < 0:
         raise RuntimeError(f"Class values must be non-negative, got {int(array.min())}.")
     if num_classes == -1:
@@ -57,7 +58,7 @@ def one_hot(input, num_classes=-1):
         raise RuntimeError(
             f"Class values must be smaller than num_classes, got {int(array.max())} for {num_classes}."
         )
-    found = np.zeros((array.size, num_classes), np.int64)
+    found = zeros_by(array, (array.size, num_classes), np.int64)
     found[np.arange(array.size), array.reshape(-1)] = 1
     return wrap(found.reshape(*array.shape, num_classes))
 
@@ -104,7 +105,7 @@ def embedding_gradient(grad: Tensor, index: Tensor, rows: int, padding: int, by_
         scale = (1 / np.bincount(flat, minlength=rows)[index._array])[..., None].astype(array.dtype)
         array = array * scale
     array = array.reshape(-1, array.shape[-1]) if flat.size else array.reshape(0, array.shape[-1])
-    found = K.embedding_backward(np.ascontiguousarray(array), flat.astype(np.int64, copy=False), rows)
+    found = K.embedding_backward(c_order(array), flat.astype(np.int64, copy=False), rows)
     if padding >= 0:
         found[padding] = 0
     if recording(grad):

@@ -7,6 +7,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import c_order, zeros_by
 from rushlight.ops.common import MODE, Tensor, check_tensor, record, recording, wrap
 from rushlight.ops.embedding import embedding_gradient, renormalise, sparse_rows
 from rushlight.ops.gather import scatter_add
@@ -49,7 +50,7 @@ class EmbeddingBagBackward0(Node):
     def _to_largest(self, grad) -> Tensor:
         bags = self.bags
         used = grad * wrap((bags.sizes > 0)[:, None].astype(grad._array.dtype))
-        zeros = wrap(np.zeros((bags.rows, grad._array.shape[1]), grad._array.dtype))
+        zeros = wrap(zeros_by(grad._array, (bags.rows, grad._array.shape[1])))
         return scatter_add(zeros, 0, wrap(bags.largest), used)
 
     def _to_samples(self, grad, rows, weight, samples) -> Tensor:
@@ -57,11 +58,11 @@ class EmbeddingBagBackward0(Node):
         if MODE.enabled:
             found = (rows * index_select(weight, 0, wrap(bags.index))).sum(1)
         else:
-            g = np.ascontiguousarray(grad._array)
-            found = wrap(K.sampled_matmul(bags.of_entry, bags.index, g, np.ascontiguousarray(weight._array)))
+            g = c_order(grad._array)
+            found = wrap(K.sampled_matmul(bags.of_entry, bags.index, g, c_order(weight._array)))
         if bags.kept is None:
             return found
-        nothing = wrap(np.zeros(samples._array.shape, found._array.dtype))
+        nothing = wrap(zeros_by(samples._array, samples._array.shape, found._array.dtype))
         return scatter_add(nothing, 0, wrap(bags.kept), found)
 
 
@@ -94,14 +95,14 @@ def _reduced(bags: _Bags, table: np.ndarray, samples, places: bool) -> np.ndarra
     )
     if samples is not None and bags.kept is not None:
         values = values[bags.kept]
-    found = K.csr_matmul(bags.crow, bags.index, np.ascontiguousarray(values), np.ascontiguousarray(wide))
+    found = K.csr_matmul(bags.crow, bags.index, c_order(values), c_order(wide))
     if bags.mode == "mean":
         found /= np.maximum(bags.sizes, 1)[:, None].astype(wide.dtype)
     return found.astype(table.dtype, copy=False)
 
 
 def _largest(bags: _Bags, table: np.ndarray, count: int, width: int, places: bool) -> np.ndarray:
-    found, bags.largest = np.zeros((count, width), table.dtype), np.zeros((count, width), np.int64)
+    found, bags.largest = zeros_by(table, (count, width)), zeros_by(table, (count, width), np.int64)
     filled = np.flatnonzero(bags.sizes)
     if not len(filled) or not width:
         return found

@@ -5,6 +5,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight import return_types
 from rushlight.autograd.node import Node
+from rushlight.kernels.reference.layout import empty_by, zeros_by
 from rushlight.ops.common import (
     MODE,
     Tensor,
@@ -19,6 +20,7 @@ from rushlight.ops.common import (
 from rushlight.ops.elementwise import maximum, minimum
 from rushlight.ops.reduction import ReductionNode, axes_of, reduced
 from rushlight.ops.registry import numpy_names, op
+from rushlight.phantom import is_phantom
 from rushlight.tensor import check_dim
 
 # -- values taken at indices ------------------------------------------------------------------------
@@ -44,7 +46,7 @@ class TakeAlongBackward0(Node):
 def put_along(values: Tensor, indices: np.ndarray, shape: tuple, axis: int, keepdim: bool) -> Tensor:
     """Zeros of `shape` with values at indices, all different, along `axis`; both lack it if not `keepdim`."""
     given = values._array
-    array = np.zeros(shape, given.dtype)
+    array = zeros_by(given, shape)
     if not shape:
         array[...] = given
     elif keepdim:
@@ -391,7 +393,7 @@ def _median(name: str, skip_nan: bool, full_node, dim_node, value: str):
             flat = x.reshape(-1)
             if not flat.size:
                 return wrap(np.array(np.nan if x.dtype.kind in "fV" else np.iinfo(x.dtype).min, x.dtype))
-            result = reduced(np.asarray(flat[_median_at(flat, skip_nan)]), full_node, input, None, False)
+            result = reduced(np.asanyarray(flat[_median_at(flat, skip_nan)]), full_node, input, None, False)
             if result._node is not None:
                 result._node.save_output(result, input)
             return write_out(result, out)
@@ -423,9 +425,9 @@ def _picked(name, input: Tensor, dim, keepdim, index, node_type, kind, out):
     x = input._array
     axis = axis_of(name, x, dim)
     if not x.ndim:
-        return with_indices(x.copy(), np.zeros((), np.int64), node_type, input, axis, keepdim, kind, out)
+        return with_indices(x.copy(), zeros_by(x, (), np.int64), node_type, input, axis, keepdim, kind, out)
     last = np.moveaxis(x, axis, -1)
-    indices = np.expand_dims(np.asarray(index(last)).astype(np.int64, copy=False), axis)
+    indices = np.expand_dims(np.asanyarray(index(last)).astype(np.int64, copy=False), axis)
     values = np.take_along_axis(x, indices, axis)
     if not keepdim:
         values, indices = values.squeeze(axis), indices.squeeze(axis)
@@ -460,7 +462,9 @@ def mode(input, dim=-1, keepdim=False, *, out=None):
 def _mode_at(x: np.ndarray) -> np.ndarray:
     """Along the last dimension, the index of the last of the most frequent elements."""
     rows = x.reshape(-1, x.shape[-1])
-    found = np.empty(len(rows), np.int64)
+    found = empty_by(x, len(rows), np.int64)
+    if is_phantom(x):
+        return found.reshape(x.shape[:-1])
     for i, row in enumerate(rows):
         values, counts = np.unique(row, return_counts=True)
         found[i] = np.flatnonzero(row == values[counts.argmax()])[-1] if row.size else 0
@@ -489,7 +493,7 @@ def _so_far(name: str, ufunc, node_type, best: str, example: str):
         axis = check_dim(dim, x.ndim)
         if not x.ndim or not x.size:
             return with_indices(
-                x.copy(), np.zeros(x.shape, np.int64), node_type, input, axis, True, kind, out
+                x.copy(), zeros_by(x, x.shape, np.int64), node_type, input, axis, True, kind, out
             )
         values = ufunc.accumulate(x, axis)
         positions = np.arange(x.shape[axis]).reshape([-1 if i == axis else 1 for i in range(x.ndim)])

@@ -8,6 +8,7 @@ import numpy as np
 
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES, get_default_dtype
+from rushlight.kernels.reference.layout import ones_by
 from rushlight.ops.common import Tensor, check_tensor, conj, record, recording, wrap, write_out
 from rushlight.ops.padding import constant_pad_nd
 from rushlight.ops.registry import numpy_names, op
@@ -45,7 +46,7 @@ class FftC2RBackward0(Node):
 
 def _weights(like: Tensor, dim: int, half: int, length: int, weight: float) -> Tensor:
     """1 for the frequencies that stand for themselves, `weight` for those that also stand for their mirror image."""
-    weights = np.ones(half, like._array.real.dtype)
+    weights = ones_by(like._array, half, like._array.real.dtype)
     weights[1 : 1 + length - half] = weight
     return wrap(weights.reshape(-1, *(1,) * (like._array.ndim - 1 - dim)))
 

@@ -30,7 +30,7 @@ def _quiet(function):
 
     def kernel(x, y, out=None):
         with np.errstate(all="ignore"):
-            result = np.asarray(function(x, y))
+            result = np.asanyarray(function(x, y))
         if out is None:
             return result
         out[...] = result
@@ -224,7 +224,7 @@ def _scaled(name: str, node_type: type[Node], factor: float, doc: str, example: 
         x = floating(check_tensor(name, input))
         if x._array.dtype.kind == "c":
             raise RuntimeError(f"{name} is not supported for complex tensors.")
-        array = K.mul(x._array, np.asarray(factor, x._array.dtype))
+        array = K.mul(x._array, np.asanyarray(factor, x._array.dtype))
         if x._rg and MODE.enabled:
             return write_out(record(array, node_type, (x,), factor=factor), out)
         return write_out(wrap(array), out)

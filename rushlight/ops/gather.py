@@ -8,6 +8,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import empty_by
 from rushlight.kernels.reference.positions import grid
 from rushlight.ops.common import (
     MODE,
@@ -121,7 +122,7 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     if positions.size:
         found = K.gather(array.reshape(array.shape or (1,)), positions, dim).reshape(index._array.shape)
     else:
-        found = np.empty(index._array.shape, array.dtype)
+        found = empty_by(array, index._array.shape)
     if input._rg and MODE.enabled:
         return write_out(
             record(found, GatherBackward0, (input,), index, dim=dim, shape=array.shape), out, exact=True
@@ -193,7 +194,7 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
         if reduce is None:
             target[grid(positions, dim)] = given
         else:
-            _REDUCE[reduce].at(target, grid(positions, dim), np.asarray(given, array.dtype))
+            _REDUCE[reduce].at(target, grid(positions, dim), np.asanyarray(given, array.dtype))
 
     fields = {"dim": dim, "saved": (index,)}
     if reduce is not None:

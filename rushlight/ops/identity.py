@@ -3,8 +3,7 @@
 import math
 import warnings
 
-import numpy as np
-
+from rushlight.kernels.reference.layout import empty_by
 from rushlight.ops.common import Tensor, check_tensor, wrap
 from rushlight.ops.registry import op
 
@@ -144,7 +143,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None) -> Tensor:
     torch.Size([3])
     """
     if source is None:
-        self._array = np.empty(0, self._array.dtype)
+        self._array = empty_by(self._array, 0)
     elif isinstance(source, Tensor) and size is None:
         if source._array.dtype != self._array.dtype:
             raise RuntimeError(

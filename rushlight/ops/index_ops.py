@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import c_order
 from rushlight.ops.common import (
     MODE,
     Tensor,
@@ -60,7 +61,7 @@ def index_select(input, dim, index, *, out=None):
     elif array.flags.c_contiguous:
         found = array.take(positions, dim)
     else:
-        found = np.ascontiguousarray(array[(*(slice(None),) * dim, positions)])
+        found = c_order(array[(*(slice(None),) * dim, positions)])
     if input._rg and MODE.enabled:
         result = record(found, IndexSelectBackward0, (input,), index, dim=dim, shape=array.shape)
     else:
@@ -96,7 +97,7 @@ def index_add(input, dim, index, source, *, alpha=1):
     dim, positions = index_line("index_add", input, dim, index)
     same_dtype("index_add", input, source, "source")
     _check_slices("index_add", input, dim, positions, source)
-    added = source._array if alpha == 1 else source._array * np.asarray(alpha, source._array.dtype)
+    added = source._array if alpha == 1 else source._array * np.asanyarray(alpha, source._array.dtype)
 
     def write(array):
         array, where = at_positions(array, dim, positions)
@@ -118,12 +119,10 @@ def _few(positions: np.ndarray) -> bool:
 def _add_rows(array: np.ndarray, dim: int, positions: np.ndarray, added: np.ndarray) -> None:
     if dim and added.size and array.dtype.char in "fd":
         where = positions.astype(np.int64, copy=False).reshape(-1, *(1,) * (array.ndim - 1 - dim))
-        K.scatter_add(
-            array, np.ascontiguousarray(np.broadcast_to(where, added.shape)), np.ascontiguousarray(added), dim
-        )
+        K.scatter_add(array, c_order(np.broadcast_to(where, added.shape)), c_order(added), dim)
     elif added.size:
         moved = np.moveaxis(array, dim, 0)
-        rows = np.ascontiguousarray(np.moveaxis(added, dim, 0)).reshape(positions.size, -1)
+        rows = c_order(np.moveaxis(added, dim, 0)).reshape(positions.size, -1)
         moved += K.embedding_backward(rows, positions, moved.shape[0]).reshape(moved.shape)
 
 
@@ -331,7 +330,7 @@ def take(input, index, *, out=None):
     found = input._array.reshape(-1)[positions]
     if input._rg and MODE.enabled:
         return write_out(
-            record(np.asarray(found), TakeBackward0, (input,), index, shape=input._array.shape),
+            record(np.asanyarray(found), TakeBackward0, (input,), index, shape=input._array.shape),
             out,
             exact=True,
         )

@@ -9,6 +9,7 @@ from rushlight import kernels as K
 from rushlight.autograd.node import Node, connect
 from rushlight.autograd.views import after, before, check_writable, view_of
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import c_order, zeros_by
 from rushlight.ops.common import MODE, Tensor, record, recording, sum_to, wrap
 from rushlight.ops.creation import fill_value_of
 from rushlight.ops.data import to_array
@@ -266,7 +267,7 @@ def take_arrays(array: np.ndarray, where: tuple) -> np.ndarray:
     try:
         if len(where) == 1 and where[0].dtype != np.bool_ and array.flags.c_contiguous:
             return array.take(where[0], 0)
-        return np.ascontiguousarray(array[where])
+        return c_order(array[where])
     except IndexError as error:
         raise _array_error(array, where, error) from None
 
@@ -332,7 +333,7 @@ def _scattered(g: np.ndarray, shape: tuple, where: tuple) -> np.ndarray:
         rows = where[0].reshape(-1)
         width = g.size // rows.size
         return K.embedding_backward(g.reshape(rows.size, width), rows % shape[0], shape[0]).reshape(shape)
-    array = np.zeros(shape, g.dtype)
+    array = zeros_by(g, shape)
     if any(w is not _FULL and w.dtype != np.bool_ for w in where):
         np.add.at(array, where, g)
     else:
@@ -428,7 +429,7 @@ def _scalar(t: Tensor, value):
             "x[...] = torch.tensor(value)"
         )
     with np.errstate(all="ignore"):
-        return np.asarray(fill_value_of(value, t.dtype, "setitem")).astype(kind)
+        return np.asanyarray(fill_value_of(value, t.dtype, "setitem")).astype(kind)
 
 
 def _cast_quietly(source: np.ndarray, kind: np.dtype) -> np.ndarray:

@@ -8,6 +8,7 @@ from rushlight import dtypes
 from rushlight.autograd.node import Node
 from rushlight.devices import channels_last, channels_last_3d
 from rushlight.dtypes import can_cast
+from rushlight.kernels.reference.layout import c_order, empty_by
 from rushlight.ops.common import MODE, Tensor, as_type, record, recording, wrap, write_out
 from rushlight.ops.parts import select
 from rushlight.ops.registry import alias, op
@@ -82,8 +83,8 @@ def _is_channels_last(array: np.ndarray) -> bool:
 def empty_like_layout(array: np.ndarray, shape: tuple) -> np.ndarray:
     """Memory for another shape with the same number of dimensions, channels last where `array` is."""
     if not _is_channels_last(array):
-        return np.empty(shape, array.dtype)
-    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), array.dtype), -1, 1)
+        return empty_by(array, shape)
+    return np.moveaxis(empty_by(array, (shape[0], *shape[2:], shape[1])), -1, 1)
 
 
 def keep_format(result: Tensor, *inputs: Tensor) -> Tensor:
@@ -123,7 +124,7 @@ def _joined(arrays: list, dim: int) -> np.ndarray:
         _is_channels_last(array) and builtins.all(map(_is_channels_last, arrays))
     ):
         return array
-    return np.ascontiguousarray(array)
+    return c_order(array)
 
 
 @op(method=False)
@@ -222,7 +223,7 @@ def stack(tensors, dim=0, *, out=None, axis=None):
                 f"{list(t.shape)} at entry {i}"
             )
     dim = check_dim(dim, len(shape) + 1)
-    array = np.empty((*shape[:dim], len(tensors), *shape[dim:]), tensors[0]._array.dtype)
+    array = empty_by(tensors[0]._array, (*shape[:dim], len(tensors), *shape[dim:]))
     insert = (*(slice(None),) * dim, None)
     np.concatenate([t._array[insert] for t in tensors], dim, out=array)
     if recording(*tensors):
@@ -384,7 +385,7 @@ def combinations(input, r=2, with_replacement=False):
     if r < 0:
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
-        return wrap(np.empty(0, input._array.dtype))
+        return wrap(empty_by(input._array, 0))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     chosen = np.array(list(choose(range(input._array.size), r)), np.int64).reshape(-1, r)
     return stack([input.index_select(0, wrap(chosen[:, i].copy())) for i in range(r)], 1)

@@ -9,6 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from rushlight.kernels.reference.layout import c_order, empty_by, eye_by, zeros_by
+
 _BLOCK = 32  # columns that LU eliminates before it updates the rest by one product
 _DIRECT = 64  # the largest triangular system that is not split
 
@@ -58,7 +60,7 @@ def solve_triangular(a: np.ndarray, b: np.ndarray, upper: bool, unit: bool = Fal
         x = np.linalg.solve(a, b)
     except np.linalg.LinAlgError:
         x = _substitute(a, b)
-    return x if upper else np.ascontiguousarray(x[..., ::-1, :])
+    return x if upper else c_order(x[..., ::-1, :])
 
 
 def _substitute(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -84,8 +86,8 @@ def lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     *batch, m, n = a.shape
     a = np.array(a, order="C").reshape(math.prod(batch), m, n)
     k = min(m, n)
-    pivots = np.empty((len(a), k), np.int32)
-    info = np.zeros(len(a), np.int32)
+    pivots = empty_by(a, (len(a), k), np.int32)
+    info = zeros_by(a, len(a), np.int32)
     each = np.arange(len(a))
     with np.errstate(all="ignore"):
         for start in range(0, k, _BLOCK):
@@ -143,7 +145,7 @@ def cholesky(a: np.ndarray, upper: bool) -> tuple[np.ndarray, np.ndarray]:
         The factors, where they fail as far as they go, and per matrix the order of the first leading minor that is not
         positive, or 0.
     """
-    info = np.zeros(a.shape[:-2], np.int32)
+    info = zeros_by(a, a.shape[:-2], np.int32)
     try:
         return np.linalg.cholesky(a, upper=upper), info
     except np.linalg.LinAlgError:
@@ -176,8 +178,8 @@ def ldl(a: np.ndarray, hermitian: bool) -> tuple[np.ndarray, np.ndarray, np.ndar
     Source: Bunch and Kaufman, Some stable methods for calculating inertia and solving symmetric linear systems, 1977.
     """
     out = np.tril(a)
-    pivots = np.empty(a.shape[:-1], np.int32)
-    info = np.zeros(a.shape[:-2], np.int32)
+    pivots = empty_by(a, a.shape[:-1], np.int32)
+    info = zeros_by(a, a.shape[:-2], np.int32)
     for index in np.ndindex(info.shape):
         info[index] = _ldl_in_place(out[index], pivots[index], hermitian and a.dtype.kind == "c")
     return out, pivots, info
@@ -290,7 +292,7 @@ def matrix_exp(a: np.ndarray) -> np.ndarray:
         squarings = np.ceil(np.log2(np.where(size > _RADIUS, size / _RADIUS, 1)))
     squarings = np.where(np.isfinite(squarings), squarings, 0).astype(np.int64)[..., None, None]
     a = a * np.exp2(-squarings).astype(a.real.dtype)
-    one = np.eye(a.shape[-1], dtype=a.dtype)
+    one = eye_by(a, a.shape[-1])
     c = _PADE
     a2 = a @ a
     a4 = a2 @ a2

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from rushlight import dtypes, return_types
+from rushlight.kernels.reference.layout import empty_by, zeros_by
 from rushlight.ops.common import (
     Tensor,
     check_tensor,
@@ -43,13 +44,13 @@ def _plain(value) -> np.ndarray:
                 f"torch.linalg.pinv: tolerances must not be of complex type. Got {value.dtype}"
             )
         value = value._array
-    return np.asarray(value)
+    return np.asanyarray(value)
 
 
 def _threshold(s: np.ndarray, atol: np.ndarray, rtol: np.ndarray) -> np.ndarray:
     """Below which size singular values count as zero, with a dimension to compare them with."""
     largest = s.max(-1, initial=0)
-    return np.asarray(np.maximum(atol, rtol * largest))[..., None]
+    return np.asanyarray(np.maximum(atol, rtol * largest))[..., None]
 
 
 @op(name="linalg_matrix_rank", method=False)
@@ -78,11 +79,11 @@ def matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=N
             "torch.linalg.matrix_rank: The input tensor input must have at least 2 dimensions."
         )
     if not array.size:
-        return write_out(wrap(np.zeros(array.shape[:-2], np.int64)), out)
+        return write_out(wrap(zeros_by(array, array.shape[:-2], np.int64)), out)
     atol, rtol = (_plain(tol), _plain(0)) if tol is not None else _tolerances(array, atol, rtol)
     s = np.abs(eigvalsh(input.detach())._array) if hermitian else svdvals(input.detach())._array
     rank = np.count_nonzero(s > _threshold(s, atol, rtol), -1)
-    return write_out(wrap(np.asarray(rank, np.int64)), out)
+    return write_out(wrap(np.asanyarray(rank, np.int64)), out)
 
 
 # -- pseudo-inverse ---------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ def pinv_gradient(grad: Tensor, inverse: Tensor, a: Tensor) -> Tensor:
 
 def _pinv(a: np.ndarray, atol, rtol, hermitian: bool) -> np.ndarray:
     if not a.size:
-        return np.empty((*a.shape[:-2], a.shape[-1], a.shape[-2]), a.dtype)
+        return empty_by(a, (*a.shape[:-2], a.shape[-1], a.shape[-2]))
     if hermitian:
         values, u = np.linalg.eigh(a)
         size, vh = np.abs(values), u.swapaxes(-1, -2).conj()
@@ -262,10 +263,10 @@ def lstsq(input, b, rcond=None, *, driver=None, out=None):
     batch = batch_of(a, right)
     x, rank, values = _solutions(a, right, rcond, driver)
     m, n = a.shape[-2:]
-    residuals = np.empty(0, a.real.dtype)
+    residuals = empty_by(a, 0, a.real.dtype)
     if m > n and driver != "gelsy" and (driver == "gels" or (rank == n).all()):
         error = a @ x - right
-        residuals = np.asarray((error.real**2 + error.imag**2).sum(-2))
+        residuals = np.asanyarray((error.real**2 + error.imag**2).sum(-2))
     x = np.array(np.broadcast_to(x, (*batch, *x.shape[-2:])), order="C")
     arrays = (x[..., 0] if vector else x, residuals, rank, values)
     if not recording(A, B):
@@ -279,21 +280,21 @@ def lstsq(input, b, rcond=None, *, driver=None, out=None):
 
 def _solutions(a: np.ndarray, b: np.ndarray, rcond, driver: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The solutions, ranks and singular values, empty where the driver does not give them."""
-    none = np.empty(0, a.real.dtype)
+    none = empty_by(a, 0, a.real.dtype)
     if not a.size or not b.size:
-        rank = np.empty(0, np.int64) if driver == "gels" else np.zeros(a.shape[:-2], np.int64)
+        rank = empty_by(a, 0 if driver == "gels" else a.shape[:-2], np.int64)
         s = np.zeros((*a.shape[:-2], min(a.shape[-2:])), none.dtype) if driver in ("gelsd", "gelss") else none
         batch = batch_of(a, b)
         return np.zeros((*batch, a.shape[-1], b.shape[-1]), a.dtype), rank, s
     if driver == "gels":
-        return _full_rank_solution(a, b), np.empty(0, np.int64), none
+        return _full_rank_solution(a, b), empty_by(a, 0, np.int64), none
     u, s, vh = np.linalg.svd(a, full_matrices=False)
     if rcond is None:
         rcond = np.finfo(a.dtype).eps * max(a.shape[-2:])
     kept = s > rcond * s[..., :1]
     scaled = np.where(kept, 1 / np.where(kept, s, 1), 0).astype(s.dtype)
     x = vh.swapaxes(-1, -2).conj() @ (scaled[..., None] * (u.swapaxes(-1, -2).conj() @ b))
-    rank = np.asarray(np.count_nonzero(kept, -1), np.int64)
+    rank = np.asanyarray(np.count_nonzero(kept, -1), np.int64)
     return x, rank, s if driver in ("gelsd", "gelss") else none
 
 

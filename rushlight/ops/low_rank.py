@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import dtypes
+from rushlight.kernels.reference.layout import empty_by, eye_by
 from rushlight.ops.common import Tensor, check_tensor, record_many, recording, wrap
 from rushlight.ops.decompositions import linalg_qr, linalg_svd
 from rushlight.ops.matrices import FactorNode
@@ -23,7 +24,7 @@ def _basis(a: Tensor, q: int, niter: int, mean: Tensor | None) -> Tensor:
         if a.dtype in (dtypes.float16, dtypes.float32, dtypes.float64) or a.is_complex()
         else dtypes.float32
     )
-    start = randn(a._array.shape[-1], q, dtype=kind)
+    start = randn(a._array.shape[-1], q, dtype=kind, device=a.device)
 
     def times(x, adjoint=False):
         product = (a.mH if adjoint else a) @ x
@@ -111,7 +112,7 @@ class LOBPCGAutogradFunctionBackward(FactorNode):
         grad = (vectors * grad_l.unsqueeze(-2)) @ vectors.mT if grad_l is not None else None
         if inner is not None:
             gaps = values.unsqueeze(-2) - values.unsqueeze(-1)
-            one = wrap(np.eye(gaps._array.shape[-1], dtype=bool))
+            one = wrap(eye_by(gaps._array, gaps._array.shape[-1], dtype=bool))
             within = vectors @ (inner / gaps.masked_fill(one, 1)).masked_fill(one, 0) @ vectors.mT
             every, basis = eigh(a)
             k, largest = values._array.shape[-1], self.largest
@@ -180,8 +181,8 @@ def lobpcg(
         )
     largest = True if largest is None else largest
     tol = np.finfo(a.dtype).eps ** 0.5 if tol is None else tol
-    values = np.empty((*a.shape[:-2], k), a.dtype)
-    vectors = np.empty((*a.shape[:-2], m, k), a.dtype)
+    values = empty_by(a, (*a.shape[:-2], k))
+    vectors = empty_by(a, (*a.shape[:-2], m, k))
     pick = lambda t, index: None if t is None else t._array[index if t._array.ndim == a.ndim else ...]
     for index in np.ndindex(a.shape[:-2]):
         start = pick(X, index) if X is not None else randn(m, n, dtype=A.dtype)._array

@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight import return_types
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import c_order, empty_by
 from rushlight.ops import lapack
 from rushlight.ops.common import (
     Tensor,
@@ -28,6 +29,7 @@ from rushlight.ops.matrices import (
 from rushlight.ops.registry import op
 from rushlight.ops.triangular import check_system
 from rushlight.ops.triangular import linalg_solve_triangular as solve_triangular
+from rushlight.phantom import is_phantom
 
 # -- LU ---------------------------------------------------------------------------------------------
 
@@ -195,7 +197,7 @@ def _triangles(factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _permutation(pivots: np.ndarray, factors: np.ndarray) -> np.ndarray:
     m = factors.shape[-2]
     order = lapack.row_order(pivots, m)
-    return np.asarray(order[..., None, :] == np.arange(m)[:, None], factors.dtype)
+    return np.asanyarray(order[..., None, :] == np.arange(m)[:, None], factors.dtype)
 
 
 class LuUnpackBackward0(FactorNode):
@@ -248,17 +250,17 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=N
             "is intended to be used with the output produced by torch.linalg.lu_factor"
         )
     m, n = factors.shape[-2:]
-    p = np.empty(0, factors.dtype)
+    p = empty_by(factors, 0)
     if unpack_pivots:
         if pivots.shape != (*factors.shape[:-2], min(m, n)) or (
-            pivots.size and not (pivots.min() >= 1 and pivots.max() <= m)
+            pivots.size and not is_phantom(pivots) and not (pivots.min() >= 1 and pivots.max() <= m)
         ):
             raise RuntimeError(
                 "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive."
                 "Did you properly pass the result of lu_factor?"
             )
         p = _permutation(pivots, factors)
-    low, up = _triangles(factors) if unpack_data else (np.empty(0, factors.dtype), np.empty(0, factors.dtype))
+    low, up = _triangles(factors) if unpack_data else (empty_by(factors, 0), empty_by(factors, 0))
     if not (unpack_data and recording(LU_data)):
         return write_outs((wrap(p), wrap(low), wrap(up)), out, return_types.lu_unpack)
     outputs = record_many(
@@ -342,7 +344,7 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     if rows.shape[:-1] != factors.shape[:-2]:
         raise RuntimeError(f"{name}: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with shape "
                            f"{list(rows.shape)} instead")  # fmt: skip
-    if rows.size and rows.min() < 1:
+    if rows.size and not is_phantom(rows) and rows.min() < 1:
         raise RuntimeError(
             "Pivots given to lu_solve must all be greater or equal to 1. Did you properly pass the result of lu_factor?"
         )
@@ -352,9 +354,7 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     if left:
         array = lapack.lu_solve(factors, rows, b, adjoint)
     else:
-        array = np.ascontiguousarray(
-            lapack.adjoint(lapack.lu_solve(factors, rows, lapack.adjoint(b), not adjoint))
-        )
+        array = c_order(lapack.adjoint(lapack.lu_solve(factors, rows, lapack.adjoint(b), not adjoint)))
     if not recording(LU, B):
         return write_out(wrap(array), out, exact=True)
     x = record(array, LinalgLuSolveBackward0, (LU, None, B), options=(left, bool(adjoint)))

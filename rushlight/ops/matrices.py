@@ -106,7 +106,7 @@ class FactorNode(Node):
 
 
 def info_tensor(info: np.ndarray) -> Tensor:
-    return wrap(np.asarray(info, np.int32))
+    return wrap(np.asanyarray(info, np.int32))
 
 
 def batch_of(*arrays: np.ndarray) -> tuple:

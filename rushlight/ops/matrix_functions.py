@@ -5,6 +5,7 @@ import numpy as np
 from rushlight import return_types
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import c_order, eye_by
 from rushlight.ops import lapack
 from rushlight.ops.common import MODE, Tensor, check_tensor, record, recording, wrap, write_out, write_outs
 from rushlight.ops.matrices import (
@@ -48,7 +49,7 @@ def matrix_power(input, n, *, out=None):
     n = n.__index__()
     if n == 0:
         zero = input.masked_fill(wrap(np.ones((), bool)), 0)
-        return write_out(zero + wrap(np.eye(array.shape[-1], dtype=array.dtype)), out)
+        return write_out(zero + wrap(eye_by(array, array.shape[-1])), out)
     base = inv(input) if n < 0 else input
     n, result = abs(n), None
     if n == 1:
@@ -217,7 +218,7 @@ def _reflected(vectors: Tensor, tau: Tensor, x: Tensor, left: bool, adjoint: boo
     from rushlight.ops.triangular import linalg_solve_triangular
 
     m, k = vectors._array.shape[-2], tau._array.shape[-1]
-    one = wrap(np.eye(m, k, dtype=vectors._array.dtype))
+    one = wrap(eye_by(vectors._array, m, k))
     v = vectors.narrow(-1, 0, k).tril(-1) + one
     mixed = tau.unsqueeze(-1) * (v.mH @ v).triu(1) + one[:k]
     t = linalg_solve_triangular(mixed, tau.diag_embed(), upper=True, unitriangular=True)
@@ -284,7 +285,7 @@ def _householder(name: str, a, tau, out) -> Tensor:
             f"{name}: tau dtype {SCALAR_NAMES[tau.dtype]} does not match input dtype {SCALAR_NAMES[a.dtype]}"
         )
     not_implemented("orgqr_cpu", a)
-    one = wrap(np.eye(m, n, dtype=x.dtype))
+    one = wrap(eye_by(x, m, n))
     return _apply(
         lambda v, t: _reflected(v, t, one, True, False),
         LinalgHouseholderProductBackward0,
@@ -402,7 +403,7 @@ def geqrf(input, *, out=None):
     if recording(input):
         raise NotImplementedError("the derivative for 'geqrf' is not implemented; use torch.linalg.qr")
     a, tau = np.linalg.qr(array, "raw")
-    results = np.ascontiguousarray(a.swapaxes(-1, -2)), tau
+    results = c_order(a.swapaxes(-1, -2)), tau
     return write_outs(
         tuple(wrap(r.astype(array.dtype, copy=False)) for r in results), out, return_types.geqrf, exact=False
     )

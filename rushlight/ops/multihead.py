@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from rushlight.dtypes import bool_
+from rushlight.kernels.reference.layout import empty_by
 from rushlight.ops.attention import AttentionNode, attend, attention_weights
 from rushlight.ops.common import Tensor, check_tensor, wrap
 from rushlight.ops.creation import zeros
@@ -215,7 +216,7 @@ def attention_of_heads(
         out = matmul(weights, v).permute(2, 0, 1, 3).reshape(length, batch, embed_dim)
     else:
         out = attend(
-            inputs, split, heads.output, np.empty((length, batch, embed_dim), query._array.dtype),
+            inputs, split, heads.output, empty_by(query._array, (length, batch, embed_dim)),
             SelfAttentionBackward0, _broadcast_bias(bias, batch, num_heads, length, source), dropout_p, causal,
         )  # fmt: skip
     out = linear(out.reshape(length * batch, embed_dim), out_proj_weight, out_proj_bias)

@@ -8,6 +8,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES, from_numpy_dtype
+from rushlight.kernels.reference.layout import empty_by, zeros_by
 from rushlight.ops.common import MODE, Tensor, check_tensor, record, wrap
 from rushlight.ops.conv import mark_format
 from rushlight.ops.padding import constant_pad_nd
@@ -303,7 +304,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
         y, mean, rstd = K.layer_norm(x.reshape(rows, width), w, b, eps)
         y = y.reshape(x.shape)
     else:
-        y, mean, rstd = np.empty(x.shape, x.dtype), np.zeros(rows, x.dtype), np.zeros(rows, x.dtype)
+        y, mean, rstd = empty_by(x, x.shape), zeros_by(x, rows), zeros_by(x, rows)
     if MODE.enabled and recording(input, weight, bias):
         return record(
             y, NativeLayerNormBackward0, (input, weight, bias), input, weight, bias,

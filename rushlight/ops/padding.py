@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight.autograd.node import Node
+from rushlight.kernels.reference.layout import c_order, zeros_by
 from rushlight.ops.common import Tensor, check_tensor, record, recording, wrap
 from rushlight.ops.joining import empty_like_layout, keep_format
 from rushlight.ops.registry import op
@@ -128,13 +129,13 @@ def _border_adjoint(grad: Tensor, sources: list, shape: tuple, node_type: type[N
     array = grad._array
     for dim, positions in reversed(sources):
         moved = np.moveaxis(array, dim, 0)
-        total = np.zeros((shape[dim], *moved.shape[1:]), array.dtype)
+        total = zeros_by(array, (shape[dim], *moved.shape[1:]))
         for start, stop in _runs(positions):
             total[positions[start] : positions[stop - 1] + 1] += moved[start:stop]
         array = np.moveaxis(total, 0, dim)
     if recording(grad):
         return record(array, BorderBackwardBackward0, (grad,), sources=sources, forward_type=node_type)
-    return wrap(np.ascontiguousarray(array).reshape(shape))
+    return wrap(c_order(array).reshape(shape))
 
 
 def _runs(positions: np.ndarray):

@@ -350,7 +350,7 @@ def as_strided(input, size, stride, storage_offset=None):
         )
     input._strided()
     base = input if input._base is None else input._base
-    memory = as_strided_array(base._array, (base._array.size,), (base._array.itemsize,))
+    memory = as_strided_array(base._array, (base._array.size,), (base._array.itemsize,), subok=True)
     needed = start + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) + 1 if 0 not in size else 0
     if start < 0 or needed > memory.size:
         raise RuntimeError(
@@ -359,7 +359,9 @@ def as_strided(input, size, stride, storage_offset=None):
             "storage of "
             f"size {memory.nbytes}"
         )
-    view = view_of(input, as_strided_array(memory[start:], size, tuple(s * memory.itemsize for s in stride)))
+    view = view_of(
+        input, as_strided_array(memory[start:], size, tuple(s * memory.itemsize for s in stride), subok=True)
+    )
     if input._rg and MODE.enabled:
         rejoin(view)
     return view

@@ -7,6 +7,7 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
+from rushlight.kernels.reference.layout import empty_by, zeros_by
 from rushlight.ops.adjoint import LinearNode, apply_linear, tuple_of
 from rushlight.ops.common import MODE, Tensor, check_tensor, record, wrap, write_out
 from rushlight.ops.conv import mark_format
@@ -38,7 +39,7 @@ def _gather(x: np.ndarray, index: np.ndarray) -> np.ndarray:
 def _scatter(values: np.ndarray, index: np.ndarray, sizes: tuple) -> np.ndarray:
     """Zeros with values[N, C, *] at flat positions; of several at one position the last stays."""
     lead = values.shape[:2]
-    flat = np.zeros((*lead, prod(sizes)), values.dtype)
+    flat = zeros_by(values, (*lead, prod(sizes)))
     np.put_along_axis(flat, index.reshape(*lead, -1), values.reshape(*lead, -1), 2)
     return flat.reshape(*lead, *sizes)
 
@@ -430,7 +431,7 @@ def _define_adaptive_avg(n: int):
         x_shape = (1, *x.shape) if unbatched else x.shape
         function = lambda x: K.adaptive_avg_pool(x, sizes)
         if 0 in sizes:
-            function = lambda x: np.empty((*x.shape[:2], *sizes), x.dtype)
+            function = lambda x: empty_by(x, (*x.shape[:2], *sizes))
         adjoint = lambda g: K.adaptive_avg_pool_backward(g, x_shape)
         return _linear_result(input, function, adjoint, node_type, unbatched)
 

@@ -13,7 +13,7 @@ def _write(t: Tensor, values) -> Tensor:
         )
     check_writable(t)
     flat = np.fromiter(values, t._array.dtype, t._array.size) if t._array.dtype.kind != "V" else list(values)
-    t._array[...] = np.asarray(flat, t._array.dtype).reshape(t._array.shape)
+    t._array[...] = np.asanyarray(flat, t._array.dtype).reshape(t._array.shape)
     t._bump()
     return t
 

@@ -6,6 +6,7 @@ from rushlight import dtypes
 from rushlight.autograd.grad_mode import no_grad
 from rushlight.devices import contiguous_format, is_meta, preserve_format
 from rushlight.dtypes import SCALAR_NAMES, dtype, int64
+from rushlight.kernels.reference.layout import empty_by
 from rushlight.ops.common import Tensor, check_tensor, record, recording, wrap, write_out
 from rushlight.ops.creation import _check_options, _filled, _formatted, _like, _numpy_type, _size_of, meta
 from rushlight.ops.data import dtype_of, require_grad
@@ -139,7 +140,7 @@ def _new_like(op_name: str, input, kind, memory_format, fill, options) -> Tensor
     if device is not None or layout is not None:
         _check_options(op_name, layout, device)
     numpy_type = input._array.dtype if kind is None else _numpy_type(kind, op_name)
-    result = _like(input, numpy_type, np.empty, memory_format)
+    result = _like(input, numpy_type, np.empty, memory_format, device)
     fill(result)
     return require_grad(result, requires_grad)
 
@@ -301,7 +302,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     _refuse_gradient("bernoulli", out, check_tensor("bernoulli", input))
     result = _resized("bernoulli", out, input._array.shape, out.dtype) if out is not None else None
     if result is None:
-        result = wrap(np.empty(input._array.shape, input._array.dtype))
+        result = wrap(empty_by(input._array, input._array.shape))
     if p is not None:
         return bernoulli_(result, p, generator=generator)
     with no_grad():
@@ -331,7 +332,7 @@ def poisson(input, generator=None):
     need("poisson", "poisson_cpu", input.dtype, REAL)
     if not (rates >= 0).all():
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    array = np.empty(rates.shape, rates.dtype)
+    array = empty_by(rates, rates.shape)
     stream_of(generator, "poisson").poisson(array, rates)
     return record(array, POISSON, (input,), shapes=[rates.shape]) if recording(input) else wrap(array)
 
@@ -379,7 +380,11 @@ def normal(
     _refuse_gradient("normal", out, *tensors)
     shape = broadcast_shapes(*(t._array.shape for t in tensors))
     kind = tensors[0].dtype
-    result = wrap(np.empty(shape, kind.numpy)) if out is None else _resized("normal", out, shape, out.dtype)
+    result = (
+        wrap(empty_by(tensors[0]._array, shape, kind.numpy))
+        if out is None
+        else _resized("normal", out, shape, out.dtype)
+    )
     with no_grad():
         if isinstance(std, Tensor):
             normal_fill(result, 0.0, 1.0, stream).mul_(std).add_(mean)
@@ -428,9 +433,9 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
             f"{x.shape[-1]}"
         )
     if x.size == 0:
-        found = np.empty((*x.shape[:-1], count), np.int64)
+        found = empty_by(x, (*x.shape[:-1], count), np.int64)
     elif replacement and count > 1:
-        found = np.empty((*x.shape[:-1], count), np.int64)
+        found = empty_by(x, (*x.shape[:-1], count), np.int64)
         if not stream.choices(found.reshape(-1, count), x.reshape(-1, x.shape[-1])):
             raise _weights_error(x)
     else:

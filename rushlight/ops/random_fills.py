@@ -14,6 +14,7 @@ from rushlight.autograd.node import Node
 from rushlight.autograd.views import after, before, check_writable
 from rushlight.dtypes import SCALAR_NAMES, dtype
 from rushlight.ops.common import Tensor, connect, recording
+from rushlight.phantom import Phantom
 from rushlight.random import Generator, default_generator
 
 REAL = (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64)
@@ -80,7 +81,7 @@ def memory_order(array: np.ndarray) -> list[int]:
 
 def fill_in_order(array: np.ndarray, fill) -> None:
     """Fill an array in the order of its memory; `fill` does it for a C-contiguous array."""
-    if array.size == 0:
+    if array.size == 0 or type(array) is Phantom:
         return
     if array.flags.c_contiguous:
         return fill(array)

@@ -5,6 +5,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.node import shown_as
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import ones_by
 from rushlight.ops.activation import logsigmoid
 from rushlight.ops.common import Tensor, broadcast_error, check_tensor, promote, wrap
 from rushlight.ops.distance import pairwise_distance
@@ -309,7 +310,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     t = t.reshape(-1, classes)
     listed = np.logical_and.accumulate(t >= 0, 1)
     labels = np.where(listed, t, 0)
-    others = np.ones(t.shape, bool)
+    others = ones_by(t, t.shape, bool)
     rows, columns = np.nonzero(listed)
     others[rows, t[rows, columns]] = False
     pairs = wrap(listed[:, :, None] & others[:, None, :])

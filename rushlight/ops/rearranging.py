@@ -5,6 +5,7 @@ import builtins
 import numpy as np
 
 from rushlight.autograd.node import Node
+from rushlight.kernels.reference.layout import zeros_by
 from rushlight.ops.common import Tensor, check_tensor, record, recording, wrap, write_out
 from rushlight.ops.parts import diagonal
 from rushlight.ops.registry import numpy_names, op
@@ -320,7 +321,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     shape = list(array.shape[:-1])
     for d in sorted((first, second)):
         shape.insert(d, n)
-    out = np.zeros(shape, array.dtype)
+    out = zeros_by(array, shape)
     line = out.diagonal(offset, first, second)
     line.flags.writeable = True
     line[...] = array

@@ -50,12 +50,12 @@ def spread(grad: Tensor, shape: tuple, axes: tuple | None, keepdim: bool) -> Ten
     rank = len(shape)
     if axes is None:
         if g.flags.c_contiguous and g.dtype.kind != "V":
-            return wrap(np.ndarray(shape, g.dtype, g, 0, (0,) * rank))
+            return wrap(np.ndarray.__new__(type(g), shape, g.dtype, g, 0, (0,) * rank))
         g = g.reshape((1,) * rank)
     elif not keepdim:
         g = np.expand_dims(g, axes)
     strides = tuple([0 if n == 1 else s for n, s in zip(g.shape, g.strides, strict=True)])
-    return wrap(np.lib.stride_tricks.as_strided(g, shape, strides))
+    return wrap(np.lib.stride_tricks.as_strided(g, shape, strides, subok=True))
 
 
 def restore_dims(t: Tensor, shape: tuple, axes: tuple | None, keepdim: bool) -> Tensor:
@@ -504,7 +504,7 @@ def _truth(name: str, ufunc, doc: str, value: str):
         x = check_tensor(name, input)._array
         dim = dim if axis is None else axis
         keepdim = keepdim if keepdims is None else keepdims
-        array = np.asarray(
+        array = np.asanyarray(
             ufunc(x if x.dtype.kind != "V" else x != 0, axes_of(dim, x.ndim), keepdims=keepdim)
         )
         kind = np.uint8 if x.dtype == np.uint8 else np.bool_
@@ -542,7 +542,7 @@ def count_nonzero(input, dim=None):
     tensor(2)
     """
     x = check_tensor("count_nonzero", input)._array
-    return wrap(np.asarray(np.count_nonzero(x, axes_of(dim, x.ndim))).astype(np.int64, copy=False))
+    return wrap(np.asanyarray(np.count_nonzero(x, axes_of(dim, x.ndim))).astype(np.int64, copy=False))
 
 
 # -- logarithm of a sum of exponentials -------------------------------------------------------------
@@ -560,7 +560,7 @@ def _complex_logsumexp(x: np.ndarray, axes: tuple, keepdim: bool) -> np.ndarray:
     top = np.where(np.isinf(top), 0, top).astype(x.real.dtype)
     with np.errstate(divide="ignore"):
         sums = np.log(np.exp(x - top).sum(axes, keepdims=True)) + top
-    return sums if keepdim else np.asarray(sums.squeeze(axes))
+    return sums if keepdim else np.asanyarray(sums.squeeze(axes))
 
 
 @op()

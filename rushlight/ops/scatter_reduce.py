@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.autograd.node import Node
 from rushlight.autograd.views import check_writable
+from rushlight.kernels.reference.layout import ones_by, zeros_by
 from rushlight.ops.common import (
     MODE,
     Tensor,
@@ -114,7 +115,7 @@ def _scatter_reduced(array, dim, positions, part, reduce, include_self) -> None:
         array[where] = part if neutral is None else neutral
     ufunc.at(array, where, part)
     if reduce == "mean":
-        count = np.ones(array.shape, np.int64) if include_self else np.zeros(array.shape, np.int64)
+        count = (ones_by if include_self else zeros_by)(array, array.shape, np.int64)
         np.add.at(count, where, 1)
         count = np.maximum(count, 1)
         array[...] = array // count if array.dtype.kind in "iu" else array / count.astype(array.dtype)

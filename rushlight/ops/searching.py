@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from rushlight.kernels.reference.layout import c_order
 from rushlight.ops.common import (
     check_tensor,
     wrap,
@@ -95,7 +96,7 @@ def unravel_index(indices, shape):
     count = int(np.prod(shape))
     where, found = array % max(count, 1), []
     for n in reversed(shape):
-        found.append(wrap(np.asarray(where % n, array.dtype)))
+        found.append(wrap(np.asanyarray(where % n, array.dtype)))
         where = where // n
     return tuple(reversed(found))
 
@@ -130,7 +131,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
         return _results(values, inverse.reshape(array.shape), counts, return_inverse, return_counts)
     dim = check_dim(dim, array.ndim)
     values, inverse, counts = np.unique(array, return_inverse=True, return_counts=True, axis=dim)
-    return _results(np.ascontiguousarray(values), inverse.reshape(-1), counts, return_inverse, return_counts)
+    return _results(c_order(values), inverse.reshape(-1), counts, return_inverse, return_counts)
 
 
 @op()

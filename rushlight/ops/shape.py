@@ -12,6 +12,7 @@ from rushlight.autograd.views import before, check_writable, view_of
 from rushlight.devices import contiguous_format
 from rushlight.dtypes import SCALAR_NAMES
 from rushlight.dtypes import dtype as dtype_class
+from rushlight.kernels.reference.layout import empty_by, zeros_by
 from rushlight.ops.common import (
     MODE,
     Tensor,
@@ -66,7 +67,7 @@ class DiagonalBackward0(PartNode):
 
 def embed(grad: Tensor, shape: tuple, pick) -> Tensor:
     """Zeros of `shape`, with `grad` in the part that `pick` takes."""
-    array = np.zeros(shape, grad._array.dtype)
+    array = zeros_by(grad._array, shape)
     K.copy(pick(array), grad._array)
     if recording(grad):
         return record(array, EmbedBackward0, (grad,), pick=pick)
@@ -113,8 +114,10 @@ def same_memory(a: np.ndarray, b: np.ndarray) -> bool:
 def strided(array: np.ndarray, shape: tuple, strides: tuple) -> np.ndarray:
     """A writeable view of an array with this shape and these steps in bytes."""
     if array.flags.c_contiguous and array.dtype.kind != "V" and array.size:
-        return np.ndarray(shape, array.dtype, array, 0, strides)  # ten times quicker than as_strided
-    return as_strided_array(array, shape, strides)
+        return np.ndarray.__new__(
+            type(array), shape, array.dtype, array, 0, strides
+        )  # ten times quicker than as_strided
+    return as_strided_array(array, shape, strides, subok=True)
 
 
 def at_dim(dim: int, what) -> tuple:
@@ -682,7 +685,7 @@ def resize_(self, *sizes_, memory_format=contiguous_format):
     if math.prod(shape) <= flat.size:
         self._array = flat[: math.prod(shape)].reshape(shape)
     else:
-        self._array = unset(shape, array.dtype)
+        self._array = unset(shape, array.dtype) if type(array) is np.ndarray else empty_by(array, shape)
         self._array.reshape(-1)[: flat.size] = flat
     self._bump()
     return self

@@ -6,6 +6,7 @@ import numpy as np
 
 from rushlight import return_types
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import c_order, eye_by, zeros_by
 from rushlight.ops import lapack
 from rushlight.ops.common import (
     Tensor,
@@ -51,7 +52,7 @@ def _inverse(name: str, a) -> tuple[Tensor, np.ndarray | None]:
             found = np.linalg.inv(array)
     except np.linalg.LinAlgError:
         factors, pivots, info = lapack.lu(array)
-        found = lapack.lu_solve(factors, pivots, np.eye(array.shape[-1], dtype=array.dtype))
+        found = lapack.lu_solve(factors, pivots, eye_by(array, array.shape[-1]))
     if not recording(a):
         return wrap(found), info
     inverse = record(found, LinalgInvExBackward0, (a,))
@@ -112,7 +113,7 @@ def inv_ex(A, *, check_errors=False, out=None):
     """
     inverse, info = _inverse("linalg.inv", A)
     if info is None:
-        info = np.zeros(A._array.shape[:-2], np.int32)
+        info = zeros_by(A._array, A._array.shape[:-2], np.int32)
     elif check_errors and info.any():
         raise failed("linalg.inv_ex", info, SINGULAR)
     return write_outs((inverse, info_tensor(info)), out, return_types.linalg_inv_ex)
@@ -177,7 +178,7 @@ def _system(A, B, left: bool) -> tuple[Tensor, np.ndarray | None]:
                 x = np.linalg.solve(a, b)
             else:
                 x = np.linalg.solve(a.swapaxes(-1, -2), b.swapaxes(-1, -2)).swapaxes(-1, -2)
-                x = np.ascontiguousarray(x)
+                x = c_order(x)
     except np.linalg.LinAlgError:
         factors, pivots, info = lapack.lu(a)
         x = lapack.lu_solve(factors, pivots, b if left else lapack.adjoint(b), not left)
@@ -235,7 +236,7 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     """
     x, info = _system(A, B, left)
     if info is None:
-        info = np.zeros(A._array.shape[:-2], np.int32)
+        info = zeros_by(A._array, A._array.shape[:-2], np.int32)
     elif check_errors and info.any():
         raise failed("torch.linalg.solve_ex", info, _FAILED)
     return write_outs((x, info_tensor(info)), out, return_types.linalg_solve_ex)
@@ -315,14 +316,14 @@ class LinalgDetBackward0(FactorNode):
         if singular.all():
             return _singular_det(a, grad)
         mask = wrap(singular)[..., None, None]
-        one = wrap(np.eye(a._array.shape[-1], dtype=a._array.dtype))
+        one = wrap(eye_by(a._array, a._array.shape[-1]))
         regular = linalg_solve(one.where(mask, a).mH, scaled)
         return _singular_det(a, grad).where(mask, regular)
 
 
 def _diagonal(values: Tensor, a: Tensor) -> Tensor:
     """Each value times the identity."""
-    return values[..., None, None] * wrap(np.eye(a._array.shape[-1], dtype=a._array.dtype))
+    return values[..., None, None] * wrap(eye_by(a._array, a._array.shape[-1]))
 
 
 def _singular_det(a: Tensor, grad: Tensor) -> Tensor:
@@ -360,7 +361,7 @@ def det(input, *, out=None):
     """
     array = _check_det("linalg.det", input)
     with np.errstate(all="ignore"):  # a determinant easily exceeds float32
-        array = np.asarray(np.linalg.det(array))
+        array = np.asanyarray(np.linalg.det(array))
     if not recording(input):
         return write_out(wrap(array), out, exact=True)
     result = record(array, LinalgDetBackward0, (input,))
@@ -400,7 +401,7 @@ class LinalgSlogdetBackward0(FactorNode):
 
 
 def _slogdet(name: str, a) -> tuple[Tensor, Tensor]:
-    arrays = tuple(np.asarray(x) for x in np.linalg.slogdet(_check_det(name, a)))
+    arrays = tuple(np.asanyarray(x) for x in np.linalg.slogdet(_check_det(name, a)))
     if not recording(a):
         return wrap(arrays[0]), wrap(arrays[1])
     outputs = record_many(arrays, LinalgSlogdetBackward0, (a,))
@@ -451,4 +452,4 @@ def logdet(input):
     if input.is_complex():
         return sign.log() + log
     negative = sign._array == -1
-    return log.masked_fill(wrap(np.asarray(negative)), math.nan) if negative.any() else log
+    return log.masked_fill(wrap(np.asanyarray(negative)), math.nan) if negative.any() else log

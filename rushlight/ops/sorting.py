@@ -6,6 +6,7 @@ import numpy as np
 
 from rushlight import kernels as K
 from rushlight import return_types
+from rushlight.kernels.reference.layout import c_order, empty_by, zeros_by
 from rushlight.kernels.reference.positions import order
 from rushlight.ops.common import Tensor, check_tensor, not_implemented, promote, wrap, write_out
 from rushlight.ops.extremum import TakenNode, axis_of, with_indices
@@ -22,7 +23,7 @@ class SortBackward1(TakenNode):
 
 
 def _order(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
-    return order(x, axis, descending) if x.ndim else np.zeros((), np.int64)
+    return order(x, axis, descending) if x.ndim else zeros_by(x, (), np.int64)
 
 
 def _take(x: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
@@ -120,7 +121,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
         raise RuntimeError(
             f"topk does not support {'bool' if x.dtype.kind == 'b' else 'complex'} dtypes on CPU"
         )
-    indices = _top(x, k, axis, largest) if x.ndim else np.zeros((), np.int64)
+    indices = _top(x, k, axis, largest) if x.ndim else zeros_by(x, (), np.int64)
     return with_indices(
         _take(x, indices, axis), indices, TopkBackward0, input, axis, True, return_types.topk, out
     )
@@ -130,9 +131,7 @@ def _top(x: np.ndarray, k: int, axis: int, largest: bool) -> np.ndarray:
     """The indices of the k largest or smallest, in order."""
     if axis == x.ndim - 1:
         return K.topk(x, k, bool(largest))
-    return np.ascontiguousarray(
-        np.moveaxis(K.topk(np.ascontiguousarray(np.moveaxis(x, axis, -1)), k, bool(largest)), -1, axis)
-    )
+    return c_order(np.moveaxis(K.topk(c_order(np.moveaxis(x, axis, -1)), k, bool(largest)), -1, axis))
 
 
 class KthvalueBackward0(TakenNode):
@@ -169,7 +168,7 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     if x.dtype.kind in "bc":
         raise not_implemented("kthvalue_cpu", x)
     if not x.ndim:
-        pair = x.copy(), np.zeros((), np.int64)
+        pair = x.copy(), zeros_by(x, (), np.int64)
     else:
         indices = np.take(_order(x, axis, False), [k - 1], axis)
         pair = np.take_along_axis(x, indices, axis), indices
@@ -188,7 +187,7 @@ def _quantile(name: str, input, q, dim, keepdim, interpolation, skip_nan, out) -
     if x._array.dtype not in (np.float32, np.float64):
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype. Got {x.dtype}")
     if not isinstance(q, Tensor):
-        q = wrap(np.asarray(q, x._array.dtype))
+        q = wrap(np.asanyarray(q, x._array.dtype))
     if q._array.dtype != x._array.dtype:
         raise RuntimeError(
             f"{name}() q tensor must be same dtype as the input tensor. Got {q.dtype} and {x.dtype}"
@@ -309,7 +308,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
         )
     where = "right" if right or side == "right" else "left"
     rows = check_tensor("searchsorted", sorted_sequence, "sorted_sequence")._array
-    values = input._array if isinstance(input, Tensor) else np.asarray(input)
+    values = input._array if isinstance(input, Tensor) else np.asanyarray(input)
     if rows.ndim != 1 and rows.shape[:-1] != values.shape[:-1]:
         raise RuntimeError(
             "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
@@ -324,10 +323,10 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     if rows.ndim == 1:
         found = np.searchsorted(rows, values, where)
     else:
-        found = np.empty(values.shape, np.int64)
+        found = empty_by(values, values.shape, np.int64)
         for index in np.ndindex(rows.shape[:-1]):
             found[index] = np.searchsorted(rows[index], values[index], where)
-    return write_out(wrap(np.asarray(found).astype(kind, copy=False)), out, exact=True)
+    return write_out(wrap(np.asanyarray(found).astype(kind, copy=False)), out, exact=True)
 
 
 @op(method=False)
@@ -441,5 +440,5 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None
     tensor([False,  True, False])
     """
     a, b = promote("isin", elements, test_elements)
-    found = np.asarray(np.isin(a._array, b._array, assume_unique=assume_unique, invert=invert))
+    found = np.asanyarray(np.isin(a._array, b._array, assume_unique=assume_unique, invert=invert))
     return write_out(wrap(found), out, exact=True)

@@ -10,6 +10,7 @@ from rushlight import dtypes
 from rushlight import kernels as K
 from rushlight.autograd.node import Node
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import empty_by
 from rushlight.ops.common import broadcast_error, check_tensor, record, recording, wrap
 from rushlight.ops.random_fills import need, stream_of, zero_node
 from rushlight.ops.registry import op
@@ -32,7 +33,7 @@ class StandardGammaBackward0(Node):
 def _gamma_numbers(out: np.ndarray, shapes: np.ndarray, stream) -> None:
     """Fill with gamma numbers, none of which is 0."""
     stream.gamma(out, shapes)
-    np.maximum(out, np.asarray(np.finfo(out.dtype).tiny, out.dtype), out=out)
+    np.maximum(out, np.asanyarray(np.finfo(out.dtype).tiny, out.dtype), out=out)
 
 
 @op(method=False)
@@ -49,7 +50,7 @@ def _standard_gamma(input, generator=None):
     """
     need("_standard_gamma", "gamma_cpu", check_tensor("_standard_gamma", input).dtype, _TYPES)
     shapes = input._strided()
-    array = np.empty(shapes.shape, shapes.dtype)
+    array = empty_by(shapes, shapes.shape)
     _gamma_numbers(array, shapes, stream_of(generator, "_standard_gamma"))
     if not recording(input):
         return wrap(array)
@@ -76,7 +77,7 @@ def _sample_dirichlet(input, generator=None):
         A tensor of the same shape, of positive numbers that add up to 1.
     """
     need("_sample_dirichlet", "dirichlet", check_tensor("_sample_dirichlet", input).dtype, _TYPES)
-    wide = np.empty(input._array.shape, np.float64)
+    wide = empty_by(input._array, input._array.shape, np.float64)
     _gamma_numbers(wide, input._strided(), stream_of(generator, "_sample_dirichlet"))
     with np.errstate(invalid="ignore"):
         points = (wide / wide.sum(-1, keepdims=True)).astype(input._array.dtype)
@@ -134,7 +135,7 @@ def binomial(count, prob, generator=None):
         probabilities = np.broadcast_to(prob._strided(), count._array.shape)
     except ValueError:
         raise broadcast_error("binomial", count._array.shape, prob._array.shape) from None
-    array = np.empty(count._array.shape, count._array.dtype)
+    array = empty_by(count._array, count._array.shape)
     stream_of(generator, "binomial").binomial(array, count._strided(), probabilities)
     if recording(count, prob):
         shapes = [count._array.shape, prob._array.shape]

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import zeros_by
 from rushlight.ops.adjoint import LinearNode, apply_linear
 from rushlight.ops.common import Tensor, check_tensor, wrap
 from rushlight.ops.complex_parts import view_as_real
@@ -30,13 +31,13 @@ class UnfoldBackwardBackward0(LinearNode):
 def _cut(x: np.ndarray, size: int, hop: int) -> np.ndarray:
     *steps, step = x.strides
     shape = (*x.shape[:-1], (x.shape[-1] - size) // hop + 1, size)
-    return as_strided_array(x, shape, (*steps, hop * step, step))
+    return as_strided_array(x, shape, (*steps, hop * step, step), subok=True)
 
 
 def _overlap_add(frames: np.ndarray, length: int, hop: int) -> np.ndarray:
     """The sum of frames [..., count, size] that begin `hop` apart, as [..., length]."""
     *batch, count, size = frames.shape
-    total = np.zeros((*batch, max(length, (count - 1) * hop + size) + hop), frames.dtype)
+    total = zeros_by(frames, (*batch, max(length, (count - 1) * hop + size) + hop))
     for start in range(0, size, hop):  # one piece of all frames at a time: these do not overlap
         piece = frames[..., start : start + hop]
         rows = total[..., start : start + count * hop].reshape(*batch, count, hop)

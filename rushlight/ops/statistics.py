@@ -5,8 +5,10 @@ import collections
 import numpy as np
 
 from rushlight import return_types
+from rushlight.kernels.reference.layout import empty_by
 from rushlight.ops.common import Tensor, check_tensor, floating, not_implemented, wrap, write_outs
 from rushlight.ops.registry import op
+from rushlight.phantom import is_phantom
 
 
 def _weights(name: str, weights, what: str, count: int, kinds: str) -> None:
@@ -136,6 +138,8 @@ def _edges(points: np.ndarray, counts, range) -> list[np.ndarray]:
 def _counted(points: np.ndarray, edges, weight, density: bool) -> np.ndarray:
     weights = None if weight is None else weight._array.reshape(-1)
     shape = tuple(len(e) - 1 for e in edges)
+    if is_phantom(points):
+        return empty_by(points, shape)
     places = np.zeros(len(points), np.intp)
     inside = np.ones(len(points), bool)
     for i, e in enumerate(edges):
@@ -150,7 +154,7 @@ def _counted(points: np.ndarray, edges, weight, density: bool) -> np.ndarray:
         for e in edges:
             volume = np.multiply.outer(volume, np.diff(e))
         hist = hist / hist.sum() / volume
-    return np.asarray(hist, points.dtype)
+    return np.asanyarray(hist, points.dtype)
 
 
 @op()

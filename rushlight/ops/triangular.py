@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight import return_types
 from rushlight.dtypes import SCALAR_NAMES
+from rushlight.kernels.reference.layout import c_order, eye_by
 from rushlight.ops import lapack
 from rushlight.ops.common import (
     check_tensor,
@@ -59,7 +60,7 @@ def triangular(a: np.ndarray, b: np.ndarray, upper: bool, left: bool, unit: bool
     if left:
         return lapack.solve_triangular(a, b, upper, unit)
     turned = lapack.solve_triangular(a.swapaxes(-1, -2), b.swapaxes(-1, -2), not upper, unit)
-    return np.ascontiguousarray(turned.swapaxes(-1, -2))
+    return c_order(turned.swapaxes(-1, -2))
 
 
 @op(name="linalg_solve_triangular", method=False)
@@ -263,7 +264,7 @@ def cholesky_inverse(input, upper=False, *, out=None):
     if zero.any():
         raise failed("cholesky_inverse", np.where(zero.any(-1), zero.argmax(-1) + 1, 0), SINGULAR)
     low = lapack.adjoint(factor) if upper else factor
-    inverse = lapack.solve_triangular(low, np.eye(factor.shape[-1], dtype=factor.dtype), upper=False)
+    inverse = lapack.solve_triangular(low, eye_by(factor, factor.shape[-1]), upper=False)
     array = lapack.adjoint(inverse) @ inverse
     if not recording(input):
         return write_out(wrap(array), out)

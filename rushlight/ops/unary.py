@@ -440,9 +440,9 @@ def frexp(input, *, out=None):
     if x.dtype.kind not in "fV":
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     mantissa, exponent = np.frexp(x.astype(np.float32) if x.dtype.kind == "V" else x)
-    mantissa, exponent = np.asarray(mantissa, x.dtype), np.asarray(exponent, np.int32)
+    mantissa, exponent = np.asanyarray(mantissa, x.dtype), np.asanyarray(exponent, np.int32)
     if input._rg and MODE.enabled:
-        scale = wrap(np.asarray(np.ldexp(1.0, exponent), x.dtype))
+        scale = wrap(np.asanyarray(np.ldexp(1.0, exponent), x.dtype))
         results = record_many(
             (mantissa, exponent), FrexpBackward0, (input,), differentiable=(True, False), scale=scale
         )

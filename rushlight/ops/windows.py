@@ -275,7 +275,7 @@ def kaiser(M, *, beta=12.0, sym=True, dtype=None, layout=strided, device=None, r
     end = min(beta, -beta + (M - 1) * step)
     positions = _positions(-beta, (end + beta) / (M - 1), M, dtype, device, requires_grad)
     inside = (beta * beta - positions**2).clamp_min(0)
-    return i0(inside.sqrt()) / i0(wrap(np.asarray(beta, dtype.numpy)))
+    return i0(inside.sqrt()) / i0(wrap(np.asanyarray(beta, dtype.numpy)))
 
 
 @_signal("Hamming's window 0.54 - 0.46 cos(2 pi i / (M - 1)).", "tensor([0.0800, 1.0000, 0.0800])")

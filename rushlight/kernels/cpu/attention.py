@@ -12,7 +12,7 @@ from rushlight.kernels.reference.layout import is_low_precision
 def _written(native, args: list, places: tuple):
     """The native function, which writes the arrays at these places, on low-precision arguments as float32."""
     wide = [
-        np.empty_like(a, np.float32, subok=False) if i in places and is_low_precision(a.dtype) else widened(a)
+        np.empty_like(a, np.float32) if i in places and is_low_precision(a.dtype) else widened(a)
         for i, a in enumerate(args)
     ]
     result = native(*wide)

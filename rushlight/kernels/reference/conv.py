@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from rushlight.kernels.reference.layout import to_channels_last, widen
+from rushlight.kernels.reference.layout import c_order, to_channels_last, widen
 
 
 def matmul(a, b, out=None):
@@ -47,7 +47,9 @@ def _windows(x, kernel, out, stride, dilation):
     steps = x.strides[2:]
     strides = (*x.strides[:2], *(n * s for n, s in zip(steps, stride, strict=True)),
                *(n * d for n, d in zip(steps, dilation, strict=True)))  # fmt: skip
-    return np.lib.stride_tricks.as_strided(x, (*x.shape[:2], *out, *kernel), strides, writeable=False)
+    return np.lib.stride_tricks.as_strided(
+        x, (*x.shape[:2], *out, *kernel), strides, subok=True, writeable=False
+    )
 
 
 def _columns(x, kernel, out, stride, padding, dilation, groups):
@@ -92,7 +94,7 @@ def conv(x, w, b, stride, padding, dilation, groups, relu=False):
         y += widen(b)
     if relu:
         np.maximum(y, 0, out=y)
-    return np.moveaxis(np.ascontiguousarray(y.astype(x.dtype, copy=False)), -1, 1)
+    return np.moveaxis(c_order(y.astype(x.dtype, copy=False)), -1, 1)
 
 
 def conv_backward_input(g, w, x_shape, stride, padding, dilation, groups):

@@ -6,6 +6,8 @@ Graves et al., ICML 2006, equations 6 to 15, in logarithms. Labels are interleav
 
 import numpy as np
 
+from rushlight.kernels.reference.layout import c_order
+
 
 def _states(log_probs, targets, target_lengths, blank):
     """Each state's label [N, K] and log probability [T, N, K], and where the state two before may come directly."""
@@ -55,7 +57,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank):
     with np.errstate(invalid="ignore"):
         loss = -np.logaddexp(final, before)
     loss = np.where(input_lengths > 0, loss, np.where(target_lengths > 0, np.inf, 0))
-    return loss.astype(log_probs.dtype), np.ascontiguousarray(alpha.swapaxes(0, 1))
+    return loss.astype(log_probs.dtype), c_order(alpha.swapaxes(0, 1))
 
 
 def ctc_loss_backward(

@@ -22,7 +22,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 def _result(value, out=None):
     """`value` as an array, or `out` holding it."""
     if out is None:
-        return np.asarray(value)
+        return np.asanyarray(value)
     np.copyto(out, value, casting="unsafe")
     return out
 
@@ -32,7 +32,7 @@ def _unary(name: str, function):
 
     def kernel(x, out=None):
         with np.errstate(all="ignore"):
-            return np.asarray(function(x, out=out))
+            return np.asanyarray(function(x, out=out))
 
     return _named(kernel, name, function)
 
@@ -45,8 +45,8 @@ def _binary(name: str, function):
             arrays = [a for a in (x, y) if isinstance(a, np.ndarray)]
             low = next((a.dtype for a in arrays if is_low_precision(a.dtype)), None)
             if low is None or any(a.dtype != low and a.ndim for a in arrays):
-                return np.asarray(function(x, y, out=out))
-            value = np.asarray(function(*[widen(a) if isinstance(a, np.ndarray) else a for a in (x, y)]))
+                return np.asanyarray(function(x, y, out=out))
+            value = np.asanyarray(function(*[widen(a) if isinstance(a, np.ndarray) else a for a in (x, y)]))
             return _result(value.astype(low) if value.dtype == np.float32 else value, out)
 
     return _named(kernel, name, function)
@@ -67,7 +67,7 @@ def _formula(function):
         with np.errstate(all="ignore"):
             if is_low_precision(first.dtype):
                 wide = [widen(a) if isinstance(a, np.ndarray) else a for a in operands]
-                value = np.asarray(function(*wide, **options))
+                value = np.asanyarray(function(*wide, **options))
                 return _result(value.astype(first.dtype) if value.dtype == np.float32 else value, out)
             return _result(function(*operands, **options), out)
 
@@ -80,7 +80,7 @@ def _math(name: str, function):
 
     def kernel(x, out=None):
         with np.errstate(all="ignore"):
-            return _result(np.asarray(each(x.astype(np.float64))).astype(x.dtype), out)
+            return _result(np.asanyarray(each(x.astype(np.float64))).astype(x.dtype), out)
 
     return _named(kernel, name, function)
 
@@ -115,7 +115,7 @@ right_shift = _binary("right_shift", np.right_shift)
 
 def _nonzero(y):
     """Refuse to divide integers by zero, which PyTorch reports as a RuntimeError."""
-    if np.asarray(y).dtype.kind in "iub" and not np.all(y):
+    if np.asanyarray(y).dtype.kind in "iub" and not np.all(y):
         raise RuntimeError("ZeroDivisionError: expected an integer divisor without zeros, got 0")
 
 

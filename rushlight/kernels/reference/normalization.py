@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight.kernels.reference.layout import widen
+from rushlight.kernels.reference.layout import c_order, widen
 
 
 def _per_channel(v, x):
@@ -77,7 +77,7 @@ def group_norm(x, w, b, groups, eps):
     rows = x.shape[0] * groups
     if not x.size:
         return np.empty_like(x), np.zeros(rows, widen(x).dtype), np.zeros(rows, widen(x).dtype)
-    normal, mean, rstd = layer_norm(widen(np.ascontiguousarray(x)).reshape(rows, -1), None, None, eps)
+    normal, mean, rstd = layer_norm(widen(c_order(x)).reshape(rows, -1), None, None, eps)
     w, b = (None if v is None else _per_channel(v, x) for v in (w, b))
     return _affine(normal.reshape(x.shape), w, b).astype(x.dtype, copy=False), mean, rstd
 
@@ -86,7 +86,7 @@ def group_norm_backward(g, x, mean, rstd, w, groups):
     """Gradients of `group_norm`'s x, w and b."""
     rows = (x.shape[0] * groups, -1)
     axes = (0, *range(2, x.ndim))
-    wide, flat = widen(g), widen(np.ascontiguousarray(x)).reshape(rows)
+    wide, flat = widen(g), widen(c_order(x)).reshape(rows)
     normal = ((flat - mean[:, None]) * rstd[:, None]).reshape(x.shape)
     scaled = wide if w is None else wide * _per_channel(widen(w), x)
     gx = layer_norm_backward(scaled.reshape(rows), flat, mean, rstd, None)[0].reshape(x.shape)

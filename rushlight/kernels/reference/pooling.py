@@ -55,7 +55,7 @@ def max_over(x, windows):
     nonempty = _outer_and([first < end for first, end, _ in windows])
     y, index = x[(..., *start)], np.broadcast_to(plane[start], (*x.shape[:2], *nonempty.shape)).copy()
     if x.dtype.kind in "fV":
-        y = np.where(nonempty, y, np.asarray(-np.inf, x.dtype))
+        y = np.where(nonempty, y, np.asanyarray(-np.inf, x.dtype))
     for offset in np.ndindex(*longest):
         position = [first + o * step for (first, _, step), o in zip(windows, offset, strict=True)]
         inside = _outer_and([p < end for p, (_, end, _) in zip(position, windows, strict=True)])

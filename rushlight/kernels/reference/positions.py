@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from rushlight.kernels.reference.layout import c_order
+
 
 def scan(x, axis, product=False, reverse=False):
     """The running sum, or product, along an axis, from its start or from its end. Floats run in float64."""
@@ -9,7 +11,7 @@ def scan(x, axis, product=False, reverse=False):
     wide = x.astype(np.float64) if x.dtype.kind in "fV" else x
     wide = np.flip(wide, axis) if reverse else wide
     found = ufunc.accumulate(wide, axis, dtype=wide.dtype).astype(x.dtype, copy=False)
-    return np.ascontiguousarray(np.flip(found, axis)) if reverse else found
+    return c_order(np.flip(found, axis)) if reverse else found
 
 
 def grid(index, axis):
@@ -25,14 +27,14 @@ def grid(index, axis):
 
 def gather(x, index, axis):
     """out[i][j] = x[index[i][j]][j] for axis 0; the index is nowhere else larger than x."""
-    return np.ascontiguousarray(x[grid(index, axis)])
+    return c_order(x[grid(index, axis)])
 
 
 def scatter_add(x, index, values, axis):
     """x[index[i][j]][j] += values[i][j] for axis 0, in place."""
     if x.ndim > 1 and x.flags.c_contiguous:  # NumPy is quick at it in one dimension only
         flat = np.ravel_multi_index(np.broadcast_arrays(*grid(index, axis)), x.shape)
-        np.add.at(x.reshape(-1), flat.reshape(-1), np.ascontiguousarray(values).reshape(-1))
+        np.add.at(x.reshape(-1), flat.reshape(-1), c_order(values).reshape(-1))
     else:
         np.add.at(x, grid(index, axis), values)
     return x
@@ -42,7 +44,7 @@ def topk(x, k, largest):
     """Where the k largest or smallest elements of the last axis are, in order; nan counts as the largest."""
     n = x.shape[-1]
     if not k or k * 4 >= n or x.dtype.kind == "V":
-        return np.ascontiguousarray(order(x, -1, largest)[..., :k])
+        return c_order(order(x, -1, largest)[..., :k])
     if largest:
         some = np.argpartition(x, n - k, -1)[..., n - k :]
     else:

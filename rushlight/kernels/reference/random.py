@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from rushlight.kernels.reference.layout import c_order
+
 __all__ = ["MT19937"]
 
 DEFAULT_SEED = 67280421310721
@@ -138,7 +140,7 @@ class MT19937:
 
     def bernoulli_each(self, out: np.ndarray, p: np.ndarray) -> None:
         """Fill with ones, each with its own probability, else zeros."""
-        p = np.ascontiguousarray(p, None if p.dtype == np.float64 else np.float32)
+        p = c_order(p, None if p.dtype == np.float64 else np.float32)
         self._mask(out, self._bernoulli_each, p)
 
     def _mask(self, out: np.ndarray, fill, p) -> None:
@@ -165,7 +167,7 @@ class MT19937:
             False where weights are negative, not finite or all zero; `out` is then of no use.
         """
         kind = np.float64 if weights.dtype == np.float64 else np.float32
-        return self._choices(out, np.ascontiguousarray(weights, kind))
+        return self._choices(out, c_order(weights, kind))
 
     def exponential(self, out: np.ndarray, rate: float) -> None:
         """Fill with exponential numbers of mean 1 / rate."""

@@ -15,7 +15,7 @@ def _quiet(function):
     def kernel(*args, **options):
         with np.errstate(all="ignore"):
             result = function(*args, **options)
-        return tuple(result) if isinstance(result, tuple) else np.asarray(result)
+        return tuple(result) if isinstance(result, tuple) else np.asanyarray(result)
 
     return kernel
 
@@ -34,20 +34,20 @@ def _count(x: np.ndarray, axes) -> int:
 def sum(x, axes=None, keepdims=False):
     """Sum over `axes` (a tuple, or None for all); integers and booleans sum to int64."""
     kind = np.dtype(np.int64) if x.dtype.kind in "iub" else x.dtype
-    return np.asarray(np.sum(x, axes, _accumulator(x), keepdims=keepdims)).astype(kind, copy=False)
+    return np.asanyarray(np.sum(x, axes, _accumulator(x), keepdims=keepdims)).astype(kind, copy=False)
 
 
 @_quiet
 def prod(x, axes=None, keepdims=False):
     """Product over `axes`; integers and booleans multiply to int64."""
     kind = np.dtype(np.int64) if x.dtype.kind in "iub" else x.dtype
-    return np.asarray(np.prod(x, axes, _accumulator(x), keepdims=keepdims)).astype(kind, copy=False)
+    return np.asanyarray(np.prod(x, axes, _accumulator(x), keepdims=keepdims)).astype(kind, copy=False)
 
 
 @_quiet
 def mean(x, axes=None, keepdims=False):
     """Mean over `axes` of floating-point or complex numbers."""
-    total = np.asarray(np.sum(x, axes, _accumulator(x), keepdims=keepdims))
+    total = np.asanyarray(np.sum(x, axes, _accumulator(x), keepdims=keepdims))
     return (total / np.float64(_count(x, axes))).astype(x.dtype, copy=False)
 
 
@@ -66,19 +66,19 @@ def amin(x, axes=None, keepdims=False):
 @_quiet
 def argmax(x, axis=None, keepdims=False):
     """Index of the first largest element, or of the first nan."""
-    return np.asarray(np.argmax(x, axis, keepdims=keepdims)).astype(np.int64, copy=False)
+    return np.asanyarray(np.argmax(x, axis, keepdims=keepdims)).astype(np.int64, copy=False)
 
 
 @_quiet
 def argmin(x, axis=None, keepdims=False):
     """Index of the first smallest element, or of the first nan."""
-    return np.asarray(np.argmin(x, axis, keepdims=keepdims)).astype(np.int64, copy=False)
+    return np.asanyarray(np.argmin(x, axis, keepdims=keepdims)).astype(np.int64, copy=False)
 
 
 @_quiet
 def norm(x, axes=None, keepdims=False):
     """The root of the sum of squares over `axes` of floating-point numbers."""
-    return np.sqrt(np.asarray(np.sum(np.square(x), axes, _accumulator(x), keepdims=keepdims))).astype(
+    return np.sqrt(np.asanyarray(np.sum(np.square(x), axes, _accumulator(x), keepdims=keepdims))).astype(
         x.dtype, copy=False
     )
 
@@ -92,7 +92,7 @@ def var(x, axes=None, correction=1, keepdims=False):
     squares = (
         np.square(deviation.real) + np.square(deviation.imag) if x.dtype.kind == "c" else np.square(deviation)
     )
-    total = np.asarray(np.sum(squares, axes, keepdims=keepdims))
+    total = np.asanyarray(np.sum(squares, axes, keepdims=keepdims))
     return (total / np.float64(max(0, count - correction))).astype(x.real.dtype, copy=False)
 
 
@@ -215,7 +215,7 @@ def cross_entropy_backward(probabilities, target, weight, ignore_index, label_sm
     if label_smoothing:
         w = np.ones(classes, p.dtype) if weight is None else widen(weight)
         grad += (p * w.sum(dtype=np.float64).astype(p.dtype) - w) * p.dtype.type(label_smoothing / classes)
-    grad *= np.asarray(scale, p.dtype).reshape(-1, 1)
+    grad *= np.asanyarray(scale, p.dtype).reshape(-1, 1)
     grad[target == ignore_index] = 0
     return grad.astype(probabilities.dtype, copy=False)
 
@@ -236,7 +236,7 @@ def nll_loss_backward(log_p, target, weight, ignore_index, scale):
     row_weight, safe = _row_weights(target, weight, ignore_index, log_p.shape[1], widen(log_p[:0]).dtype)
     grad = np.zeros(log_p.shape, log_p.dtype)
     if len(target):
-        grad[_rows(target), safe] = -row_weight * np.asarray(scale, row_weight.dtype)
+        grad[_rows(target), safe] = -row_weight * np.asanyarray(scale, row_weight.dtype)
         grad[target == ignore_index] = 0
     return grad
 

@@ -23,7 +23,7 @@ def double(function):
 
     @functools.wraps(function)
     def kernel(*operands, out=None):
-        operands = [np.asarray(o) for o in operands]
+        operands = [np.asanyarray(o) for o in operands]
         kind = next((o.dtype for o in operands if o.ndim), operands[0].dtype)
         shape = np.broadcast_shapes(*(o.shape for o in operands))
         flat = [np.broadcast_to(o, shape).astype(np.float64).reshape(-1) for o in operands]
@@ -107,7 +107,7 @@ def logit(x, eps=None, out=None):
             wide = np.where(
                 wide < eps, wide.dtype.type(eps), np.where(wide > 1 - eps, one - wide.dtype.type(eps), wide)
             )
-        value = np.asarray(np.log(wide / (1 - wide))).astype(x.dtype)
+        value = np.asanyarray(np.log(wide / (1 - wide))).astype(x.dtype)
     if out is None:
         return value
     np.copyto(out, value)
@@ -119,7 +119,7 @@ def sinc(x, out=None):
     wide = x.astype(np.float64) if x.dtype.kind != "c" else x.astype(np.complex128)
     with np.errstate(all="ignore"):
         scaled = np.pi * np.where(wide == 0, 1, wide)
-        value = np.asarray(np.where(wide == 0, 1, np.sin(scaled) / scaled)).astype(x.dtype)
+        value = np.asanyarray(np.where(wide == 0, 1, np.sin(scaled) / scaled)).astype(x.dtype)
     if out is None:
         return value
     np.copyto(out, value)
