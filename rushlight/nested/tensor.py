@@ -22,7 +22,7 @@ class NoMemory(NotImplementedError):
 class Nested(Tensor, asked_at_once=False):
     """A batch of tensors of different sizes, packed in one."""
 
-    is_nested = True
+    is_nested, is_meta, is_cpu = True, False, True
     ops: dict = {}  # name of a function -> what it does with nested tensors of this layout
     _values: Tensor
     _layout: layout
