@@ -302,4 +302,5 @@ def _op_name() -> str:
         if not frame.f_globals.get("__name__", "").startswith("rushlight"):
             break
         frame = frame.f_back
-    return first.f_code.co_name
+    name = first.f_code.co_name
+    return name[1:].replace("_in_place", "_") if name.endswith("_in_place") else name

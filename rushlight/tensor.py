@@ -120,7 +120,7 @@ class Tensor(TensorBase):
     @property
     def device(self) -> devices.device:
         """Where it lies: the CPU, or "meta" where it has no data."""
-        return devices.meta if self.is_meta else devices.cpu
+        return devices.meta if type(self._array) is Phantom else devices.cpu
 
     @property
     def is_meta(self) -> bool:
@@ -130,7 +130,7 @@ class Tensor(TensorBase):
     @property
     def is_cpu(self) -> bool:
         """Whether it is on the CPU."""
-        return not self.is_meta
+        return type(self._array) is not Phantom
 
     @property
     def layout(self) -> devices.layout:
