@@ -4,7 +4,7 @@ import functools
 import weakref
 
 from rushlight.capture import NATIVE
-from rushlight.capture.compiled import Compiled, take_stance
+from rushlight.capture.compiled import RUNNING, Compiled, take_stance
 
 _MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
 _RECORDING = ("inductor", "cudagraphs", "aot_ts", "onnxrt", "openxla", "tvm")
@@ -41,7 +41,7 @@ def compile(
         model: a function or a module; none where used as `@torch.compile(...)`.
         fullgraph: raise an error where Python's control flow depends on data, instead of running eagerly.
         backend: "inductor", the default, records; "eager", its variants and functions run eagerly.
-        disable: run eagerly.
+        disable: return the function or module as it is.
         mode, options: checked; one recording serves all.
         dynamic, name, recompile_limit, isolate_recompiles, shapes_spec: accepted, without effect.
     Returns:
@@ -70,7 +70,7 @@ def compile(
         raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
     backend = backend or "inductor"
     _check_backend(backend)
-    return _compiled(model, fullgraph, disable or not _records(backend))
+    return model if disable else _compiled(model, fullgraph, not _records(backend))
 
 
 def _check_backend(backend) -> None:
@@ -106,10 +106,11 @@ def disable(fn=None, recursive=True, *, reason=None):
     """
     if fn is None:
         return lambda function: disable(function, recursive, reason=reason)
+    from rushlight._dynamo.eval_frame import OptimizedModule
     from rushlight.nn.module import Module
 
     if isinstance(fn, Module):
-        return _compiled(fn, False, True)
+        return OptimizedModule(fn, Compiled(disable(fn._call_impl), eager=True))
     while isinstance(fn, Compiled):
         fn = fn._function
 
@@ -122,7 +123,11 @@ def disable(fn=None, recursive=True, *, reason=None):
 
 def _unrecorded(function, args: tuple, kwargs: dict):
     """What the recorder refuses (see `capture.watch`)."""
-    return function(*args, **kwargs)
+    before, RUNNING.compiled = RUNNING.compiled, 0
+    try:
+        return function(*args, **kwargs)
+    finally:
+        RUNNING.compiled = before
 
 
 class set_stance:
@@ -190,8 +195,13 @@ def allow_in_graph(fn):
 
 
 def is_compiling() -> bool:
-    """Whether the code is being compiled: never, as what is recorded runs as ever."""
-    return False
+    """Whether a compiled function runs this code: in its first calls, all but what `disable` and stances keep out.
+
+    >>> import rushlight as torch
+    >>> torch.compile(lambda x: x + torch.compiler.is_compiling())(torch.zeros(1))
+    tensor([1.])
+    """
+    return RUNNING.compiled > 0
 
 
 def is_exporting() -> bool:

@@ -668,6 +668,52 @@ def test_methods_and_decorators():
     assert named.__name__ == "named" and named.__doc__ == "A docstring." and named.__wrapped__(1) == 1
 
 
+class Branch(torch.nn.Module):
+    def forward(self, x):
+        return x + 1 if torch.compiler.is_compiling() else x - 1
+
+
+def test_is_compiling():
+    def function(x):
+        return Branch()(x)
+
+    one, minus_one = [1.0] * 5, [-1.0] * 5
+    x, own = torch.zeros(1), Branch()
+    own.compile()
+    hidden = torch.compiler.disable(function)
+    for made, expected in (
+        (torch.compile(function), one), (torch.compile(function, backend="eager"), one), (torch.compile(Branch()), one),
+        (own, one), (torch.compile(function, disable=True), minus_one), (hidden, minus_one), (Branch(), minus_one),
+        (torch.compile(lambda x: hidden(x)), minus_one), (torch.compiler.disable(Branch()), minus_one),
+    ):  # fmt: skip
+        assert [made(x).item() for _ in range(5)] == expected
+        with torch.compiler.set_stance("force_eager"):
+            assert made(x).item() == -1
+    assert not torch.compiler.is_compiling()
+
+
+def test_modules_compiled_in_place():
+    torch.manual_seed(0)
+    model, x = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU()), torch.randn(4, 3)
+    expected = model(x)
+    model.compile()
+    with torch.no_grad():
+        for _ in range(5):
+            same(model(x), expected.detach())
+    if NATIVE:
+        assert "replayed" in model._compiled_call_impl.report()
+    handle = model.register_forward_hook(lambda module, args, out: out * 2)
+    for _ in range(5):
+        same(model(x), expected * 2)
+    handle.remove()
+    for _ in range(5):
+        same(model(x), expected)
+    other = copy.deepcopy(model)
+    other[0].weight.data.zero_()
+    assert other._compiled_call_impl is None and not torch.equal(other(x), expected)
+    assert list(model.state_dict()) == ["0.weight", "0.bias"]
+
+
 def test_switches():
     calls = []
 

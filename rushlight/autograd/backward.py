@@ -125,9 +125,14 @@ def _grad_batched(roots, wanted, batched, keep, create_graph, allow_unused, mate
     count = next(g for g in batched if g is not None)._array.shape[0]
     with Level(count, "different") as level:
         grads = _root_gradients(roots, [None if g is None else level.batched(g) for g in batched])
-        found = [None if g is None else taken(g, level) for g in gradients(roots, wanted, grads, create_graph, keep)]
+        found = [
+            None if g is None else taken(g, level)
+            for g in gradients(roots, wanted, grads, create_graph, keep)
+        ]
     if materialize:  # as PyTorch: of the input's own shape, not one per gradient
-        found = [wrap(np.zeros_like(t._array)) if g is None else g for t, g in zip(wanted, found, strict=True)]
+        found = [
+            wrap(np.zeros_like(t._array)) if g is None else g for t, g in zip(wanted, found, strict=True)
+        ]
     elif not allow_unused and any(g is None for g in found):
         raise RuntimeError(_UNUSED)
     return tuple(found)

@@ -13,6 +13,13 @@ _MOST_FRESH = 4
 _MOST_FAILURES = 2  # per kind of call
 
 
+class _Running(threading.local):
+    compiled = 0  # calls of compiled functions that Python code runs in, see `torch.compiler.is_compiling`
+
+
+RUNNING = _Running()
+
+
 class Compiled:
     """A function that is recorded on its second call and replayed from its fourth.
 
@@ -47,8 +54,10 @@ class Compiled:
 
     def _call_by_stance(self, *args, **kwargs):
         """A call where the stance is not the default one."""
-        if _stance == "force_eager" or self._eager:
+        if _stance == "force_eager":
             return self._function(*args, **kwargs)
+        if self._eager:
+            return self._slow(args, kwargs)
         for plan in [] if RECORDERS else self._plans:
             result = plan.call(args, kwargs)
             if result is not NotImplemented:
@@ -75,6 +84,13 @@ class Compiled:
         return Compiled, (self._function, self._fullgraph, self._eager)
 
     def _slow(self, args, kwargs):
+        RUNNING.compiled += 1
+        try:
+            return self._recall_or_run(args, kwargs)
+        finally:
+            RUNNING.compiled -= 1
+
+    def _recall_or_run(self, args, kwargs):
         """Another recording, or a new one, or eager execution."""
         if self._eager or RECORDERS or not self._lock.acquire(blocking=False):
             return self._function(*args, **kwargs)

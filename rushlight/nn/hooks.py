@@ -140,10 +140,17 @@ class HookMixin:
         return kinds[True], kinds[False]
 
     def _call_hooked(self, args: tuple, kwargs: dict):
-        """Forward with the hooks around it."""
+        """A call that is compiled, or has hooks."""
+        if self._compiled_call_impl is not None:
+            return self._compiled_call_impl(*args, **kwargs)
         if not (self._any_hooks() or _any_global_hooks()):
             self.__dict__.pop("_hooked", None)  # all were removed
             HookMixin._hooked = False
+        return self._call_impl(*args, **kwargs)
+
+    def _call_impl(self, *args, **kwargs):
+        """Forward with the hooks around it."""
+        if not (self._any_hooks() or _any_global_hooks()):
             return self.forward(*args, **kwargs)
         seen: set = set()  # the forward hooks called so far
         result = None

@@ -93,7 +93,21 @@ class Module(HookMixin, StateMixin, ConversionMixin):
             raise
 
     def compile(self, *args, **kwargs) -> None:
-        """Does nothing: there is nothing to compile. Takes PyTorch's arguments."""
+        """Have the calls of this module compiled, in place.
+
+        Args:
+            args, kwargs: as for `torch.compile`.
+
+        >>> import rushlight as torch
+        >>> model = torch.nn.Linear(2, 1)
+        >>> model.compile()
+        >>> model(torch.ones(3, 2)).shape
+        torch.Size([3, 1])
+        """
+        from rushlight.compiler import compile
+
+        self._compiled_call_impl = compile(self._call_impl, *args, **kwargs)
+        self.__dict__["_hooked"] = True
 
     # -- members ------------------------------------------------------------------------------------
 
@@ -254,6 +268,7 @@ class Module(HookMixin, StateMixin, ConversionMixin):
 
     def __getstate__(self):
         state = self.__dict__.copy()
+        state.pop("_compiled_call_impl", None)
         for table in _TABLES:
             for name, member in state.get(table, {}).items():
                 if state.get(name) is member:
