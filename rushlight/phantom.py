@@ -24,6 +24,16 @@ _RESERVED = (
 )
 
 
+# Bytes: arrays up to the first limit have address space of their own; larger ones, of which few would fit beside each
+# other, share some; those above the second are larger than any address space, and nothing could read through them.
+_LARGE, _HUGE = 2**36, 2**45
+
+
+@functools.cache
+def _shared() -> mmap.mmap:
+    return mmap.mmap(-1, _HUGE, **_RESERVED)
+
+
 def make(shape, kind, strides=None) -> "Phantom":
     """An array without data.
 
@@ -40,7 +50,11 @@ def make(shape, kind, strides=None) -> "Phantom":
     else:
         span = kind.itemsize + sum((n - 1) * abs(s) for n, s in zip(shape, strides, strict=True))
     _install()
-    return np.ndarray.__new__(Phantom, shape, kind, mmap.mmap(-1, max(span, 1), **_RESERVED), 0, strides)
+    space = mmap.mmap(-1, max(span, 1), **_RESERVED) if span < _LARGE else _shared()
+    if span <= _HUGE:
+        return np.ndarray.__new__(Phantom, shape, kind, space, 0, strides)
+    steps = strides or [kind.itemsize * math.prod(shape[i + 1 :]) for i in range(len(shape))]
+    return np.lib.stride_tricks.as_strided(np.ndarray(1, kind, space), shape, steps).view(Phantom)
 
 
 def like(array: np.ndarray) -> "Phantom":
@@ -630,8 +644,26 @@ def _resampled(x, out_size, *settings):
     return zeros_like_layout(x, (*x.shape[:2], *out_size))
 
 
+def _convolved(x, w, b, stride, padding, dilation, groups, relu=False):
+    from rushlight.kernels.reference.conv import conv_output_size
+
+    out = conv_output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    return np.moveaxis(make((x.shape[0], *out, w.shape[0]), x.dtype), -1, 1)
+
+
+def _convolved_input(g, w, x_shape, *settings):
+    return np.moveaxis(make((x_shape[0], *x_shape[2:], x_shape[1]), g.dtype), -1, 1)
+
+
+def _convolved_weight(g, x, w_shape, stride, padding, dilation, groups, with_bias=True):
+    return make(w_shape, g.dtype), make(g.shape[1], g.dtype) if with_bias else None
+
+
 #: What kernels give of which the reference would work with large tables.
 _RULES_OF_KERNELS = {
+    "conv": _convolved,
+    "conv_backward_input": _convolved_input,
+    "conv_backward_weight": _convolved_weight,
     "upsample": _resampled,
     "upsample_backward": lambda g, x_shape, *settings: _resampled(g, x_shape[2:]),
 }

@@ -181,3 +181,21 @@ def test_large_models_take_neither_memory_nor_random_numbers():
         layer = rushlight.nn.TransformerEncoderLayer(16384, 128, 65536, batch_first=True)
     assert layer(rushlight.empty(8, 4096, 16384, device="meta")).shape == (8, 4096, 16384)
     assert rushlight.equal(rushlight.get_rng_state(), state)
+
+
+def test_larger_than_any_memory():
+    """As PyTorch's tutorial on shapes has it."""
+    x = rushlight.rand(2**10, 3, 2**16, 2**16, device="meta", requires_grad=True)
+    model = rushlight.nn.Conv2d(3, 5, 2, device="meta")
+    y = model(x)
+    assert y.shape == (2**10, 5, 2**16 - 1, 2**16 - 1) and y.stride() == (
+        5 * y.stride(1),
+        (2**16 - 1) ** 2,
+        2**16 - 1,
+        1,
+    )
+    y.sum().backward()
+    assert (
+        x.grad.shape == x.shape and model.weight.grad.shape == (5, 3, 2, 2) and model.bias.grad.shape == (5,)
+    )
+    assert (y.flatten(1) * 2).sum(1).shape == (2**10,)
