@@ -11,6 +11,8 @@ from rushlight import nn
 from rushlight.lightning import callbacks as cb
 from rushlight.lightning.callbacks.early_stopping import EarlyStoppingReason
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
+from rushlight.lightning.utilities.model_helpers import is_overridden
+from rushlight.lightning.utilities.model_summary import get_human_readable_count
 from rushlight.utils.data import DataLoader, IterableDataset
 from tests.lightning.models import QUIET, Checked, Line, loader
 
@@ -177,3 +179,28 @@ def test_bars_are_called_seldom_but_their_subclasses_always(capsys):
     options = {key: value for key, value in QUIET.items() if key != "enable_progress_bar"}
     pl.Trainer(max_epochs=1, callbacks=[bar], **options).fit(Line(), loader())
     assert bar.count == 5
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0  "), (999, "999  "), (7850, "7.9 K"), (855_050, "855 K"), (61_706, "61.7 K"), (2e6, "2.0 M"), (5e15, "5,000 T")]
+)  # fmt: skip
+def test_counts_of_parameters(count, text):
+    assert get_human_readable_count(count).strip() == text.strip()
+
+
+def test_hyperparameters_are_written_though_nothing_was_logged(tmp_path):
+    pytest.importorskip("tensorboard")
+    logger = pl.loggers.TensorBoardLogger(tmp_path)
+    fit(Line(), loader(), logger=logger, enable_checkpointing=True)
+    assert "hparams.yaml" in os.listdir(logger.log_dir)
+
+
+def test_is_overridden():
+    class Own(pl.Callback):
+        def on_fit_start(self, trainer, pl_module):
+            pass
+
+    assert is_overridden(method_name="training_step", instance=Line()) and not is_overridden("on_fit_start")
+    assert is_overridden("on_fit_start", Own()) and not is_overridden("on_fit_end", Own())
+    with pytest.raises(ValueError, match="Expected a parent"):
+        is_overridden("on_fit_start", object())

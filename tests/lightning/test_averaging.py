@@ -1,4 +1,4 @@
-"""Averages of weights, profilers by functions, and names of services that are absent."""
+"""Averages of weights, and names of services that are absent."""
 
 import pytest
 
@@ -41,16 +41,7 @@ def test_moving_average(tmp_path):
     torch.testing.assert_close(model.layer.weight.detach(), expected)
 
 
-def test_advanced_profiler(tmp_path, capsys):
-    trainer, model = fitted(tmp_path, None, profiler="advanced", enable_checkpointing=False)
-    trainer.fit(model)
-    assert isinstance(trainer.profiler, pl.profilers.AdvancedProfiler)
-    assert "training_step" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "kind", ["loggers.WandbLogger", "callbacks.ModelPruning", "profilers.PyTorchProfiler"]
-)
+@pytest.mark.parametrize("kind", ["loggers.WandbLogger", "callbacks.ModelPruning"])
 def test_absent(kind):
     module, name = kind.split(".")
     with pytest.raises(NotImplementedError, match="not here"):

@@ -200,8 +200,3 @@ def test_bars_and_summary(capsys, caplog):
     )
     output = capsys.readouterr().out
     assert "Epoch 0: 100%" in output and "loss_epoch=" in output and "5/5" in output
-
-
-def test_profiler(capsys):
-    pl.Trainer(max_epochs=1, profiler="simple", **QUIET).fit(Line(), loader())
-    assert "SingleDeviceStrategy.training_step" in capsys.readouterr().out

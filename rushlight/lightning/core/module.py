@@ -4,6 +4,7 @@ import contextlib
 
 import rushlight as torch
 from rushlight import nn
+from rushlight.lightning.callbacks.callback import Callback
 from rushlight.lightning.core.hooks import CheckpointHooks, DataHooks, ModelHooks
 from rushlight.lightning.core.hparams import HyperparametersMixin
 from rushlight.lightning.core.saving import class_only, load_from_checkpoint
@@ -450,19 +451,25 @@ class _FabricAsTrainer:
             ) from None
 
 
-def is_overridden(name: str, instance, parent=None) -> bool:
+def is_overridden(method_name: str, instance=None, parent=None) -> bool:
     """Whether an object defines a method of its own instead of its base class's.
 
     Args:
-        name: of the method.
-        instance: the object.
-        parent: the base class; found by itself for models and datamodules.
+        method_name: the name of the method.
+        instance: the object; None has none.
+        parent: the base class; found by itself for models, datamodules and callbacks.
+    Raises:
+        ValueError: the base class is to be given.
     """
     if instance is None:
         return False
     if parent is None:
-        parent = LightningModule if isinstance(instance, LightningModule) else DataHooks
-    if name in getattr(instance, "__dict__", ()):
+        parent = next(
+            (base for base in (LightningModule, DataHooks, Callback) if isinstance(instance, base)), None
+        )
+    if parent is None:
+        raise ValueError("Expected a parent")
+    if method_name in getattr(instance, "__dict__", ()):
         return True
-    own = getattr(type(instance), name, None)
-    return own is not None and own is not getattr(parent, name, None)
+    own = getattr(type(instance), method_name, None)
+    return own is not None and own is not getattr(parent, method_name, None)

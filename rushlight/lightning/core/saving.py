@@ -74,8 +74,8 @@ class class_only:
         def called(*args, **kwargs):
             if instance is not None:
                 raise TypeError(
-                    f"The classmethod `{owner.__name__}.{self.function.__name__}` cannot be called on an instance. Call it "
-                    "on the class, and use what it returns."
+                    f"The classmethod `{owner.__name__}.{self.function.__name__}` cannot be called on an instance. Please "
+                    "call it on the class type and make sure the return value is used."
                 )
             return self.function(owner, *args, **kwargs)
 

@@ -126,6 +126,7 @@ class TensorBoardLogger(FolderLogger):
             self._experiment.flush()
             self._experiment.close()
             self._experiment = None
+        if status == "success":  # also of a run that logged nothing: its checkpoints may lie there
             self.save()
 
     def state_dict(self) -> dict:

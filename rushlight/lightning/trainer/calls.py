@@ -126,9 +126,7 @@ class HookCaller:
             )
             for hook in (name, *_OLD.get(name, ())):
                 if is_overridden(hook, callback, Callback) and _is_due(callback, hook, seldom):
-                    method = self._timed(
-                        f"[Callback]{type(callback).__qualname__}.{hook}", getattr(callback, hook)
-                    )
+                    method = self._timed(f"[Callback]{callback.state_key}.{hook}", getattr(callback, hook))
                     (late if is_late else early).append((method, (self, module)))
         for hook in (name, *_OLD.get(name, ())):
             if is_overridden(hook, module, LightningModule) and not seldom:

@@ -287,7 +287,7 @@ def select(trainer, path, model_given: bool) -> str | None:
         path = "best"
         rank_zero_warn(
             f"`.{fn}(ckpt_path=None)` was called without a model. The best model of the previous `fit` call will be "
-            f"used. You can pass `{fn}(ckpt_path='best')` to use the best model or `{fn}(ckpt_path='last')` to use the "
+            f"used. You can pass `.{fn}(ckpt_path='best')` to use the best model or `.{fn}(ckpt_path='last')` to use the "
             "last model. If you pass a value, this warning will be silenced."
         )
     if path == "best":

@@ -29,6 +29,8 @@ class Runs(HookCaller):
         self._attach_callbacks(module)
         self._forget_hooks()
         self._check_methods(fn)
+        self.profiler._lightning_module = module
+        self.profiler.setup(fn.value, log_dir=self.log_dir)
         self.enable_validation = fitting and runs_validation(self)
         for owner in (self.datamodule, module):
             if owner is not None:

@@ -23,7 +23,13 @@ from rushlight.lightning.core.checkpoint_io import CheckpointIO, TorchCheckpoint
 from rushlight.lightning.core.module import LightningModule, is_overridden
 from rushlight.lightning.loggers import CSVLogger, DummyLogger, Logger, TensorBoardLogger
 from rushlight.lightning.loggers.tensorboard import can_be_shown
-from rushlight.lightning.profilers import AdvancedProfiler, PassThroughProfiler, Profiler, SimpleProfiler
+from rushlight.lightning.profilers import (
+    AdvancedProfiler,
+    PassThroughProfiler,
+    Profiler,
+    PyTorchProfiler,
+    SimpleProfiler,
+)
 from rushlight.lightning.strategies import Strategy, strategy_of
 from rushlight.lightning.trainer import arguments, checkpoint, data
 from rushlight.lightning.trainer.facts import Facts
@@ -69,7 +75,7 @@ class Trainer(Runs, Facts):
         inference_mode: evaluate under `torch.inference_mode`, else under `torch.no_grad`.
         use_distributed_sampler, sync_batchnorm, model_registry: accepted.
         plugins: a `Precision` or a `CheckpointIO`, or a list; those for several processes are accepted.
-        profiler: "simple", "advanced" or a profiler.
+        profiler: "simple", "advanced", "pytorch" or a profiler.
         detect_anomaly: stop at the first NaN or infinity and name the layer where it appeared.
         barebones: nothing besides the loop.
         reload_dataloaders_every_n_epochs: ask for the loaders anew so often.
@@ -407,6 +413,7 @@ class Trainer(Runs, Facts):
             self.datamodule.on_exception(error)
         for logger in self.loggers:
             logger.finalize("failed")
+        self.profiler.teardown(self.state.fn.value)
         self.state.stage = None
 
     # -- what else it does -----------------------------------------------------------------------------
@@ -474,9 +481,10 @@ def _profiler(profiler) -> Profiler:
         return PassThroughProfiler()
     if isinstance(profiler, Profiler):
         return profiler
-    if profiler in ("simple", "advanced"):
-        return {"simple": SimpleProfiler, "advanced": AdvancedProfiler}[profiler]()
+    known = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
+    if isinstance(profiler, str) and profiler.lower() in known:
+        return known[profiler.lower()]()
     raise MisconfigurationException(
-        "When passing string value for the `profiler` parameter of `Trainer`, it can only be one of ['simple', 'advanced'], got "
+        f"When passing string value for the `profiler` parameter of `Trainer`, it can only be one of {list(known)}, got "
         f"{profiler!r}"
     )

@@ -15,10 +15,8 @@ def get_human_readable_count(number: int) -> str:
     """
     if number < 0:
         raise ValueError(f"expected a count, got {number}")
-    step = 0
-    while number >= 1000 and step < len(_UNITS) - 1:
-        number /= 1000
-        step += 1
+    step = min((len(str(int(number))) - 1) // 3, len(_UNITS) - 1)
+    number *= 10 ** (-3 * step)  # a product as in Lightning: 7850 rounds up, which 7850 / 1000 does not
     return f"{number:,.1f} {_UNITS[step]}" if step and number < 100 else f"{int(number):,d} {_UNITS[step]}"
 
 
