@@ -204,3 +204,119 @@ def test_is_overridden():
     assert is_overridden("on_fit_start", Own()) and not is_overridden("on_fit_end", Own())
     with pytest.raises(ValueError, match="Expected a parent"):
         is_overridden("on_fit_start", object())
+
+
+class ByHand(Line):
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+
+    def configure_optimizers(self):
+        optimizer = super().configure_optimizers()
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "loss"}}
+
+    def training_step(self, batch, batch_idx):
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(super().training_step(batch, batch_idx))
+        optimizer.step()
+
+
+def test_what_manual_optimization_refuses_and_ignores():
+    with pytest.raises(
+        MisconfigurationException, match=r"clipping is not .*gradient_clip_val=1.0\)` or switch"
+    ):
+        fit(ByHand(), loader(), gradient_clip_val=1.0)
+    with pytest.raises(
+        MisconfigurationException, match=r"accumulation is not .*accumulate_grad_batches=2\)` or"
+    ):
+        fit(ByHand(), loader(), accumulate_grad_batches=2)
+    with pytest.warns(
+        RuntimeWarning, match=r"contains the key\(s\) \['monitor'\], but the keys will be ignored"
+    ):
+        assert fit(ByHand(), loader()).global_step == 5
+
+
+class OtherScheduler:
+    def __init__(self):
+        self.epochs = []
+
+    def step(self, epoch):
+        self.epochs.append(epoch)
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+def test_schedulers_of_others_need_the_hook():
+    class Scheduled(Line):
+        def configure_optimizers(self):
+            self.scheduler = OtherScheduler()
+            return [super().configure_optimizers()], [self.scheduler]
+
+    class Stepped(Scheduled):
+        def lr_scheduler_step(self, scheduler, metric):
+            scheduler.step(epoch=self.current_epoch)
+
+    with pytest.raises(
+        MisconfigurationException, match="`OtherScheduler` doesn't follow PyTorch's LRScheduler API"
+    ):
+        fit(Scheduled(), loader())
+    model = Stepped()
+    fit(model, loader(), max_epochs=2)
+    assert model.scheduler.epochs == [0, 1]
+
+
+def test_a_datamodule_stays_though_others_loaders_are_given():
+    class Data(pl.LightningDataModule):
+        def __init__(self):
+            super().__init__()
+            self.stages = []
+
+        def setup(self, stage):
+            self.stages.append(str(stage.value))
+
+        def train_dataloader(self):
+            return loader()
+
+        val_dataloader = train_dataloader
+
+    dm = Data()
+    trainer = pl.Trainer(max_epochs=1, **QUIET)
+    trainer.fit(Checked(), datamodule=dm)
+    trainer.validate(Checked(), loader(8), verbose=False)
+    assert trainer.datamodule is dm and dm.stages == ["fit", "validate"]
+    assert trainer.num_val_batches == [2]
+    with pytest.raises(
+        MisconfigurationException, match=r"both `trainer.test\(dataloaders=..., datamodule=...\)`"
+    ):
+        trainer.test(Checked(), loader(), datamodule=dm)
+
+
+def test_experiments_are_made_before_setup(tmp_path):
+    class Looking(Line):
+        def setup(self, stage):
+            self.found = os.path.isdir(self.trainer.log_dir)
+
+    model = Looking()
+    fit(model, loader(), logger=pl.loggers.CSVLogger(tmp_path))
+    assert model.found
+
+
+def test_total_steps_are_said_to_load(caplog):
+    class Asking(Line):
+        def configure_optimizers(self):
+            self.total = self.trainer.estimated_stepping_batches
+            return super().configure_optimizers()
+
+    model = Asking()
+    with caplog.at_level("INFO"):
+        fit(model, loader())
+    assert (
+        model.total == 5
+        and "Loading `train_dataloader` to estimate number of stepping batches." in caplog.text
+    )

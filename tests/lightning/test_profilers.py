@@ -12,6 +12,12 @@ from rushlight.lightning.profilers import AdvancedProfiler, PyTorchProfiler, Sim
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
 from tests.lightning.models import QUIET, Checked, Line, loader
 
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # traces go to the folder of the run
+
+
 STEP = "[Strategy]SingleDeviceStrategy.training_step"
 
 

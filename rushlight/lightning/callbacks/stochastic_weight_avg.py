@@ -5,7 +5,7 @@ import copy
 import rushlight as torch
 from rushlight.lightning.callbacks.callback import Callback
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
-from rushlight.lightning.utilities.rank_zero import rank_zero_warn
+from rushlight.lightning.utilities.rank_zero import rank_zero_info
 from rushlight.lightning.utilities.types import LRSchedulerConfig
 from rushlight.nn.modules.batchnorm import _BatchNorm
 from rushlight.optim.swa_utils import SWALR
@@ -93,7 +93,7 @@ class StochasticWeightAveraging(Callback):
         scheduler = SWALR(optimizer, rates, self._annealing_epochs, self._annealing_strategy)
         if trainer.lr_scheduler_configs:
             kind = type(trainer.lr_scheduler_configs[0].scheduler).__name__
-            rank_zero_warn(f"Swapping scheduler `{kind}` for `SWALR`")
+            rank_zero_info(f"Swapping scheduler `{kind}` for `SWALR`")
         trainer.lr_scheduler_configs[:] = [LRSchedulerConfig(scheduler)]
 
     def _update(self, module) -> None:

@@ -5,7 +5,7 @@ import contextlib
 from rushlight.lightning.utilities.exceptions import MisconfigurationException
 from rushlight.lightning.utilities.rank_zero import rank_zero_warn
 from rushlight.lightning.utilities.types import LRSchedulerConfig
-from rushlight.optim.lr_scheduler import ReduceLROnPlateau
+from rushlight.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from rushlight.optim.optimizer import Optimizer
 
 _UNKNOWN = (
@@ -143,7 +143,36 @@ def _config(scheduler, monitor: str | None, automatic: bool) -> LRSchedulerConfi
             )
         if monitor is not None:
             options.setdefault("monitor", monitor)
+    elif ignored := [key for key in options if key in ("reduce_on_plateau", "monitor", "strict")]:
+        rank_zero_warn(
+            f"The lr scheduler dict contains the key(s) {ignored}, but the keys will be ignored. You need to call "
+            "`lr_scheduler.step()` manually in manual optimization.",
+            category=RuntimeWarning,
+        )
     return LRSchedulerConfig(**options)
+
+
+def check_schedulers(configs: list[LRSchedulerConfig], stepped: bool) -> None:
+    """See to it that the trainer can use schedulers.
+
+    Args:
+        configs: the schedulers.
+        stepped: whether it steps them as PyTorch's, not by a hook of the model.
+    Raises:
+        TypeError: one has no state. MisconfigurationException: one isn't a scheduler of PyTorch's.
+    """
+    for scheduler in (config.scheduler for config in configs):
+        kind = type(scheduler).__name__
+        if not (hasattr(scheduler, "state_dict") and hasattr(scheduler, "load_state_dict")):
+            raise TypeError(
+                f"The provided lr scheduler `{kind}` is invalid. It should have `state_dict` and `load_state_dict` methods "
+                "defined."
+            )
+        if stepped and not isinstance(scheduler, LRScheduler | ReduceLROnPlateau):
+            raise MisconfigurationException(
+                f"The provided lr scheduler `{kind}` doesn't follow PyTorch's LRScheduler API. You should override the "
+                "`LightningModule.lr_scheduler_step` hook with your own logic if you are using a custom LR scheduler."
+            )
 
 
 def _check_attached(configs: list[LRSchedulerConfig], optimizers: list) -> None:

@@ -30,10 +30,11 @@ class DataSource:
     Args:
         trainer: the trainer.
         given: {"train": loaders, "val": ..., "test": ..., "predict": ...}, as far as they were given.
+        asks_datamodule: whether the trainer's datamodule gives the others; that of an earlier run does not.
     """
 
-    def __init__(self, trainer, given: dict):
-        self.trainer = trainer
+    def __init__(self, trainer, given: dict, asks_datamodule: bool = True):
+        self.trainer, self.asks_datamodule = trainer, asks_datamodule
         self.given = {kind: loaders for kind, loaders in given.items() if loaders is not None}
 
     def defined(self, kind: str) -> bool:
@@ -43,7 +44,7 @@ class DataSource:
     def _owner(self, kind: str):
         name = f"{kind}_dataloader"
         trainer = self.trainer
-        for owner in (trainer.datamodule, trainer.lightning_module):
+        for owner in (trainer.datamodule if self.asks_datamodule else None, trainer.lightning_module):
             if is_overridden(name, owner):
                 return owner
         return None

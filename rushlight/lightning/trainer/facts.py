@@ -5,6 +5,7 @@ import signal
 from rushlight.lightning.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
 from rushlight.lightning.trainer import data
 from rushlight.lightning.trainer.states import RunningStage, TrainerStatus
+from rushlight.lightning.utilities.rank_zero import rank_zero_info
 
 
 class Facts:
@@ -138,6 +139,10 @@ class Facts:
     @property
     def estimated_stepping_batches(self) -> float:
         """How many optimizer steps a fit takes; loads the training loaders if need be."""
+        if self.max_epochs == -1:
+            return data.INFINITE if self.max_steps == -1 else self.max_steps
+        if self.fit_loop.loader is None:
+            rank_zero_info("Loading `train_dataloader` to estimate number of stepping batches.")
         self.fit_loop._load()
         return data.stepping_batches(
             self.num_training_batches, self.accumulate_grad_batches, self.max_epochs, self.max_steps

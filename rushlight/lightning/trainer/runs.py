@@ -7,7 +7,7 @@ import signal
 import rushlight as torch
 from rushlight.lightning.core.hooks import DataHooks
 from rushlight.lightning.core.module import is_overridden
-from rushlight.lightning.core.optimizer import LightningOptimizer, understand
+from rushlight.lightning.core.optimizer import LightningOptimizer, check_schedulers, understand
 from rushlight.lightning.trainer import checkpoint
 from rushlight.lightning.trainer.calls import HookCaller, fitted
 from rushlight.lightning.trainer.precision import Anomalies
@@ -42,6 +42,10 @@ class Runs(HookCaller):
             states = (loaded.get("rushlight") or {}).get("loggers", [])
             for logger, state in zip(self.loggers, states, strict=False):
                 logger.load_state_dict(state, adopt=wants_last)
+        for logger in self.loggers:
+            getattr(
+                logger, "experiment", None
+            )  # made now: hooks may ask for its folder, and it is there if all fails
         self._call_stage("setup", fn)
         with self.precision_plugin.default_type():
             self._ask(module, "configure_model")
@@ -129,14 +133,8 @@ class Runs(HookCaller):
                         f"No `{name}()` method defined. Lightning `Trainer` expects as minimum a `training_step()`, "
                         "`train_dataloader()` and `configure_optimizers()` to be defined."
                     )
-            if not module.automatic_optimization and (
-                self.gradient_clip_val or self.accumulate_grad_batches != 1
-            ):
-                raise MisconfigurationException(
-                    "Automatic gradient clipping and accumulation are not supported for manual optimization. Remove "
-                    f"`Trainer(gradient_clip_val={self.gradient_clip_val}, accumulate_grad_batches="
-                    f"{self.accumulate_grad_batches})` or switch to automatic optimization."
-                )
+            if not module.automatic_optimization:
+                self._check_manual()
             if self._source.defined("val") and not self.own["validation_step"]:
                 rank_zero_warn(
                     "You passed in a `val_dataloader` but have no `validation_step`. Skipping val loop."
@@ -147,6 +145,17 @@ class Runs(HookCaller):
         elif not self.own["validation_step" if fn is TrainerFn.VALIDATING else "test_step"]:
             step = "validation_step" if fn is TrainerFn.VALIDATING else "test_step"
             raise MisconfigurationException(f"No `{step}()` method defined to run `Trainer.{fn.value}`.")
+
+    def _check_manual(self) -> None:
+        for what, option, unasked in (
+            ("clipping", "gradient_clip_val", (None, 0)), ("accumulation", "accumulate_grad_batches", (1,))
+        ):  # fmt: skip
+            value = getattr(self, option)
+            if value not in unasked:
+                raise MisconfigurationException(
+                    f"Automatic gradient {what} is not supported for manual optimization. Remove "
+                    f"`Trainer({option}={value})` or switch to automatic optimization."
+                )
 
     def _attach_callbacks(self, module) -> None:
         """Add the model's own callbacks; they replace those of the same kind."""
@@ -172,6 +181,9 @@ class Runs(HookCaller):
         module = self.lightning_module
         configuration = self._ask(module, "configure_optimizers")
         self.optimizers, self.lr_scheduler_configs = understand(configuration, module.automatic_optimization)
+        check_schedulers(
+            self.lr_scheduler_configs, module.automatic_optimization and not self.own["lr_scheduler_step"]
+        )
         if len(self.optimizers) > 1 and module.automatic_optimization:
             if not accepts(module.training_step, "optimizer_idx"):
                 raise RuntimeError(

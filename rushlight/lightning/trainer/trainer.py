@@ -376,11 +376,14 @@ class Trainer(Runs, Facts):
             datamodule, given = given[first], {}
         if datamodule is not None and any(loaders is not None for loaders in given.values()):
             raise MisconfigurationException(
-                f"You cannot pass `{first}_dataloader` or `dataloaders` to `trainer.{fn.value}(datamodule=...)`"
+                "You cannot pass `train_dataloader` or `val_dataloaders` to `trainer.fit(datamodule=...)`"
+                if fn is TrainerFn.FITTING
+                else f"You cannot pass both `trainer.{fn.value}(dataloaders=..., datamodule=...)`"
             )
         self.state = TrainerState(TrainerStatus.RUNNING, fn, None)
-        self.lightning_module, self.datamodule = model, datamodule or self._kept_datamodule(given)
-        self._source = data.DataSource(self, given)
+        self.lightning_module, self.datamodule = model, datamodule or self.datamodule
+        alone = datamodule is None and any(loaders is not None for loaders in given.values())
+        self._source = data.DataSource(self, given, asks_datamodule=not alone)
         model.trainer = self
         if self.datamodule is not None:
             self.datamodule.trainer = self
@@ -398,10 +401,6 @@ class Trainer(Runs, Facts):
             raise
         finally:
             self._results = None
-
-    def _kept_datamodule(self, given: dict):
-        """The datamodule of an earlier run, where no loaders are given."""
-        return self.datamodule if not any(loaders is not None for loaders in given.values()) else None
 
     def _failed(self, error: BaseException) -> None:
         self.state.status = TrainerStatus.INTERRUPTED
