@@ -90,6 +90,7 @@ class SparseTensor(Tensor):
     __torch_function__ = disabled_torch_function
     ops: dict = {}  # name -> function, for calls such as torch.mm(sparse, dense)
     is_sparse, is_meta = True, False
+    _adds_itself = True
     _pattern: Pattern
     _data: np.ndarray
 

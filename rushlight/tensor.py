@@ -49,6 +49,7 @@ class Tensor(TensorBase):
     _post_accumulate_hooks = None
     _retains_grad = False
     _backward_hooks = None
+    _adds_itself = False  # whether gradients of this class are added by its own `+`, for want of an array
 
     __array_priority__ = 1000  # ndarray * Tensor is ours
 

@@ -8,7 +8,7 @@ import pytest
 import rushlight
 
 torch = pytest.importorskip("torch")
-NAMES = rushlight.masked.__all__
+NAMES = rushlight.masked.reductions.__all__
 X = np.array([[1.5, -2.0, 0.25], [4.0, 3.0, -1.0]])
 MASKS = (None, [[True, False, True], [False, True, True]], [True, False, True], [[True], [False]])
 ALONG = ("cumprod", "cumsum", "log_softmax", "normalize", "softmax", "softmin")

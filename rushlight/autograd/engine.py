@@ -97,7 +97,7 @@ def run(roots, grads, *, retain_graph: bool, create_graph: bool, inputs=None) ->
 
 
 def _sum(a: Tensor, b: Tensor) -> Tensor:
-    if MODE.enabled or a.is_sparse or b.is_sparse:
+    if MODE.enabled or a._adds_itself or b._adds_itself:
         return b + a if a.is_sparse and not b.is_sparse else a + b
     return wrap(K.add(a._array, b._array))
 
@@ -192,7 +192,7 @@ def _check_nan(node, results) -> None:
     for i, result in enumerate(results):
         if result is None:
             continue
-        array = result._data if result.is_sparse else result._array
+        array = result._data if result._adds_itself else result._array
         if array.dtype.kind in "fcV" and np.isnan(array).any():
             made = f"\nIt was recorded here:\n{node.traceback}" if node.traceback else ""
             raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.{made}")
@@ -209,7 +209,7 @@ def _accumulate(slot: list, create_graph: bool) -> None:
     before = leaf._grad
     if before is None:
         leaf._grad = grad if create_graph else _own(grad, leaf)
-    elif create_graph or grad.is_sparse or before.is_sparse:
+    elif create_graph or grad._adds_itself or before._adds_itself:
         leaf._grad = _sum(before, grad)
     else:
         K.add(before._array, grad._array, out=before._array)
@@ -221,7 +221,7 @@ def _accumulate(slot: list, create_graph: bool) -> None:
 
 def _own(grad: Tensor, leaf: Tensor) -> Tensor:
     """The gradient as a tensor of its own: itself where nobody else holds its memory, else a copy."""
-    if grad.is_sparse:
+    if grad._adds_itself:
         return grad.detach()
     array = grad._array
     # Held here by: the tensor, this variable and getrefcount; the tensor by its caller and this call.

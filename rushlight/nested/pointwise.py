@@ -7,7 +7,7 @@ from rushlight.nested.tensor import Nested
 from rushlight.tensor import Tensor
 
 #: The files of `rushlight/ops` whose functions treat each element by itself.
-_FAMILIES = (
+FAMILIES = (
     "activation",
     "comparison",
     "complex_parts",
@@ -49,7 +49,7 @@ def _names() -> frozenset:
     found = {
         public.rpartition(".")[2]
         for function, public in overrides._overridable().items()
-        if function.__module__.removeprefix("rushlight.ops.") in _FAMILIES
+        if function.__module__.removeprefix("rushlight.ops.") in FAMILIES
     }
     return frozenset(found | _FURTHER) - _NOT
 

@@ -251,6 +251,20 @@ def sparse_to_sparse(input, sparse_dim=None, *, layout=None, blocksize=None, den
     return input
 
 
+def to_sparse_coo(self):
+    """The entries that are not zero, by their places: `to_sparse()`.
+
+    >>> import rushlight as torch
+    >>> torch.eye(2).to_sparse_coo().indices()
+    tensor([[0, 1],
+            [0, 1]])
+    """
+    return self.to_sparse()
+
+
+Tensor.to_sparse_coo = to_sparse_coo
+
+
 # -- taking apart -----------------------------------------------------------------------------------------
 
 

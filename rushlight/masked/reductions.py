@@ -1,14 +1,16 @@
-"""Reductions and normalizations of the elements that a mask names: PyTorch's `torch.masked`, for dense tensors.
+"""Reductions and normalizations of the elements that a mask names, for dense tensors.
 
 The others count as the neutral element of the operation: 0 in a sum, 1 in a product, the lowest number in a maximum.
 """
 
+from functools import partial
 from math import inf, nan
 
 from rushlight import linalg
 from rushlight.config import iinfo
 from rushlight.devices import strided
 from rushlight.dtypes import bool_, float32, int64
+from rushlight.masked.maskedtensor import MaskedTensor
 from rushlight.nn import functional as F
 from rushlight.ops import cumulative, extremum, functions_of_two, reduction
 from rushlight.ops.comparison import where
@@ -45,14 +47,20 @@ def _mask_for(input: Tensor, mask: Tensor) -> Tensor:
 
 
 def _filled(name: str, input: Tensor, mask, neutral) -> Tensor:
-    """The input, with a number at the places that the mask does not name."""
+    """The input, with a number at the places that the mask does not name; a masked tensor brings its own mask."""
+    if isinstance(input, MaskedTensor):
+        input, mask = input.get_data(), input.get_mask()
     if input.layout is not strided:
         raise ValueError(
             f"masked {name} expects strided tensor (got {input.layout} tensor); use input.to_dense()"
         )
     if mask is None:
         return input
-    return where(_mask_for(input, mask), input, scalar_tensor(neutral, dtype=input.dtype))
+    return where(
+        _mask_for(input, mask),
+        input,
+        scalar_tensor(neutral() if callable(neutral) else neutral, dtype=input.dtype),
+    )
 
 
 def _dims(dim, ndim: int) -> tuple:
@@ -133,7 +141,7 @@ def cumprod(input, dim, *, dtype=None, mask=None) -> Tensor:
 
 
 def _extreme(function, sign: int, input, dim, keepdim, dtype, mask) -> Tensor:
-    filled = _filled(function.__name__, input, mask, None if mask is None else _lowest(input, sign))
+    filled = _filled(function.__name__, input, mask, partial(_lowest, input, sign))
     dims = dim if function.__name__.startswith("arg") else _dims(dim, input.dim())
     return function(filled, dims, bool(keepdim)).to(input.dtype if dtype is None else dtype)
 
@@ -230,7 +238,7 @@ def logsumexp(input, dim=None, *, keepdim=False, dtype=None, mask=None) -> Tenso
     >>> torch.masked.logsumexp(torch.tensor([0.0, 5.0, 0.0]), mask=torch.tensor([True, False, True]))
     tensor(0.6931)
     """
-    filled = _filled("logsumexp", input, mask, None if mask is None else _lowest(input, 1))
+    filled = _filled("logsumexp", input, mask, partial(_lowest, input, 1))
     found = reduction.logsumexp(filled, _dims(dim, input.dim()), keepdim=keepdim)
     return found.to(input.dtype if dtype is None else dtype)
 
@@ -244,7 +252,7 @@ def logaddexp(input, other, *, dtype=None, input_mask=None, other_mask=None) -> 
     tensor([1.3133, 1.0000])
     """
     pairs = ((input, input_mask), (other, other_mask))
-    filled = [_filled("logaddexp", t, m, None if m is None else _lowest(t, 1)) for t, m in pairs]
+    filled = [_filled("logaddexp", t, m, partial(_lowest, t, 1)) for t, m in pairs]
     return functions_of_two.logaddexp(*filled).to(input.dtype if dtype is None else dtype)
 
 
@@ -307,7 +315,7 @@ def std(input, dim=None, unbiased=None, *, correction=None, keepdim=False, dtype
 
 
 def _normalized(function, sign: int, input, dim, dtype, mask) -> Tensor:
-    filled = _filled(function.__name__, input, mask, None if mask is None else _lowest(input, sign))
+    filled = _filled(function.__name__, input, mask, partial(_lowest, input, sign))
     return function(filled, _dims(dim, input.dim())[0], dtype=input.dtype if dtype is None else dtype)
 
 
