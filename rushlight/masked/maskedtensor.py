@@ -43,6 +43,7 @@ class MaskedTensor(Tensor, asked_at_once=False):
     """
 
     _adds_itself = True
+    is_meta = False
     _masked_data: Tensor
     _masked_mask: Tensor
 
