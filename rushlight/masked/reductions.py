@@ -187,7 +187,9 @@ def argmin(input, dim=None, *, keepdim=False, dtype=None, mask=None) -> Tensor:
 
 
 def _count(input: Tensor, dim, keepdim, mask) -> Tensor:
-    """How many elements are reduced to each of the result."""
+    """How many elements are reduced to each of the result; a masked tensor's own mask does not matter, as in PyTorch."""
+    if isinstance(input, MaskedTensor):
+        input = input.get_data()
     named = _mask_for(input, input.new_ones((), dtype=bool_) if mask is None else mask)
     return reduction.sum(named, _dims(dim, input.dim()), bool(keepdim))
 
