@@ -270,12 +270,16 @@ class Tensor(TensorBase):
     def _share(self) -> "Tensor":
         """Another handle on the same memory, outside the graph."""
         other = wrap(self._array)
-        other._vc = self._counter() if self._vc is None else self._vc
-        if self._format is not None:
-            other._format = self._format
-        elif self._base is not None:
-            other._format = "fixed"  # a view's layout is its base's
+        other._follow(self)
         return other
+
+    def _follow(self, other: "Tensor") -> None:
+        """Count changes and keep the layout with another handle on the same memory."""
+        self._vc = other._counter() if other._vc is None else other._vc
+        if other._format is not None:
+            self._format = other._format
+        elif other._base is not None:
+            self._format = "fixed"  # a view's layout is its base's
 
     def _refresh(self) -> None:
         """Bring a view's place in the graph up to date after its base was changed in place."""

@@ -122,6 +122,20 @@ def test_schedule_of_a_loop_and_trace_files(tmp_path):
     assert len(json.loads(gzip.decompress((tmp_path / "t.json.gz").read_bytes()))["traceEvents"]) == 6
 
 
+def test_steps_add_up_under_one_name():
+    # As PyTorch's `_rewrite_name` says; its own profiler can't be started often enough in one process to be asked.
+    plan = rushlight.profiler.schedule(wait=0, warmup=1, active=3)
+    with rushlight.profiler.profile(schedule=plan) as prof:
+        for _ in range(4):
+            rushlight.ones(2).exp()
+            prof.step()
+    sums = {e.key: e.count for e in prof.key_averages()}
+    assert sums["ProfilerStep*"] == sums["aten::exp"] == 3
+    assert [e.trace_name for e in prof.events() if e.name == "ProfilerStep*"] == [
+        f"ProfilerStep#{i}" for i in (1, 2, 3)
+    ]
+
+
 def test_decorator_and_the_older_name():
     @rushlight.profiler.record_function("mine")
     def function():

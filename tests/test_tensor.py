@@ -261,3 +261,9 @@ def test_threads_have_their_own_grad_mode():
         worker.start()
         worker.join()
     assert seen == [True]
+
+
+def test_a_copy_of_a_view_keeps_its_layout():
+    for size, dims in ([(2, 5, 4), (0, 2, 1)], [(2, 3, 4, 5), (0, 2, 3, 1)]):
+        strides = [t.zeros(size).permute(dims).clone().stride() for t in (rushlight, torch)]
+        assert strides[0] == strides[1]

@@ -111,9 +111,7 @@ def _through_node(values: tuple):
     node = next(t._node for t in joined if t._node is not None)
     replaced = list(values)
     for i, old, new in zip(positions, tensors, joined, strict=True):
-        new._vc = old._counter()
-        if old._format is not None:
-            new._format = old._format
+        new._follow(old)
         replaced[i] = new
     return type(values)(*replaced) if hasattr(values, "_fields") else tuple(replaced), positions, node
 

@@ -229,7 +229,9 @@ def clone(input, *, memory_format=preserve_format):
         else _laid_out(array, memory_format, copy=True)
     )
     result = record(array, CloneBackward0, (input,)) if input._rg and MODE.enabled else wrap(array)
-    wanted = input._format if memory_format is preserve_format else memory_format
+    wanted = memory_format
+    if memory_format is preserve_format:  # a view's layout is its base's, and the user's wish
+        wanted = "fixed" if input._format is None and input._base is not None else input._format
     if wanted is not None and wanted is not contiguous_format:
         result._format = wanted
     return result

@@ -43,14 +43,16 @@ class _Times:
 class FunctionEvent(_Times):
     """One call of one operation: when it began and ended, and what was called inside it.
 
-    Attributes: `name`, `thread`, `input_shapes`, `cpu_parent`, `cpu_children`, `cpu_time_total`,
-    `self_cpu_time_total` (microseconds), `cpu_memory_usage`, `self_cpu_memory_usage` (bytes).
+    Attributes: `name`, `trace_name` (with the number of a step), `thread`, `input_shapes`, `cpu_parent`,
+    `cpu_children`, `cpu_time_total`, `self_cpu_time_total` (microseconds), `cpu_memory_usage`,
+    `self_cpu_memory_usage` (bytes).
     """
 
     count = 1
 
     def __init__(self, name: str, thread: int, input_shapes: list, is_user_annotation: bool = False):
-        self.name = self.key = name
+        self.trace_name = name
+        self.name = self.key = "ProfilerStep*" if name.startswith("ProfilerStep#") else name  # steps add up
         self.thread, self.input_shapes, self.is_user_annotation = thread, input_shapes, is_user_annotation
         self.start = self.end = self.memory = 0
         self.cpu_parent, self.cpu_children = None, []
@@ -233,7 +235,7 @@ class EventList(list):
             "displayTimeUnit": "ms",
             "traceEvents": [
                 {
-                    "ph": "X", "cat": "user_annotation" if e.is_user_annotation else "cpu_op", "name": e.name,
+                    "ph": "X", "cat": "user_annotation" if e.is_user_annotation else "cpu_op", "name": e.trace_name,
                     "pid": 0, "tid": e.thread, "ts": (e.start - first) / 1e3, "dur": e.cpu_time_total,
                     "args": {"Input Dims": e.input_shapes},
                 }

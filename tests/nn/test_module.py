@@ -940,3 +940,21 @@ def test_ops_as_attributes_of_a_class_are_not_bound():
     assert torch.equal(Net()(x), torch.conv2d(x.relu(), x[:1]))
     assert torch.equal(Quiet()(x), torch.conv2d(x.tanh(), x[:1]))
     assert Net.activation is torch.relu
+
+
+@pytest.mark.parametrize("t", [rushlight, torch], ids=["rushlight", "torch"])
+def test_full_backward_hooks_leave_memory_as_it_is(t):
+    class Turn(t.nn.Module):
+        def forward(self, x):
+            return x.permute(0, 2, 1)
+
+    seen = []
+    layers = [t.nn.Linear(3, 4), Turn(), t.nn.Softmax(1)]
+    for layer in layers:
+        layer.register_full_backward_hook(lambda *_: None)
+        layer.register_forward_hook(
+            lambda m, i, o: seen.append((i[0].data_ptr(), i[0].stride(), o.data_ptr()))
+        )
+    t.nn.Sequential(*layers)(t.ones(2, 5, 3))
+    assert seen[0][2] == seen[1][0] == seen[1][2] == seen[2][0]
+    assert seen[2][1] == (20, 1, 4)
