@@ -167,7 +167,9 @@ def _root_gradients(roots, grads) -> list:
             g = wrap(ones_by(root._array, root._array.shape))
         elif not isinstance(g, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-        elif g.shape != root.shape:
+        elif (
+            g._array.shape != root._array.shape if type(g) is type(root) is Tensor else g.shape != root.shape
+        ):
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of {root.shape}."
             )

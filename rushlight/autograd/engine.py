@@ -125,11 +125,12 @@ def _deliver(target, number, grad, waiting, heap, leaves, captures) -> None:
 
 
 def _step_many(node, grads, captures):
-    return (
-        _step_hooked(node, grads, captures)
-        if node.hooks or node.pre_hooks or captures
-        else _backward(node, grads)
-    )
+    if node.hooks or node.pre_hooks or captures:
+        return _step_hooked(node, grads, captures)
+    try:
+        return node.backward(*grads)
+    except SamplesNeeded:
+        return _each_sample(node, grads)
 
 
 def _step_hooked(node, grads: list, captures):
@@ -147,10 +148,6 @@ def _step_hooked(node, grads: list, captures):
         captures.take(node, grads)
         if node not in captures.beyond:
             return None
-    return _backward(node, grads)
-
-
-def _backward(node, grads):
     try:
         return node.backward(*grads)
     except SamplesNeeded:

@@ -10,7 +10,7 @@ from rushlight.nn.module import Module
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.utils.rnn import PackedSequence
 from rushlight.ops import recurrent
-from rushlight.ops.creation import empty, zeros
+from rushlight.ops.creation import empty
 from rushlight.tensor import Tensor
 
 _FUNCTIONS = {
@@ -213,9 +213,7 @@ class RNNBase(Module):
 
     def _zeros(self, input, batch_sizes):
         """The hidden state that stands for None."""
-        return zeros(
-            RNNBase.get_expected_hidden_size(self, input, batch_sizes), dtype=input.dtype, device=input.device
-        )
+        return input.new_zeros(RNNBase.get_expected_hidden_size(self, input, batch_sizes))
 
     def _map(self, function, hx):
         """A function of each of the states."""
@@ -369,7 +367,7 @@ class LSTM(RNNBase):
 
     def _zeros(self, input, batch_sizes):
         cells = LSTM.get_expected_cell_size(self, input, batch_sizes)
-        return super()._zeros(input, batch_sizes), zeros(cells, dtype=input.dtype, device=input.device)
+        return super()._zeros(input, batch_sizes), input.new_zeros(cells)
 
     def _map(self, function, hx):
         return tuple(function(t) for t in hx)
@@ -476,7 +474,7 @@ class RNNCellBase(Module):
         if single:
             input, hx = input.unsqueeze(0), None if hx is None else hx.unsqueeze(0)
         if hx is None:
-            hx = zeros((input.size(0), self.hidden_size), dtype=input.dtype, device=input.device)
+            hx = input.new_zeros(input.size(0), self.hidden_size)
         result = function(input, hx, *self._weights())
         return result.squeeze(0) if single else result
 
@@ -541,7 +539,7 @@ class LSTMCell(RNNCellBase):
         if single:
             input, hx = input.unsqueeze(0), hx and tuple(t.unsqueeze(0) for t in hx)
         if hx is None:
-            hx = (zeros((input.size(0), self.hidden_size), dtype=input.dtype, device=input.device),) * 2
+            hx = (input.new_zeros(input.size(0), self.hidden_size),) * 2
         h, c = recurrent.lstm_cell(input, hx, *self._weights())
         return (h.squeeze(0), c.squeeze(0)) if single else (h, c)
 

@@ -233,6 +233,9 @@ def segmentation_mask(segmentation, size) -> np.ndarray:
         return values.reshape(width, height).T
     if not isinstance(segmentation, list):
         raise ValueError(f"COCO segmentation expected to be a dict or a list, got {type(segmentation)}")
+    odd = [len(polygon) for polygon in segmentation if len(polygon) % 2]
+    if odd:
+        raise ValueError(f"wrong number of coordinates of a polygon: {odd[0]}, which is odd")
     masks = [_polygon(np.asarray(polygon, np.float64).reshape(-1, 2), *size) for polygon in segmentation]
     return np.bitwise_or.reduce(masks) if masks else np.zeros(size, np.uint8)
 

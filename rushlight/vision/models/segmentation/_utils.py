@@ -117,6 +117,8 @@ def segmentation_builder(
         weights_backbone=backbone_enum.IMAGENET1K_V1,
         **kwargs,
     ):
+        if kwargs:  # torchvision passes over them, misspelt ones too
+            raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(kwargs))}'")
         weights, weights_backbone = enum.verify(weights), backbone_enum.verify(weights_backbone)
         if weights is not None:
             weights_backbone = None
@@ -139,7 +141,9 @@ def segmentation_builder(
         num_classes: maps of the result, 21 by default.
         aux_loss: whether there is an auxiliary classifier, and "aux" in the result.
         weights_backbone: pretrained weights of the network for the features; None for random ones.
-        **kwargs: not used.
+        **kwargs: none.
+    Raises:
+        TypeError: there are others.
     """
     legacy = {
         "weights": ("pretrained", enum.COCO_WITH_VOC_LABELS_V1),

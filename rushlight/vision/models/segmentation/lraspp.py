@@ -103,12 +103,16 @@ def lraspp_mobilenet_v3_large(
         progress: show a bar while downloading them.
         num_classes: maps of the result, 21 by default.
         weights_backbone: pretrained weights of the network for the features; None for random ones.
-        **kwargs: `aux_loss`, which must not be set, as there is no auxiliary classifier; the rest is not used.
+        **kwargs: `aux_loss`, which must not be set, as there is no auxiliary classifier.
     Raises:
-        NotImplementedError: `aux_loss` is set.
+        NotImplementedError: `aux_loss` is set. TypeError: there are others.
     """
-    if kwargs.get("aux_loss"):
+    if kwargs.pop("aux_loss", False):
         raise NotImplementedError("This model does not use auxiliary loss")
+    if kwargs:
+        raise TypeError(
+            f"lraspp_mobilenet_v3_large() got an unexpected keyword argument '{next(iter(kwargs))}'"
+        )
     weights = LRASPP_MobileNet_V3_Large_Weights.verify(weights)
     weights_backbone = MobileNet_V3_Large_Weights.verify(weights_backbone)
     if weights is not None:
