@@ -604,6 +604,14 @@ class Tensor(TensorBase):
 
         return tensor_repr(self)
 
+    def to_padded_tensor(self, padding: float, output_size=None):
+        """Raises NotImplementedError: only nested tensors are padded."""
+        raise NotImplementedError(
+            "Could not run 'aten::to_padded_tensor' with arguments from the 'CPU' backend: it is for nested tensors, got "
+            f"an ordinary one of shape {list(self.shape)}. Use torch.nn.functional.pad, or "
+            "torch.nn.utils.rnn.pad_sequence for a list of tensors."
+        )
+
     def __format__(self, spec: str) -> str:
         if self._array.ndim == 0:
             return format(self.item(), spec)

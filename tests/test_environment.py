@@ -128,6 +128,8 @@ def test_compiled_functions_are_the_functions():
         rushlight.jit.trace(net, rushlight.ones(1, 3))
     with pytest.raises(NotImplementedError, match="state_dict"):
         rushlight.jit.save(net, "model.pt")
+    with pytest.raises(AttributeError, match="symbolic_trace"):
+        rushlight.jit.trace(net, rushlight.ones(1, 2)).graph  # noqa: B018
 
 
 CLOSE = {

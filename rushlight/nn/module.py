@@ -30,6 +30,12 @@ from rushlight.tensor import Tensor
 _TABLES = ("_parameters", "_buffers", "_modules")
 
 
+_SCRIPTED = (
+    ": a scripted or traced module is the module itself here, and runs as written. torch.fx.symbolic_trace(module) has "
+    "`graph` and `code`"
+)
+
+
 class Module(HookMixin, StateMixin, ConversionMixin):
     """A layer or a model: subclass it, make its parts in `__init__`, and say in `forward` what it computes.
 
@@ -199,7 +205,10 @@ class Module(HookMixin, StateMixin, ConversionMixin):
             members = self.__dict__.get(table)
             if members is not None and name in members:
                 return members[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
+        hint = _SCRIPTED if name in ("code", "code_with_constants", "graph", "inlined_graph") else ""
+        raise AttributeError(
+            f"'{type(self).__name__}' object has no attribute '{name}'{hint}", name=name, obj=self
+        )
 
     def __setattr__(self, name: str, value) -> None:
         state = self.__dict__
