@@ -121,7 +121,7 @@ class Tensor(TensorBase):
     @property
     def device(self) -> devices.device:
         """Where it lies: the CPU, or "meta" where it has no data."""
-        return devices.meta if type(self._array) is Phantom else devices.cpu
+        return devices.meta if self.is_meta else devices.cpu
 
     @property
     def is_meta(self) -> bool:
@@ -131,7 +131,7 @@ class Tensor(TensorBase):
     @property
     def is_cpu(self) -> bool:
         """Whether it is on the CPU."""
-        return type(self._array) is not Phantom
+        return not self.is_meta
 
     @property
     def layout(self) -> devices.layout:

@@ -44,7 +44,7 @@ VALUES = [
     "a.softmax(1)", "torch.nn.functional.softmax(a, 0)", "a.softmax(1, dtype=torch.float64).dtype",
     "a.double()", "a.to(torch.int32)", "a.bool()", "a.half().dtype", "a.float()", "torch.ones_like(a)", "a.clone()",
     "a.copy_(other)", "a.detach()", "a.data", "a.get_data()", "a.get_mask()", "a.to_tensor(7)", "a.dtype", "a.shape", "a.size(0)", "a.dim()",
-    "a.numel()", "len(a)", "a.stride()", "a.t().is_contiguous()", "a.layout", "a.requires_grad", "a.is_leaf", "a.grad",
+    "a.numel()", "len(a)", "a.stride()", "a.t().is_contiguous()", "a.layout", "a.device", "coo.device", "a.is_meta", "a.is_cpu", "a.requires_grad", "a.is_leaf", "a.grad",
     "str(a)", "f'{a}'", "s", "s.item()", "float(s)", "bool(s)", "torch.masked.masked_tensor(torch.tensor(1), torch.tensor(False))",
     "torch.masked.masked_tensor(torch.tensor([1, -20, 300]), torch.tensor([True, False, True]))",
     "torch.masked.masked_tensor(torch.tensor([1e6, -2.0, float('nan')]), torch.tensor([True, False, True]))",

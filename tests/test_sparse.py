@@ -493,7 +493,7 @@ CSR = (
     "c", "c.to_dense()", "c @ T.ones(3, 2)", "T.mm(c, T.ones(3, 2))", "T.mv(c, T.ones(3))", "T.matmul(c, T.ones(3))",
     "T.sparse.mm(c, T.ones(3, 2))", "T.addmm(T.ones(2, 2), c, T.ones(3, 2))", "c.crow_indices()", "c.col_indices()",
     "c.values()", "c.layout, c.is_sparse, c.is_sparse_csr, c.shape, c._nnz()", "c.to_sparse()", "c.coalesce()",
-    "c.indices()", "T.eye(2).to_sparse_csr()", "T.eye(2).to_sparse().to_sparse_csr()", "T.ones(2).crow_indices()",
+    "c.indices()", "c.device", "c.is_cpu", "T.eye(2).to_sparse_csr()", "T.eye(2).to_sparse_coo()", "T.eye(2).to_sparse().to_sparse_csr()", "T.ones(2).crow_indices()",
     "T.eye(2).to_sparse(layout=T.sparse_csr)", "T.sparse_csr_tensor([0, 2], [0, 1], [1, 2])", "T.exp(c)", "c.detach()",
 )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Elements that a mask names: PyTorch's `torch.masked`, as functions of dense tensors and as a tensor of its own."""
 
-from rushlight.masked.maskedtensor import MaskedTensor, as_masked_tensor, is_masked_tensor, masked_tensor
+from rushlight.masked.maskedtensor.core import MaskedTensor, as_masked_tensor, is_masked_tensor, masked_tensor
 from rushlight.masked.reductions import (
     amax,
     amin,

@@ -10,7 +10,7 @@ from rushlight import linalg
 from rushlight.config import iinfo
 from rushlight.devices import strided
 from rushlight.dtypes import bool_, float32, int64
-from rushlight.masked.maskedtensor import MaskedTensor
+from rushlight.masked.maskedtensor.core import MaskedTensor
 from rushlight.nn import functional as F
 from rushlight.ops import cumulative, extremum, functions_of_two, reduction
 from rushlight.ops.comparison import where

@@ -90,6 +90,7 @@ class Nested(Tensor, asked_at_once=False):
     _vc = property(lambda self: self._values._vc)
     layout = property(lambda self: self._layout)
     dtype = property(lambda self: self._values.dtype)
+    is_meta = property(lambda self: self._values.is_meta)
     itemsize = property(lambda self: self._values.itemsize)
     nbytes = property(lambda self: self.numel() * self.itemsize)
     requires_grad = property(lambda self: self._values._rg, lambda self, value: self.requires_grad_(value))

@@ -276,6 +276,9 @@ print(torch.add.__code__ is before)
 def test_ordinary_tensors_are_not_padded():
     """As in PyTorch, whose method of all tensors it is."""
     for t in (torch, rushlight):
-        for pad in (t.ones(2).to_padded_tensor, lambda value, t=t: t.nested.to_padded_tensor(t.ones(2), value)):
+        for pad in (
+            t.ones(2).to_padded_tensor,
+            lambda value, t=t: t.nested.to_padded_tensor(t.ones(2), value),
+        ):
             with pytest.raises(NotImplementedError, match="to_padded_tensor"):
                 pad(0.0)

@@ -21,7 +21,7 @@ from rushlight.autograd.grad_mode import MODE
 from rushlight.autograd.node import Node, connect
 from rushlight.devices import sparse_csr, strided
 from rushlight.dtypes import bool_
-from rushlight.masked.maskedtensor import MaskedTensor, made, same, values_of, with_values
+from rushlight.masked.maskedtensor.core import MaskedTensor, made, same, values_of, with_values
 from rushlight.nested.pointwise import FAMILIES
 from rushlight.ops.common import sum_to
 from rushlight.ops.comparison import where

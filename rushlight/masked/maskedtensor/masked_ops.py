@@ -11,8 +11,8 @@ from rushlight import devices, overrides
 from rushlight.autograd.grad_mode import MODE
 from rushlight.dtypes import bool_
 from rushlight.masked import reductions
-from rushlight.masked.gradients import MISMATCH, data_of, record, to_layout
-from rushlight.masked.maskedtensor import MaskedTensor, made, same, unsupported, values_of, with_values
+from rushlight.masked.maskedtensor.core import MaskedTensor, made, same, unsupported, values_of, with_values
+from rushlight.masked.maskedtensor.gradients import MISMATCH, data_of, record, to_layout
 from rushlight.ops import comparison, creation, reduction
 from rushlight.ops.parts import broadcast_to
 from rushlight.tensor import Tensor, check_dim

@@ -43,7 +43,6 @@ class MaskedTensor(Tensor, asked_at_once=False):
     """
 
     _adds_itself = True
-    is_meta = False
     _masked_data: Tensor
     _masked_mask: Tensor
 
@@ -53,7 +52,7 @@ class MaskedTensor(Tensor, asked_at_once=False):
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         """What a function does with masked tensors."""
-        from rushlight.masked.masked_ops import handler
+        from rushlight.masked.maskedtensor.masked_ops import handler
 
         kwargs = dict(kwargs or {})
         name = overrides.public_name(func)
@@ -74,7 +73,7 @@ class MaskedTensor(Tensor, asked_at_once=False):
 
     def get_data(self) -> Tensor:
         """The elements, also those that do not count; gradients flow back with the mask."""
-        from rushlight.masked.gradients import unmasked
+        from rushlight.masked.maskedtensor.gradients import unmasked
 
         return unmasked(self)
 
@@ -106,6 +105,7 @@ class MaskedTensor(Tensor, asked_at_once=False):
 
     shape = property(lambda self: self._masked_data.shape)
     dtype = property(lambda self: self._masked_data.dtype)
+    is_meta = property(lambda self: self._masked_data.is_meta)
     layout = property(lambda self: self._masked_data.layout)
     itemsize = property(lambda self: self._masked_data.itemsize)
     nbytes = property(lambda self: self.numel() * self.itemsize)
@@ -204,7 +204,7 @@ class MaskedTensor(Tensor, asked_at_once=False):
         return self.numpy()
 
     def __add__(self, other):
-        from rushlight.masked.masked_ops import pointwise
+        from rushlight.masked.maskedtensor.masked_ops import pointwise
 
         return pointwise(Tensor.__add__, self, other)
 
@@ -369,6 +369,6 @@ def as_masked_tensor(data, mask) -> MaskedTensor:
       [      --,   1.0000]
     )
     """
-    from rushlight.masked.gradients import joined
+    from rushlight.masked.maskedtensor.gradients import joined
 
     return joined(_checked(MaskedTensor, data, mask, False, 3), data)
