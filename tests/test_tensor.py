@@ -267,3 +267,27 @@ def test_a_copy_of_a_view_keeps_its_layout():
     for size, dims in ([(2, 5, 4), (0, 2, 1)], [(2, 3, 4, 5), (0, 2, 3, 1)]):
         strides = [t.zeros(size).permute(dims).clone().stride() for t in (rushlight, torch)]
         assert strides[0] == strides[1]
+
+
+ELEMENTWISE = {
+    "x * 2": lambda x, t: x * 2, "x + x": lambda x, t: x + x, "1 - x": lambda x, t: 1 - x, "x / 255": lambda x, t: x / 255,
+    "relu": lambda x, t: x.relu(), "gelu": lambda x, t: t.nn.functional.gelu(x), "x ** 2": lambda x, t: x**2,
+    "leaky_relu": lambda x, t: t.nn.functional.leaky_relu(x), "clamp": lambda x, t: x.clamp(0, 3), "x > 1": lambda x, t: x > 1,
+    "where": lambda x, t: t.where(x > 1, x, 0.0), "double": lambda x, t: x.double(), "dropout": lambda x, t: t.dropout(x, 0.5, True),
+    "with a row": lambda x, t: x + t.ones(x.shape[-1]), "two steps": lambda x, t: (x * 2).exp() + 1,
+    "turned back": lambda x, t: (x * 2).transpose(1, -1) + 1, "part": lambda x, t: x[:, :2] * 2, "round": lambda x, t: x.round(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("order", [(0, 2, 1), (2, 0, 1), (0, 3, 1, 2), (0, 2, 1, 3), (0, 4, 1, 2, 3)])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_results_lie_in_memory_as_the_views_that_they_are_of(name, order, recorded):
+    found = []
+    for lib in (rushlight, torch):
+        x = lib.arange(float(np.prod(range(2, 2 + len(order))))).reshape(tuple(range(2, 2 + len(order))))
+        y = ELEMENTWISE[name](x.requires_grad_(recorded).permute(order), lib)
+        found.append((y.stride(), y.is_contiguous()))
+    assert found[0] == found[1]
+    plain = rushlight.nn.Conv1d(3, 4, 1)(rushlight.ones(2, 3, 5))  # whose order inside is no user's wish
+    assert ELEMENTWISE[name](plain, rushlight).is_contiguous() or name == "turned back"

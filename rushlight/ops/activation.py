@@ -13,7 +13,17 @@ from rushlight.autograd.node import Node
 from rushlight.autograd.views import after, assign, before, check_writable, keep_old_value
 from rushlight.dtypes import SCALAR_NAMES, float64
 from rushlight.kernels.reference.layout import ones_by, zeros_by
-from rushlight.ops.common import MODE, Tensor, check_tensor, connect, record, sum_to, wrap, write_out
+from rushlight.ops.common import (
+    MODE,
+    Tensor,
+    check_tensor,
+    connect,
+    keep_order,
+    record,
+    sum_to,
+    wrap,
+    write_out,
+)
 from rushlight.ops.registry import op
 from rushlight.tensor import check_dim, recording
 
@@ -47,6 +57,8 @@ def _apply(
     if inplace:
         return _apply_in_place(kernel, node_type, input, args)
     result = wrap(kernel(x, *args))
+    if input._format or (input._base is not None and x.ndim > 2):
+        keep_order(result, input)
     if input._rg and MODE.enabled:
         node = connect(node_type(), (input,))
         node.save(input)

@@ -32,6 +32,23 @@ def record(array, node_type: type[Node], inputs, *saved, **fields) -> Tensor:
     return out
 
 
+def keep_order(result: Tensor, *inputs) -> Tensor:
+    """Mark the order of a result's elements in memory as the user's wish where that of an operand is, as PyTorch does."""
+    array = result._array
+    turned = array.ndim > 2 and not array.flags.c_contiguous
+    for t in inputs:
+        if isinstance(t, Tensor):
+            if t._format is not None:
+                result._format = t._format
+                break
+            if (
+                turned and t._base is not None and not t._array.flags.c_contiguous
+            ):  # a view's order is the user's
+                result._format = "fixed"
+                break
+    return result
+
+
 def record_many(arrays, node_type: type[Node], inputs, *saved, differentiable=None, **fields) -> tuple:
     """As `record`, for a node with several outputs; `differentiable` says which ones have gradients."""
     node = connect(node_type(), inputs)

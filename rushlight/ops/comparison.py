@@ -14,6 +14,7 @@ from rushlight.ops.common import (
     broadcast_error,
     check_operands,
     check_tensor,
+    keep_order,
     not_implemented,
     promote,
     record,
@@ -54,7 +55,7 @@ def _comparison(name: str, kernel, sign: str, dunder: str, value: str, aliases=(
         if ordered and x.dtype.kind == "c":
             raise not_implemented(name + "_cpu", x)
         try:
-            result = wrap(kernel(x, y))
+            result = keep_order(wrap(kernel(x, y)), input, other)
         except ValueError:
             raise broadcast_error(name, x.shape, y.shape) from None
         return result if out is None else write_out(result, out)
@@ -111,7 +112,7 @@ def _logical(name: str, ufunc, doc: str, value: str):
     def function(input, other, *, out=None):
         x, y = check_tensor(name, input)._array, check_tensor(name, other, "other", 2)._array
         try:
-            result = wrap(ufunc(x.astype(bool), y.astype(bool)))
+            result = keep_order(wrap(ufunc(x.astype(bool), y.astype(bool))), input, other)
         except ValueError:
             raise broadcast_error(name, x.shape, y.shape) from None
         return write_out(result, out)
@@ -155,7 +156,7 @@ def _bitwise(name: str, ufunc, doc: str, example: str, operators=()):
                 f'"{name}" not implemented for {input.dtype}: expected integer or bool tensors'
             )
         try:
-            result = wrap(ufunc(x, y))
+            result = keep_order(wrap(ufunc(x, y)), input, other)
         except ValueError:
             raise broadcast_error(name, x.shape, y.shape) from None
         return write_out(result, out)
@@ -359,8 +360,10 @@ def where(condition, input=None, other=None, *, out=None):
     if recording(input, other):
         shapes = input._array.shape, other._array.shape
         kept = condition if test is condition._array else wrap(test)
-        return write_out(record(array, WhereBackward0, (input, other), kept, shapes=shapes), out, exact=True)
-    return write_out(wrap(array), out, exact=True)
+        result = record(array, WhereBackward0, (input, other), kept, shapes=shapes)
+    else:
+        result = wrap(array)
+    return write_out(keep_order(result, condition, input, other), out, exact=True)
 
 
 def _where_method(self, condition, other):
@@ -435,8 +438,10 @@ def clamp(input, min=None, max=None, *, out=None):
         low, high = (None if b is None else np.asanyarray(b).astype(array.dtype) for b in (min, max))
         array = np.asanyarray(_clip(array, low, high))
     if x._rg and MODE.enabled:
-        return write_out(record(array, ClampBackward1, (x,), x, low=min, high=max), out)
-    return write_out(wrap(array), out)
+        result = record(array, ClampBackward1, (x,), x, low=min, high=max)
+    else:
+        result = wrap(array)
+    return write_out(keep_order(result, input), out)
 
 
 _clamp_by_copy = inplace(clamp, "clamp_")
@@ -502,7 +507,7 @@ def lerp(input, end, weight, *, out=None):
         between = K.sub(y, x)
         start, factor = (x, weight) if weight < 0.5 else (y, weight - 1)
         array = K.mul_add(start, between, factor, out=between)
-        return write_out(wrap(array), out)
+        return write_out(keep_order(wrap(array), input, end), out)
     far = weight._array >= 0.5 if isinstance(weight, Tensor) else weight >= 0.5
     if isinstance(far, np.ndarray) or isinstance(weight, Tensor):
         near = input + weight * (end - input)
@@ -524,7 +529,7 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     if _plain(value, input, tensor1, tensor2):
         product = K.mul(tensor1._array, tensor2._array)
         array = K.mul_add(input._array, product, value, out=product)
-        return write_out(wrap(array), out)
+        return write_out(keep_order(wrap(array), input, tensor1, tensor2), out)
     product = tensor1 * tensor2
     if value != 1:
         product = product * (int(value) if product._array.dtype.kind in "iu" else value)
@@ -575,5 +580,7 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None, *, out=None):
         neginf=neginf,
     )
     if input._rg and MODE.enabled:
-        return write_out(record(array, NanToNumBackward0, (input,), input), out, exact=True)
-    return write_out(wrap(array), out, exact=True)
+        result = record(array, NanToNumBackward0, (input,), input)
+    else:
+        result = wrap(array)
+    return write_out(keep_order(result, input), out, exact=True)

@@ -17,7 +17,7 @@ from rushlight.devices import (
 )
 from rushlight.dtypes import dtype
 from rushlight.kernels.reference.layout import c_order
-from rushlight.ops.common import MODE, Tensor, check_tensor, overloaded, record, wrap
+from rushlight.ops.common import MODE, Tensor, check_tensor, keep_order, overloaded, record, wrap
 from rushlight.ops.registry import op
 from rushlight.phantom import NO_DATA
 from rushlight.sparse_tensor import SparseError
@@ -44,8 +44,10 @@ def cast(x: Tensor, kind: dtype) -> Tensor:
         array = _truncated(array, kind)
     array = array.astype(kind.numpy) if array.dtype.kind in "iub" else K.cast(array, kind.numpy)
     if x._rg and MODE.enabled and kind.category >= 2:
-        return record(array, ToCopyBackward0, (x,), kind=x.dtype)
-    return wrap(array)
+        result = record(array, ToCopyBackward0, (x,), kind=x.dtype)
+    else:
+        result = wrap(array)
+    return keep_order(result, x) if array.ndim > 2 else result
 
 
 def _truncated(array: np.ndarray, kind: dtype) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from rushlight import kernels as K
 from rushlight.autograd.views import assign, before, check_writable
 from rushlight.ops.adjoint import LinearNode, apply_linear
-from rushlight.ops.common import Tensor, check_tensor, wrap
+from rushlight.ops.common import Tensor, check_tensor, keep_order, wrap
 from rushlight.ops.registry import op
 
 _SELU_LIMIT = 1.7580993408473766  # minus the value that selu tends to for negative x
@@ -36,7 +36,7 @@ def _masked(input: Tensor, p: float, shape: tuple) -> Tensor:
     else:
         mask, scale = _drawn(input, shape, 1 - p, bool), 1 / (1 - p)
         function = lambda x: K.mask_scale(x, mask, scale)
-    return apply_linear(input, function, function, MulBackward0)
+    return keep_order(apply_linear(input, function, function, MulBackward0), input)
 
 
 def _alpha_masked(input: Tensor, p: float, shape: tuple) -> Tensor:

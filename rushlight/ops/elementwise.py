@@ -17,6 +17,7 @@ from rushlight.ops.common import (
     check_tensor,
     conj,
     floating,
+    keep_order,
     not_implemented,
     overloaded,
     promote,
@@ -85,8 +86,9 @@ def binary(name: str, kernel, node_type: type[Node] | None, *, to_float=False, c
             result = wrap(kernel(x, y))
         except ValueError:
             raise broadcast_error(name, x.shape, y.shape) from None
-        if input._format or other._format:
-            result._format = input._format or other._format
+        views = input._base is not None or other._base is not None
+        if input._format or other._format or (views and result._array.ndim > 2):
+            keep_order(result, input, other)
         if MODE.enabled and (input._rg or other._rg):
             node = _join(node_type, input, other)
             if node is not None:
@@ -602,8 +604,10 @@ def _pow_number(x: Tensor, exponent) -> Tensor:
         base, power = _pair("pow", x, exponent)
         x, array = base, K.pow(base._array, power._array)
     if MODE.enabled and x._rg:
-        return record(array, PowBackward0, (x,), x, exponent=exponent)
-    return wrap(array)
+        result = record(array, PowBackward0, (x,), x, exponent=exponent)
+    else:
+        result = wrap(array)
+    return keep_order(result, x) if array.ndim > 2 else result
 
 
 maximum = define(

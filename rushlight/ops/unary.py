@@ -15,6 +15,7 @@ from rushlight.ops.common import (
     check_tensor,
     conj,
     floating,
+    keep_order,
     not_implemented,
     or_sparse,
     overloaded,
@@ -113,8 +114,8 @@ def unary(
             result = wrap(kernel(x))
         except TypeError:
             raise _without_kernel(name, x) from None
-        if input._format:
-            result._format = input._format
+        if input._format or (input._base is not None and x.ndim > 2):
+            keep_order(result, input)
         if input._rg and MODE.enabled:
             result._node, result._rg = _node(node_type, input, result), True
         return result if out is None else write_out(result, out, exact=exact)
@@ -403,8 +404,10 @@ def round(input, *, decimals=0, out=None):
     else:
         array = K.round(x)
     if input._rg and MODE.enabled:
-        return write_out(record(array, RoundBackward0, (input,)), out, exact=True)
-    return write_out(wrap(array), out, exact=True)
+        result = record(array, RoundBackward0, (input,))
+    else:
+        result = wrap(array)
+    return write_out(keep_order(result, input), out, exact=True)
 
 
 @op()
