@@ -235,6 +235,24 @@ def public_name(function: FunctionType) -> str:
     return _overridable()[function].rpartition(".")[2]
 
 
+class NoMemory(NotImplementedError):
+    """A function wanted the array of a tensor that has none of its own."""
+
+
+def call_of(function: FunctionType, args: tuple, kwargs: dict | None) -> tuple[str, tuple, dict]:
+    """The public name of a function, and its arguments with the tensor first, also where it came as `input=`."""
+    kwargs = dict(kwargs or {})
+    if not args and "input" in kwargs:
+        args = (kwargs.pop("input"),)
+    return public_name(function), args, kwargs
+
+
+def own_method(cls: type, name: str):
+    """The method that a class of tensors has in the place of Tensor's; None where it is Tensor's."""
+    own = getattr(cls, name, None)
+    return own if callable(own) and own is not getattr(Tensor, name) else None
+
+
 def _run_plainly(original, args, kwargs):
     """The backward pass, which is nobody's to override: it works on whatever the forward pass saved."""
     with DisableTorchFunctionSubclass():

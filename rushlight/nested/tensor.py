@@ -15,10 +15,6 @@ from rushlight.handle import TensorBase
 from rushlight.tensor import Tensor
 
 
-class NoMemory(NotImplementedError):
-    """A function wanted the array of a nested tensor, which has none."""
-
-
 class Nested(Tensor, asked_at_once=False):
     """A batch of tensors of different sizes, packed in one."""
 
@@ -32,23 +28,20 @@ class Nested(Tensor, asked_at_once=False):
         """What a function does with nested tensors."""
         from rushlight.nested import pointwise
 
-        kwargs = dict(kwargs or {})
-        name = overrides.public_name(func)
-        if not args and "input" in kwargs:
-            args = (kwargs.pop("input"),)
+        name, args, kwargs = overrides.call_of(func, args, kwargs)
         if "axis" in kwargs:
             kwargs["dim"] = kwargs.pop("axis")
         handler = cls.ops.get(name)
         if handler is not None:
             return handler(func, *args, **kwargs)
-        own = getattr(cls, name, None)
-        if own is not None and own is not getattr(Tensor, name) and callable(own):
+        own = overrides.own_method(cls, name)
+        if own is not None:
             return own(*args, **kwargs)
         if pointwise.covers(name):
             return pointwise.call(func, args, kwargs)
         try:
             return overrides.own_way(func, args, kwargs)
-        except NoMemory:
+        except overrides.NoMemory:
             raise cls._unsupported(name) from None
 
     @classmethod
@@ -80,7 +73,7 @@ class Nested(Tensor, asked_at_once=False):
 
     @property
     def _array(self):
-        raise NoMemory(
+        raise overrides.NoMemory(
             "a nested tensor has no array of its own; use its nt.unbind() or nt.to_padded_tensor(0.0)"
         )
 

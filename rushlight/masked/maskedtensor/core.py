@@ -22,10 +22,6 @@ _PROTOTYPE = (
 )
 
 
-class NoMemory(NotImplementedError):
-    """A function wanted the array of a masked tensor, which has none."""
-
-
 class MaskedTensor(Tensor, asked_at_once=False):
     """A tensor of which some elements do not count. Use `masked_tensor` or `as_masked_tensor` to make one.
 
@@ -54,21 +50,18 @@ class MaskedTensor(Tensor, asked_at_once=False):
         """What a function does with masked tensors."""
         from rushlight.masked.maskedtensor.masked_ops import handler
 
-        kwargs = dict(kwargs or {})
-        name = overrides.public_name(func)
-        if not args and "input" in kwargs:
-            args = (kwargs.pop("input"),)
+        name, args, kwargs = overrides.call_of(func, args, kwargs)
         if func in overrides.get_default_nowrap_functions():
             return overrides.own_way(func, args, kwargs)
         found = handler(name)
         if found is not None:
             return found(func, *args, **kwargs)
-        own = getattr(cls, name, None)
-        if callable(own) and own is not getattr(Tensor, name):
+        own = overrides.own_method(cls, name)
+        if own is not None:
             return own(*args, **kwargs)
         try:
             return overrides.own_way(func, args, kwargs)
-        except NoMemory:
+        except overrides.NoMemory:
             raise unsupported(name) from None
 
     def get_data(self) -> Tensor:
@@ -97,7 +90,9 @@ class MaskedTensor(Tensor, asked_at_once=False):
 
     @property
     def _array(self):
-        raise NoMemory("a masked tensor has no array of its own; use its get_data() or to_tensor(0)")
+        raise overrides.NoMemory(
+            "a masked tensor has no array of its own; use its get_data() or to_tensor(0)"
+        )
 
     @property
     def _data(self):
